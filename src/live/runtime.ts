@@ -1,0 +1,78 @@
+/**
+ * Run-time state and its binding to a table: what the data path reads for each request, with nothing looked up by name.
+ * Config values (table) and run-time state (registry) never share an object; a bound endpoint points at both.
+ * Types only; it must not do I/O, judge health or balance.
+ */
+import type { Endpoint, Route, RouteTable, ServiceTable } from '../table/table.ts'
+import type { Pool } from '../wire/pool.ts'
+
+/** What lives as long as an endpoint's registration, whatever tables come and go. */
+export interface EndpointState {
+  readonly key: string
+  readonly life: number
+  readonly handle: string
+  readonly pool: Pool
+  /** Requests that hold it now. */
+  inFlight: number
+  /** True once it is in no table any more: it gets nothing new and ends when inFlight is 0. */
+  leaving: boolean
+}
+
+/** Counts of one version of one service; plain numbers, read at scrape time. Survives table swaps. */
+export interface VersionStats {
+  readonly service: string
+  readonly version: string
+  /** Answers by `code` for origin upstream, by `code + 1000` for origin proxy. */
+  readonly codes: Map<number, number>
+  /** Duration histogram: count per bucket of `durationBucketsMs`, then the rest. */
+  readonly durationCounts: number[]
+  durationSumMs: number
+  /** Attempts by outcome. */
+  readonly attempts: Map<string, number>
+}
+
+export interface ServiceStats {
+  readonly service: string
+  inFlight: number
+  /** Retries by reason. */
+  readonly retries: Map<string, number>
+  retryBudgetExhausted: number
+}
+
+/** Upper bounds of the duration histogram, ms. */
+export const durationBucketsMs: readonly number[] = [
+  1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000,
+]
+
+export interface BoundEndpoint {
+  readonly endpoint: Endpoint
+  readonly state: EndpointState
+}
+
+export interface BoundGroup {
+  readonly version: string
+  readonly weight: number
+  /** Those the catalog allows (weight above 0); health filters further. */
+  readonly endpoints: readonly BoundEndpoint[]
+  readonly stats: VersionStats
+}
+
+export interface BoundService {
+  readonly table: ServiceTable
+  readonly groups: readonly BoundGroup[]
+  readonly stats: ServiceStats
+}
+
+export interface BoundRoute {
+  readonly route: Route
+  readonly service: BoundService
+}
+
+/** Finds the route for a lower-case host without port and a normalised path; undefined: no route. */
+export type Matcher<R> = (host: string, path: string) => R | undefined
+
+export interface BoundTable {
+  readonly table: RouteTable
+  readonly match: Matcher<BoundRoute>
+  readonly services: ReadonlyMap<string, BoundService>
+}

@@ -1,0 +1,101 @@
+/**
+ * The door of the data plane: what it is given and what it tells. Control reaches it only through these, by value,
+ * so that several worker processes are a setting and not a rewrite.
+ */
+import type { Clock } from '../core/clock.ts'
+import type { Logger } from '../core/log.ts'
+import type { Random } from '../core/random.ts'
+import type { BoundTable, EndpointState, ServiceStats, VersionStats } from '../live/runtime.ts'
+import type { RouteTable } from '../table/table.ts'
+import type { WireLimits } from '../wire/limits.ts'
+
+/** A socket that accepts requests. Two that are equal in every field are the same socket across reloads. */
+export interface ListenerOptions {
+  /** Shown in logs and problems. */
+  readonly name: string
+  /** An IP literal or host name. */
+  readonly host: string
+  /** 0 to 65535; 0 lets the system choose. */
+  readonly port: number
+  /** CIDR ranges of peers whose Forwarded and X-Forwarded-* are believed; none by default. */
+  readonly trust: readonly string[]
+}
+
+export interface ListenerAddress {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+}
+
+/** What is known of a request when it has ended. Lent to the observer for the length of the call; copy what you keep. */
+export interface RequestRecord {
+  readonly requestId: string
+  readonly clientAddress: string
+  readonly method: string
+  /** '' when the request had none that could be read. */
+  readonly host: string
+  /** The request-target as it came; '' when it could not be read. */
+  readonly target: string
+  /** What the client was sent; 499 when it left before an answer. 0 for a tunnel that was cut before its answer. */
+  readonly status: number
+  /** Who made the answer. */
+  readonly origin: 'upstream' | 'proxy'
+  /** '' before a route was found. */
+  readonly service: string
+  readonly version: string
+  /** `address:port` of the last endpoint tried, or ''. */
+  readonly endpoint: string
+  readonly handle: string
+  readonly attempts: number
+  readonly durationMs: number
+  readonly bytesReceived: number
+  readonly bytesSent: number
+  /** Why the proxy answered itself or cut the answer: a stable word such as `no_route`, `connection_refused`; ''. */
+  readonly cause: string
+}
+
+export interface DataPlaneObserver {
+  requestDone(record: RequestRecord): void
+}
+
+/** Figures read at scrape time. */
+export interface DataPlaneFigures {
+  readonly tableVersion: number
+  readonly versions: Iterable<VersionStats>
+  readonly services: Iterable<ServiceStats>
+  readonly endpoints: Iterable<EndpointState>
+  /** Client connections: all, and those with no request under way. */
+  readonly downstream: { readonly open: number; readonly idle: number }
+  readonly upstream: { readonly open: number; readonly idle: number }
+  /** Requests answered before a service was known, by status code. */
+  readonly unrouted: ReadonlyMap<number, number>
+}
+
+export interface DataPlaneOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly limits: WireLimits
+  /** Undefined: nobody wants records, and none are made. */
+  readonly observer: DataPlaneObserver | undefined
+}
+
+export interface DataPlane {
+  /** Replaces the table for every request that starts after the call. */
+  apply(table: RouteTable): void
+  current(): BoundTable
+  /**
+   * Opens what is new, closes what is gone (its connections finish), keeps what is equal. All or nothing: when one
+   * cannot be bound it rejects with FL_LISTEN naming it, and what was open stays as it was.
+   */
+  listen(listeners: readonly ListenerOptions[]): Promise<readonly ListenerAddress[]>
+  addresses(): readonly ListenerAddress[]
+  /** Limits for connections accepted from now on. */
+  setLimits(limits: WireLimits): void
+  setObserver(observer: DataPlaneObserver | undefined): void
+  figures(): DataPlaneFigures
+  /** Stops accepting, ends idle connections, lets requests finish; destroys what is left after `deadlineMs`. */
+  drain(deadlineMs: number): Promise<void>
+  /** Ends everything at once. Idempotent. */
+  destroy(): void
+}

@@ -1,0 +1,61 @@
+/**
+ * The route table: plain, frozen data that says which service answers for a host and path, which versions it has and
+ * where their instances are. Built by `build.ts`, read by everything, changed by nobody. No clock, no logger, no I/O.
+ */
+import type { Problem } from '../core/problem.ts'
+import type { InstanceStatus } from '../catalog/snapshot.ts'
+import type { ServicePolicy } from '../policy/policy.ts'
+
+/** One address that can answer for a service: a catalog instance, seen by the data path. */
+export interface Endpoint {
+  /** The instance's identity (see `instanceKey`); keys the run-time state that survives table swaps. */
+  readonly key: string
+  /** Short name that survives shells and URLs: `web-3f2a9c1d`. Unique in a table. */
+  readonly handle: string
+  /** CreateIndex of the registration; another value under the same key is a new life. */
+  readonly life: number
+  readonly service: string
+  /** '' when the instance names none. */
+  readonly version: string
+  readonly address: string
+  readonly port: number
+  readonly status: InstanceStatus
+  readonly agentLost: boolean
+  /** Consul's weight for its status; 0 when the catalog says it must get nothing (critical, maintenance). */
+  readonly weight: number
+  readonly zone: string
+}
+
+/** The instances of one version. */
+export interface VersionGroup {
+  /** '' groups the instances that name no version. */
+  readonly version: string
+  /** The version's share against the other groups of its service, any scale; 0: none but by rule. */
+  readonly weight: number
+  /** All that are registered, those with weight 0 included. Sorted by key. */
+  readonly endpoints: readonly Endpoint[]
+}
+
+export interface ServiceTable {
+  readonly name: string
+  readonly policy: ServicePolicy
+  /** Sorted by version. Empty when no instance is registered: its routes answer 503. */
+  readonly groups: readonly VersionGroup[]
+}
+
+export interface Route {
+  readonly origin: string
+  /** '' any, exact, or `*.suffix`. */
+  readonly host: string
+  readonly path: string
+  readonly service: ServiceTable
+}
+
+export interface RouteTable {
+  /** Rises by one with every build that changed anything; 0 is the empty table before the first. */
+  readonly version: number
+  /** In order of precedence: exact hosts, wildcards by length, any; then longest path; then the policy's order. */
+  readonly routes: readonly Route[]
+  readonly services: ReadonlyMap<string, ServiceTable>
+  readonly problems: readonly Problem[]
+}

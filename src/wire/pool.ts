@@ -1,0 +1,4 @@
+export interface Pool {
+  readonly open: number
+  readonly idle: number
+}
