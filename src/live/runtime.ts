@@ -16,6 +16,8 @@ export interface EndpointState {
   inFlight: number
   /** True once it is in no table any more: it gets nothing new and ends when inFlight is 0. */
   leaving: boolean
+  /** Round-robin's running credit, 0 at first; only `balance/round-robin.ts` reads or writes it. */
+  credit: number
 }
 
 /** Counts of one version of one service; plain numbers, read at scrape time. Survives table swaps. */
