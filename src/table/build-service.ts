@@ -1,0 +1,63 @@
+/**
+ * Makes one service's part of the table from what was read of it, taking over from its previous form whatever is equal.
+ */
+import type { Problem } from '../core/problem.ts'
+import type { ServicePolicy } from '../policy/policy.ts'
+import type { Adjustment } from './claims.ts'
+import { sameData } from './same.ts'
+import type { Endpoint, ServiceTable, VersionGroup } from './table.ts'
+import { weighVersions } from './weigh.ts'
+
+export interface BuiltService {
+  readonly table: ServiceTable
+  readonly problems: readonly Problem[]
+}
+
+function adjusted(endpoint: Endpoint, adjustment: Adjustment | undefined): Endpoint {
+  if (!adjustment) return endpoint
+  const weight = adjustment.displaced ? 0 : endpoint.weight
+  return Object.freeze({ ...endpoint, handle: adjustment.handle, weight })
+}
+
+function sameList(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((item, i) => item === b[i])
+}
+
+/** Builds service `name`. The result's table is `previous` itself when its content is equal. */
+export function buildService(
+  name: string,
+  endpoints: readonly Endpoint[],
+  policy: ServicePolicy,
+  adjustments: ReadonlyMap<string, Adjustment> | undefined,
+  previous: ServiceTable | undefined,
+): BuiltService {
+  const knownGroups = new Map<string, VersionGroup>()
+  const knownEndpoints = new Map<string, Endpoint>()
+  for (const group of previous?.groups ?? []) {
+    knownGroups.set(group.version, group)
+    for (const endpoint of group.endpoints) knownEndpoints.set(endpoint.key, endpoint)
+  }
+
+  const byVersion = new Map<string, Endpoint[]>()
+  for (const read of endpoints) {
+    const made = adjusted(read, adjustments?.get(read.key))
+    const known = knownEndpoints.get(made.key)
+    const endpoint = known && sameData(known, made) ? known : made
+    const list = byVersion.get(endpoint.version)
+    if (list) list.push(endpoint)
+    else byVersion.set(endpoint.version, [endpoint])
+  }
+
+  const { weights, problems } = weighVersions(name, byVersion, policy.versions)
+  const groups = [...byVersion.keys()].sort().map((version): VersionGroup => {
+    const weight = weights.get(version) ?? 0
+    const list = byVersion.get(version) ?? []
+    const known = knownGroups.get(version)
+    if (known?.weight === weight && sameList(known.endpoints, list)) return known
+    return Object.freeze({ version, weight, endpoints: Object.freeze(list) })
+  })
+
+  const settled = previous && sameData(previous.policy, policy) ? previous.policy : policy
+  if (previous?.policy === settled && sameList(previous.groups, groups)) return { table: previous, problems }
+  return { table: Object.freeze({ name, policy: settled, groups: Object.freeze(groups) }), problems }
+}

@@ -1,0 +1,114 @@
+/**
+ * Reads one service of a snapshot into endpoints: what can be said of each instance by itself. What depends on other
+ * services (an address claimed twice, a handle taken) comes later, in `claims.ts`; shares of versions in `weigh.ts`.
+ */
+import type { Instance, ServiceSnapshot } from '../catalog/snapshot.ts'
+import type { Problem } from '../core/problem.ts'
+import type { VersionFrom } from '../policy/policy.ts'
+import { isPlausibleAddress } from './address.ts'
+import { hashHex } from './hash.ts'
+import type { Endpoint } from './table.ts'
+
+export interface ReadService {
+  /** Sorted by key, each key once. */
+  readonly endpoints: readonly Endpoint[]
+  readonly problems: readonly Problem[]
+}
+
+const none: ReadService = Object.freeze({ endpoints: Object.freeze([]), problems: Object.freeze([]) })
+
+/** The result is a function of both keys alone; keeping it is what makes an unchanged service free. */
+const cache = new WeakMap<ServiceSnapshot, { readonly versionFrom: VersionFrom; readonly read: ReadService }>()
+
+/** A service's name as it may stand in a shell and a URL. */
+function handleName(service: string): string {
+  return (
+    service
+      .replace(/[^A-Za-z0-9_.-]+/g, '-')
+      .replace(/^[-.]+|[-.]+$/g, '')
+      .slice(0, 48) || 'service'
+  )
+}
+
+/** The handle of an instance: its service's name and `digits` (8 or 16) hex digits of its key's hash. */
+export function endpointHandle(service: string, key: string, digits: 8 | 16): string {
+  return `${handleName(service)}-${hashHex(key).slice(0, digits)}`
+}
+
+function versionOf({ meta, tags }: Instance, { metaKey, tagPrefix }: VersionFrom): string {
+  const named = metaKey !== '' && Object.hasOwn(meta, metaKey) ? meta[metaKey] : undefined
+  if (named) return named
+  if (tagPrefix === '') return ''
+  return tags.find((tag) => tag.startsWith(tagPrefix))?.slice(tagPrefix.length) ?? ''
+}
+
+function zoneOf({ meta, nodeMeta }: Instance): string {
+  if (Object.hasOwn(meta, 'zone') && meta['zone']) return meta['zone']
+  return (Object.hasOwn(nodeMeta, 'zone') && nodeMeta['zone']) || ''
+}
+
+function weightOf({ status, weights }: Instance): number {
+  const weight = status === 'passing' ? weights.passing : status === 'warning' ? weights.warning : 0
+  return Number.isFinite(weight) && weight > 0 ? weight : 0
+}
+
+function faultOf({ address, port }: Instance): string | undefined {
+  if (!isPlausibleAddress(address))
+    return `its address ${JSON.stringify(address)} is neither an IP address nor a host name`
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) return `its port ${port} is not between 1 and 65535`
+  return undefined
+}
+
+function problemOf(instance: Instance, code: string, message: string): Problem {
+  return Object.freeze({
+    code,
+    where: `${instance.source}: ${instance.service} ${instance.id} on ${instance.node}`,
+    message,
+  })
+}
+
+function readInstance(instance: Instance, versionFrom: VersionFrom): Endpoint {
+  return Object.freeze({
+    key: instance.key,
+    handle: endpointHandle(instance.service, instance.key, 8),
+    life: instance.createIndex,
+    service: instance.service,
+    version: versionOf(instance, versionFrom),
+    address: instance.address,
+    port: instance.port,
+    status: instance.status,
+    agentLost: instance.agentLost,
+    weight: weightOf(instance),
+    zone: zoneOf(instance),
+  })
+}
+
+/** Reads `service`; undefined reads as one without instances. The same arguments give the same object. */
+export function readService(service: ServiceSnapshot | undefined, versionFrom: VersionFrom): ReadService {
+  if (!service) return none
+  const known = cache.get(service)
+  if (known?.versionFrom.metaKey === versionFrom.metaKey && known.versionFrom.tagPrefix === versionFrom.tagPrefix)
+    return known.read
+
+  const endpoints = new Map<string, Endpoint>()
+  const problems: Problem[] = []
+  for (const instance of service.instances) {
+    const fault = faultOf(instance)
+    if (fault !== undefined) {
+      problems.push(
+        problemOf(instance, 'bad-address', `${fault}; this instance gets no traffic until it registers anew`),
+      )
+      continue
+    }
+    const twin = endpoints.get(instance.key)
+    if (twin) {
+      problems.push(problemOf(instance, 'duplicate-instance', 'it is listed twice; the newer registration counts'))
+      if (twin.life >= instance.createIndex) continue
+    }
+    endpoints.set(instance.key, readInstance(instance, versionFrom))
+  }
+  const sorted = [...endpoints.values()].sort((a, b) => (a.key < b.key ? -1 : 1))
+  const read = Object.freeze({ endpoints: Object.freeze(sorted), problems: Object.freeze(problems) })
+  cache.set(service, { versionFrom, read })
+  return read
+}
