@@ -1,0 +1,202 @@
+/** The metrics: names, labels and values; judged by promtool, and scraped by a real Prometheus. */
+import { execFile, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { createServer as createTcpServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { durationBucketsMs } from '../../src/live/runtime.ts'
+import { createMetrics, type ControlFigures, type Metrics } from '../../src/telemetry/metrics.ts'
+import { boundOf, endpoint, noFigures, tableOf } from '../fixtures/data-plane.ts'
+import { FakeClock } from '../fixtures/fake-clock.ts'
+import { ensureDebianCommand } from '../fixtures/install.ts'
+import { until } from '../fixtures/until.ts'
+
+const control: ControlFigures = {
+  sources: [
+    { name: 'consul', lastSuccessMs: 500 },
+    { name: 'file', lastSuccessMs: undefined },
+  ],
+  catalogLagMs: 12,
+  tableBuildMs: 3,
+  problems: 2,
+  configReloadOk: false,
+  accessLogDropped: 7,
+}
+
+function full(): Metrics {
+  const durationCounts = Array.from({ length: durationBucketsMs.length + 1 }, () => 0)
+  durationCounts[0] = 5
+  durationCounts[3] = 2
+  durationCounts[durationBucketsMs.length] = 1
+  return createMetrics({
+    clock: new FakeClock(),
+    version: '1.2.3',
+    control: () => control,
+    dataPlane: {
+      current: () =>
+        boundOf(
+          tableOf('shop', [
+            endpoint({ service: 'shop', version: '9.8.0', handle: 'a' }),
+            endpoint({ service: 'shop', version: '9.8.0', handle: 'b' }),
+            endpoint({ service: 'shop', version: '9.8.0', handle: 'c', status: 'critical', weight: 0 }),
+          ]),
+        ),
+      figures: () => ({
+        ...noFigures,
+        tableVersion: 4,
+        versions: [
+          {
+            service: 'shop',
+            version: '9.8.0"\n\\',
+            codes: new Map([
+              [200, 7],
+              [1_502, 1],
+            ]),
+            durationCounts,
+            durationSumMs: 1_500,
+            attempts: new Map([['ok', 8]]),
+          },
+        ],
+        services: [{ service: 'shop', inFlight: 3, retries: new Map([['refused', 2]]), retryBudgetExhausted: 1 }],
+        downstream: { open: 5, idle: 2 },
+        upstream: { open: 4, idle: 4 },
+        unrouted: new Map([[404, 9]]),
+      }),
+    },
+  })
+}
+
+/** Samples by their line without the value. */
+function samples(text: string): Map<string, number> {
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]),
+  )
+}
+
+t.test('names, labels and values', async (t) => {
+  const metrics = full()
+  t.teardown(() => metrics.stop())
+  const got = samples(await metrics.text())
+  const version = 'version="9.8.0\\"\\n\\\\"'
+  const expected: Record<string, number> = {
+    [`fairlead_requests_total{service="shop",${version},code="200",origin="upstream"}`]: 7,
+    [`fairlead_requests_total{service="shop",${version},code="502",origin="proxy"}`]: 1,
+    'fairlead_requests_total{service="",version="",code="404",origin="proxy"}': 9,
+    [`fairlead_request_duration_seconds_bucket{le="0.001",service="shop",${version}}`]: 5,
+    [`fairlead_request_duration_seconds_bucket{le="0.01",service="shop",${version}}`]: 7,
+    [`fairlead_request_duration_seconds_bucket{le="30",service="shop",${version}}`]: 7,
+    [`fairlead_request_duration_seconds_bucket{le="+Inf",service="shop",${version}}`]: 8,
+    [`fairlead_request_duration_seconds_sum{service="shop",${version}}`]: 1.5,
+    [`fairlead_request_duration_seconds_count{service="shop",${version}}`]: 8,
+    'fairlead_requests_in_flight{service="shop"}': 3,
+    [`fairlead_attempts_total{service="shop",${version},outcome="ok"}`]: 8,
+    'fairlead_retries_total{service="shop",reason="refused"}': 2,
+    'fairlead_retry_budget_exhausted_total{service="shop"}': 1,
+    'fairlead_endpoints{service="shop",version="9.8.0",state="passing"}': 2,
+    'fairlead_endpoints{service="shop",version="9.8.0",state="critical"}': 1,
+    'fairlead_connections{side="downstream",state="active"}': 3,
+    'fairlead_connections{side="downstream",state="idle"}': 2,
+    'fairlead_connections{side="upstream",state="active"}': 0,
+    'fairlead_connections{side="upstream",state="idle"}': 4,
+    // The source answered 500 ms before the clock's 1,000; the wall stands at 1,700,000,001.
+    'fairlead_catalog_last_success_timestamp_seconds{source="consul"}': 1_700_000_000.5,
+    fairlead_catalog_lag_seconds: 0.012,
+    fairlead_table_version: 4,
+    fairlead_table_build_seconds: 0.003,
+    fairlead_config_last_reload_success: 0,
+    fairlead_problems: 2,
+    fairlead_access_log_dropped_total: 7,
+    [`fairlead_build_info{version="1.2.3",node="${process.versions.node}"}`]: 1,
+  }
+  for (const [line, value] of Object.entries(expected)) t.equal(got.get(line), value, line)
+  t.notOk(
+    [...got.keys()].some((line) => line.includes('source="file"')),
+    'a source that never answered has no time',
+  )
+  t.ok((got.get('fairlead_event_loop_lag_seconds{at="p99"}') ?? -1) >= 0)
+  t.ok((got.get('process_resident_memory_bytes') ?? 0) > 0)
+})
+
+t.test('promtool finds nothing to say', async (t) => {
+  const promtool = await ensureDebianCommand('promtool', 'prometheus')
+  if (promtool.path === undefined) {
+    t.plan(0, promtool.reason)
+    return
+  }
+  const metrics = full()
+  t.teardown(() => metrics.stop())
+  // Only our own names are ours to answer for; prom-client's process and nodejs ones do not follow promtool's taste.
+  const text = (await metrics.text())
+    .split('\n')
+    .filter((line) => /^(# \w+ )?fairlead_/.test(line))
+    .join('\n')
+  const said = await new Promise<{ code: number; output: string }>((resolve) => {
+    const child = execFile(promtool.path ?? '', ['check', 'metrics'], (error, stdout, stderr) =>
+      resolve({ code: error ? 1 : 0, output: stdout + stderr }),
+    )
+    child.stdin?.end(`${text}\n`)
+  })
+  t.equal(said.output, '')
+  t.equal(said.code, 0)
+})
+
+t.test('a real Prometheus scrapes it', async (t) => {
+  const prometheus = await ensureDebianCommand('prometheus', 'prometheus')
+  if (prometheus.path === undefined) {
+    t.plan(0, prometheus.reason)
+    return
+  }
+  const metrics = full()
+  const server = createServer((req, res) => {
+    t.equal(req.url, '/metrics')
+    void metrics.text().then((text) => res.setHeader('content-type', metrics.contentType).end(text))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const folder = mkdtempSync(join(tmpdir(), 'fairlead-prometheus-'))
+  writeFileSync(
+    join(folder, 'prometheus.yml'),
+    `scrape_configs: [{ job_name: fairlead, scrape_interval: 200ms, scrape_timeout: 200ms, static_configs: [{ targets: ["127.0.0.1:${port}"] }] }]`,
+  )
+  const own = await freePort()
+  const child = spawn(
+    prometheus.path,
+    [
+      `--config.file=${join(folder, 'prometheus.yml')}`,
+      `--storage.tsdb.path=${join(folder, 'data')}`,
+      `--web.listen-address=127.0.0.1:${own}`,
+    ],
+    { stdio: 'ignore' },
+  )
+  const gone = new Promise<void>((resolve) => child.on('exit', () => resolve()))
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await gone
+    metrics.stop()
+    server.closeAllConnections()
+    server.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  const query = async (text: string): Promise<string | undefined> => {
+    const answer = await fetch(`http://127.0.0.1:${own}/api/v1/query?query=${encodeURIComponent(text)}`).catch(
+      () => undefined,
+    )
+    if (!answer?.ok) return undefined
+    const body = (await answer.json()) as { data: { result: { value: [number, string] }[] } }
+    return body.data.result[0]?.value[1]
+  }
+  const wait = { timeoutMs: 20_000 }
+  t.equal(await until(() => query('sum(fairlead_requests_total{service="shop"})'), wait), '8')
+  t.equal(await until(() => query('histogram_quantile(0.5, fairlead_request_duration_seconds_bucket)'), wait), '0.0008')
+})
+
+async function freePort(): Promise<number> {
+  const server = createTcpServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
