@@ -40,7 +40,7 @@ const noServices: ReadonlyMap<string, ServiceTable> = new Map()
 const versionKey = (service: string, version: string): string => `${service}\u001f${version}`
 
 function newServiceStats(service: string): ServiceStats {
-  return { service, inFlight: 0, retries: new Map(), retryBudgetExhausted: 0 }
+  return { service, inFlight: 0, retrying: 0, retries: new Map(), retryBudgetExhausted: 0 }
 }
 
 function newVersionStats(service: string, version: string): VersionStats {

@@ -36,6 +36,8 @@ export interface VersionStats {
 export interface ServiceStats {
   readonly service: string
   inFlight: number
+  /** Requests under way that spent some of the retry budget. */
+  retrying: number
   /** Retries by reason. */
   readonly retries: Map<string, number>
   retryBudgetExhausted: number

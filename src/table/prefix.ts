@@ -1,16 +1,23 @@
 /**
- * The one place where a route's path is brought to the form that is stored, compared and matched.
- * Requests' paths are normalised by the proxy; this is about what people write in a policy.
+ * The one place where a route's path is brought to the form that is stored, compared and matched: that to which the proxy
+ * normalises the paths of requests (RFC 3986 section 6.2.2), without the slash at its end.
  */
+
+/** Escapes of unreserved characters decoded, the others in upper case. */
+function normaliseEscapes(path: string): string {
+  return path.replace(/%[0-9A-Fa-f]{2}/g, (escape) => {
+    const char = String.fromCharCode(Number.parseInt(escape.slice(1), 16))
+    return /[A-Za-z0-9._~-]/.test(char) ? char : escape.toUpperCase()
+  })
+}
 
 /**
  * A route path as the table keeps it: begins with `/` and ends with none, save `/` itself, which is every path.
- * `/cart/`, `/cart` and `cart` are the same route; so are `` and `/`.
+ * `/cart/`, `/cart`, `cart` and `//%63art` are the same route; so are `` and `/`.
  */
 export function routePrefix(path: string): string {
-  let end = path.length
-  while (end > 0 && path.charCodeAt(end - 1) === 47) end--
-  if (end === 0) return '/'
-  const trimmed = end === path.length ? path : path.slice(0, end)
-  return trimmed.charCodeAt(0) === 47 ? trimmed : `/${trimmed}`
+  const escaped = path.includes('%') ? normaliseEscapes(path) : path
+  const merged = escaped.includes('//') ? escaped.replace(/\/{2,}/g, '/') : escaped
+  const trimmed = merged.endsWith('/') ? merged.slice(0, -1) : merged
+  return trimmed.startsWith('/') ? trimmed : `/${trimmed}`
 }

@@ -1,0 +1,91 @@
+/**
+ * Routes that services bring along in their catalog tags, put behind those of a policy: on the same host and path the
+ * policy's own come first (and the table's build says which tag that hides). Between services, the order is that of names.
+ * Pure in meaning; what was read of a service is remembered with its snapshot.
+ */
+import type { ServiceSnapshot, Snapshot } from '../catalog/snapshot.ts'
+import type { Problem } from '../core/problem.ts'
+import { sameData } from '../table/same.ts'
+import { parseTag } from './parse-tag.ts'
+import type { Policy, RoutePolicy } from './policy.ts'
+
+/** What the tags of one service say. */
+export interface TagRoutes {
+  readonly prefix: string
+  readonly routes: readonly RoutePolicy[]
+  readonly problems: readonly Problem[]
+}
+
+const reads = new WeakMap<ServiceSnapshot, TagRoutes>()
+const merges = new WeakMap<Policy, { readonly parts: readonly TagRoutes[]; readonly merged: Policy }>()
+
+function originOf(service: string, tag: string): string {
+  return `tag:${service}:${tag}`
+}
+
+function badTag(service: string, tag: string, reason: string, where: string): Problem {
+  // No instance is named: the text must stay the same while instances come and go, or it would be reported each time.
+  const message = `tag ${JSON.stringify(tag)} of service ${service} makes no route: ${reason}`
+  return Object.freeze({ code: 'bad-tag', where, message })
+}
+
+/**
+ * The routes in the tags of `service`, each host and path once, whatever the health of those that carry them, with one
+ * problem (`bad-tag`) for each tag that cannot be used. Its `where` is the origin of the route that it would have been
+ * where that is known, so that a build can keep the route's last good form.
+ */
+export function readTags(service: ServiceSnapshot, prefix: string): TagRoutes {
+  const known = reads.get(service)
+  if (known?.prefix === prefix) return known
+
+  const tags = new Set<string>()
+  for (const instance of service.instances) for (const tag of instance.tags) tags.add(tag)
+  const routes = new Map<string, RoutePolicy>()
+  const problems: Problem[] = []
+  for (const tag of [...tags].sort()) {
+    const parsed = parseTag(tag, prefix)
+    if (parsed?.kind === 'route') {
+      const { host, path } = parsed
+      const origin = originOf(service.name, `${prefix}${host}${path}`)
+      routes.set(origin, Object.freeze({ origin, host, path, service: service.name }))
+    } else if (parsed) {
+      const where = originOf(service.name, parsed.place === undefined ? tag : `${prefix}${parsed.place}`)
+      problems.push(badTag(service.name, tag, parsed.reason, where))
+    }
+  }
+  const read = Object.freeze({ prefix, routes: Object.freeze([...routes.values()]), problems: Object.freeze(problems) })
+  reads.set(service, read)
+  return read
+}
+
+/**
+ * `base` with the routes of the snapshot's tags behind its own. The same object as before while neither `base` nor what the
+ * tags say changed; `base` itself when it takes no routes from tags.
+ */
+export function mergePolicy(base: Policy, snapshot: Snapshot): Policy {
+  const prefix = base.tagPrefix
+  if (prefix === undefined) return base
+  const known = merges.get(base)
+  const parts: TagRoutes[] = []
+  let same = true
+  for (const name of [...snapshot.services.keys()].sort()) {
+    const service = snapshot.services.get(name)
+    if (!service) continue
+    const read = readTags(service, prefix)
+    if (read.routes.length === 0 && read.problems.length === 0) continue
+    const before = known?.parts[parts.length]
+    same &&= before !== undefined && sameData(before, read)
+    parts.push(read)
+  }
+  if (known && same && known.parts.length === parts.length) {
+    merges.set(base, { parts, merged: known.merged })
+    return known.merged
+  }
+  const merged: Policy = Object.freeze({
+    ...base,
+    routes: Object.freeze([...base.routes, ...parts.flatMap(({ routes }) => routes)]),
+    problems: Object.freeze([...base.problems, ...parts.flatMap(({ problems }) => problems)]),
+  })
+  merges.set(base, { parts, merged })
+  return merged
+}

@@ -1,0 +1,150 @@
+/**
+ * What one table has that another has not, for the log and, later, the history. Pure; costs what changed, since what did
+ * not is the same object in both.
+ */
+import type { Endpoint, RouteTable, ServiceTable } from './table.ts'
+import { sameData } from './same.ts'
+
+/** How many endpoints of one version came or went. */
+export interface VersionCount {
+  readonly version: string
+  readonly count: number
+}
+
+/** An endpoint that is in both and not the same. */
+export interface EndpointChange {
+  readonly handle: string
+  readonly before: Endpoint
+  readonly after: Endpoint
+}
+
+export interface ServiceChange {
+  readonly kind: 'service'
+  readonly service: string
+  /** `added` and `removed` speak of the service in the table, not of its instances. */
+  readonly change: 'added' | 'removed' | 'changed'
+  /** Sorted by version. */
+  readonly added: readonly VersionCount[]
+  readonly removed: readonly VersionCount[]
+  readonly changed: readonly EndpointChange[]
+  /** The shares of its versions, where a policy sets them before or after and they differ. */
+  readonly weights: { readonly before: string; readonly after: string } | undefined
+  /** True when other settings of its policy differ (timeouts, retries, balancing). */
+  readonly settings: boolean
+}
+
+export interface RouteChange {
+  readonly kind: 'route'
+  readonly change: 'added' | 'removed' | 'changed'
+  readonly host: string
+  readonly path: string
+  readonly origin: string
+  readonly service: string
+  /** Where it led before, when that is elsewhere. */
+  readonly serviceBefore: string | undefined
+}
+
+export type TableChange = RouteChange | ServiceChange
+
+function endpointsOf(service: ServiceTable | undefined): Map<string, Endpoint> {
+  const endpoints = new Map<string, Endpoint>()
+  for (const group of service?.groups ?? [])
+    for (const endpoint of group.endpoints) endpoints.set(endpoint.key, endpoint)
+  return endpoints
+}
+
+function countVersions(endpoints: Iterable<Endpoint>, absentFrom: ReadonlyMap<string, Endpoint>): VersionCount[] {
+  const counts = new Map<string, number>()
+  for (const { key, version } of endpoints)
+    if (!absentFrom.has(key)) counts.set(version, (counts.get(version) ?? 0) + 1)
+  return [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([version, count]) => ({ version, count }))
+}
+
+const versionText = (version: string): string => version || 'no version'
+
+/** Such as `9.7.0=90 9.8.0=10`. */
+function weightsText(service: ServiceTable | undefined): string {
+  const texts = service?.groups.map(({ version, weight }) => `${versionText(version)}=${Number(weight.toPrecision(4))}`)
+  return texts?.join(' ') ?? ''
+}
+
+function weightsChange(before: ServiceTable | undefined, after: ServiceTable | undefined): ServiceChange['weights'] {
+  if (!before || !after || (!before.policy.versions && !after.policy.versions)) return undefined
+  const [old, now] = [weightsText(before), weightsText(after)]
+  return old === now ? undefined : { before: old, after: now }
+}
+
+function settingsDiffer(before: ServiceTable | undefined, after: ServiceTable | undefined): boolean {
+  if (!before || !after || before.policy === after.policy) return false
+  return !sameData({ ...before.policy, versions: undefined }, { ...after.policy, versions: undefined })
+}
+
+function diffService(
+  service: string,
+  before: ServiceTable | undefined,
+  after: ServiceTable | undefined,
+): ServiceChange | undefined {
+  const old = endpointsOf(before)
+  const now = endpointsOf(after)
+  const changed: EndpointChange[] = []
+  for (const [key, endpoint] of now) {
+    const known = old.get(key)
+    if (known && known !== endpoint && !sameData(known, endpoint))
+      changed.push({ handle: endpoint.handle, before: known, after: endpoint })
+  }
+  const difference: ServiceChange = {
+    kind: 'service',
+    service,
+    change: !before ? 'added' : !after ? 'removed' : 'changed',
+    added: countVersions(now.values(), old),
+    removed: countVersions(old.values(), now),
+    changed,
+    weights: weightsChange(before, after),
+    settings: settingsDiffer(before, after),
+  }
+  const { change, added, removed, weights, settings } = difference
+  const differs = change !== 'changed' || added.length + removed.length + changed.length > 0 || weights || settings
+  return differs ? difference : undefined
+}
+
+function diffRoutes(a: RouteTable, b: RouteTable): RouteChange[] {
+  if (a.routes === b.routes) return []
+  const place = ({ host, path }: { readonly host: string; readonly path: string }): string => `${host}${path}`
+  const old = new Map(a.routes.map((route) => [place(route), route]))
+  const changes: RouteChange[] = []
+  for (const route of b.routes) {
+    const { host, path, origin } = route
+    const service = route.service.name
+    const known = old.get(place(route))
+    old.delete(place(route))
+    const change = known ? 'changed' : 'added'
+    const serviceBefore = known && known.service.name !== service ? known.service.name : undefined
+    if (!known || serviceBefore !== undefined || known.origin !== origin)
+      changes.push({ kind: 'route', change, host, path, origin, service, serviceBefore })
+  }
+  for (const { host, path, origin, service } of old.values())
+    changes.push({
+      kind: 'route',
+      change: 'removed',
+      host,
+      path,
+      origin,
+      service: service.name,
+      serviceBefore: undefined,
+    })
+  return changes
+}
+
+/** What leads from `a` to `b`: routes first, then services by name. Empty when they say the same. */
+export function diffTables(a: RouteTable, b: RouteTable): TableChange[] {
+  if (a === b) return []
+  const services: ServiceChange[] = []
+  if (a.services !== b.services)
+    for (const name of [...new Set([...a.services.keys(), ...b.services.keys()])].sort()) {
+      const before = a.services.get(name)
+      const after = b.services.get(name)
+      const change = before === after ? undefined : diffService(name, before, after)
+      if (change) services.push(change)
+    }
+  return [...diffRoutes(a, b), ...services]
+}
