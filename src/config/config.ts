@@ -1,0 +1,136 @@
+/**
+ * The configuration as the program uses it: resolved, validated, with units in the names and nothing left to default.
+ * Types only. What may be written, its bounds and its defaults stand in `schema.ts`; `load.ts` makes one of the other.
+ */
+import type { BalanceAlgorithm } from '../policy/policy.ts'
+import type { ListenerOptions } from '../proxy/options.ts'
+import type { WireLimits } from '../wire/limits.ts'
+
+/** Where a server listens: a TCP port (0 lets the system choose) or a Unix socket. */
+export type Address =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+
+export interface ConsulTls {
+  /** Files; undefined: the system's authorities, no client certificate. */
+  readonly ca: string | undefined
+  readonly cert: string | undefined
+  readonly key: string | undefined
+  /** Name asked for and verified instead of the address's host. */
+  readonly serverName: string | undefined
+  /** False: any certificate is believed. */
+  readonly verify: boolean
+}
+
+export interface ConsulConfig {
+  readonly kind: 'consul'
+  /** Unique among the sources. */
+  readonly name: string
+  /** `http://host:port`, `https://host:port` (a path prefix may follow) or `unix:/path`. */
+  readonly address: string
+  /** At most one of token and tokenFile is set; never log either's content. */
+  readonly token: string | undefined
+  readonly tokenFile: string | undefined
+  /** Undefined: the agent's own. */
+  readonly datacenter: string | undefined
+  /** Consul namespace; undefined: none is asked for. */
+  readonly namespace: string | undefined
+  /** Any server may answer, not just the leader. */
+  readonly stale: boolean
+  /** How long a blocking query may wait, ms. */
+  readonly waitMs: number
+  readonly tls: ConsulTls
+}
+
+export interface FileCatalogConfig {
+  readonly kind: 'file'
+  readonly name: string
+  readonly path: string
+}
+
+export interface EmbeddedCatalogConfig {
+  readonly kind: 'embedded'
+  readonly name: string
+  /** Where its HTTP API listens. */
+  readonly address: Address
+  /** Undefined: nothing outlives the process. */
+  readonly stateDir: string | undefined
+}
+
+export type CatalogConfig = ConsulConfig | FileCatalogConfig | EmbeddedCatalogConfig
+
+/** How the proxy registers itself in Consul, so that what stands in front can find it. */
+export interface RegisterConfig {
+  /** Name of the consul or embedded source to register in. */
+  readonly source: string
+  readonly service: string
+  /** Undefined: made of the service's name, the host's name and the port. */
+  readonly id: string | undefined
+  /** Undefined: the agent's own address. */
+  readonly address: string | undefined
+  readonly port: number
+  readonly tags: readonly string[]
+  readonly meta: ReadonlyMap<string, string>
+  /** The registration turns critical when the proxy has not said for this long that it is ready, ms. */
+  readonly ttlMs: number
+  /** And is removed after being critical for this long, ms. */
+  readonly deregisterAfterMs: number
+}
+
+export interface RouteConfig {
+  /** Lower case; exact, `*.example.com`, or '' for any. */
+  readonly host: string
+  /** Normalised, begins with `/`, ends with none (save `/` itself). */
+  readonly path: string
+  readonly service: string
+}
+
+/** One service's settings as far as they were written; what is undefined falls to `defaults`, then to the built-in. */
+export interface ServiceSettings {
+  readonly versions?: ReadonlyMap<string, number> | undefined
+  readonly balance?: BalanceAlgorithm | undefined
+  readonly timeouts?: TimeoutSettings | undefined
+  readonly retry?: RetrySettings | undefined
+}
+
+export interface TimeoutSettings {
+  /** Milliseconds, all three. */
+  readonly connect?: number | undefined
+  readonly firstByte?: number | undefined
+  readonly idle?: number | undefined
+}
+
+export interface RetrySettings {
+  readonly attempts?: number | undefined
+  /** 0 to 1. */
+  readonly budget?: number | undefined
+  /** Bytes. */
+  readonly body?: number | undefined
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+export type AccessLog = 'all' | 'errors' | 'off'
+
+export interface Config {
+  readonly listen: readonly ListenerOptions[]
+  /** Undefined: switched off. */
+  readonly status: Address | undefined
+  /** Loopback or a Unix socket. Undefined: switched off. */
+  readonly admin: Address | undefined
+  /** Where this proxy is; '' when it was not said. */
+  readonly zone: string
+  readonly catalog: readonly CatalogConfig[]
+  readonly register: RegisterConfig | undefined
+  readonly routes: readonly RouteConfig[]
+  readonly services: ReadonlyMap<string, ServiceSettings>
+  readonly defaults: ServiceSettings
+  readonly versionFrom: { readonly meta: string; readonly tag: string }
+  /** Catalog tags that begin with this make routes; undefined: none do. */
+  readonly tagPrefix: string | undefined
+  readonly stateDir: string | undefined
+  readonly shutdown: { readonly lameDuckMs: number; readonly deadlineMs: number }
+  readonly log: { readonly level: LogLevel; readonly access: AccessLog }
+  readonly limits: WireLimits
+  /** File whose content is the body of the answers that Fairlead makes itself, by status. */
+  readonly errorPages: ReadonlyMap<number, string>
+}

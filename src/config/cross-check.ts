@@ -1,0 +1,244 @@
+/**
+ * What is wrong between settings that are each right: two servers on one address, weights that are all zero, an admin
+ * address the world can reach. Judges what was written part by part, so that one bad setting hides no other. Pure.
+ */
+import { parseAddress, showAddress } from './addresses.ts'
+import type { Address, RouteConfig } from './config.ts'
+import { Because } from './declare.ts'
+import { childOf, isList } from './locate.ts'
+import type { Path } from './locate.ts'
+import { nearest } from './nearest.ts'
+import { kindOf, sourceNames } from './resolve.ts'
+import type { SourceKind } from './resolve.ts'
+import { listenSchema, routeSchema } from './schema.ts'
+import type { Raw } from './read-yaml.ts'
+
+export interface Finding {
+  readonly path: Path
+  readonly message: string
+  readonly suggestion?: string | undefined
+}
+
+export interface Findings {
+  readonly errors: Finding[]
+  /** What works, but hardly as meant. */
+  readonly warnings: Finding[]
+}
+
+/** `file` is the whole text as written; nothing in it needs to be valid. */
+export function crossCheck(file: Raw): Findings {
+  const found: Findings = { errors: [], warnings: [] }
+  checkAddresses(file, found)
+  checkAdmin(file, found)
+  checkSources(file, found)
+  checkRoutes(file, found)
+  checkVersions(file, found)
+  return found
+}
+
+interface Server {
+  readonly path: Path
+  readonly address: Address
+}
+
+/** Every address that would be listened on, as far as it can be read. */
+function servers(file: Raw): readonly Server[] {
+  const result: Server[] = []
+  const add = (path: Path, text: Raw, fallback: string | undefined): void => {
+    const address = typeof text === 'string' ? parseAddress(text) : fallback && parseAddress(fallback)
+    if (address && !(address instanceof Because)) result.push({ path, address })
+  }
+  const listen = childOf(file, 'listen')
+  for (const [index, entry] of listen === undefined ? [] : itemsOf(listen).entries())
+    add(['listen', index, 'address'], childOf(entry, 'address'), undefined)
+  if (listen === undefined) add(['listen'], '0.0.0.0:8080', undefined)
+  add(['status', 'address'], childOf(childOf(file, 'status'), 'address'), '0.0.0.0:8081')
+  add(['admin', 'address'], childOf(childOf(file, 'admin'), 'address'), '127.0.0.1:8082')
+  for (const [index, entry] of sourceEntries(file).entries()) {
+    const embedded = childOf(entry, 'embedded')
+    if (embedded !== undefined)
+      add(['catalog', index, 'embedded', 'address'], childOf(embedded, 'address'), '127.0.0.1:8500')
+  }
+  return result
+}
+
+function checkAddresses(file: Raw, { errors, warnings }: Findings): void {
+  const all = servers(file)
+  for (const [index, { path, address }] of all.entries()) {
+    const other = all.slice(0, index).find((before) => collide(before.address, address))
+    if (other) errors.push({ path, message: `${showAddress(address)} is already taken by ${showPath(other.path)}` })
+    if (path[0] === 'catalog' && address.kind === 'tcp' && !isLoopback(address.host))
+      warnings.push({ path, message: 'whoever reaches this address can register services and change routes' })
+  }
+  const names = new Map<string, number>()
+  for (const [index, entry] of itemsOf(childOf(file, 'listen')).entries()) {
+    const name = listenSchema.safeParse(entry).data?.name
+    if (name === undefined) continue
+    const before = names.get(name)
+    if (before === undefined) names.set(name, index)
+    else errors.push({ path: ['listen', index, 'name'], message: `listen[${String(before)}] has this name already` })
+  }
+}
+
+/** The wildcard addresses cover all others of the same port; `[::]` covers IPv4 too, as Node opens it. */
+function collide(a: Address, b: Address): boolean {
+  if (a.kind === 'unix' || b.kind === 'unix') return a.kind === 'unix' && b.kind === 'unix' && a.path === b.path
+  if (a.port !== b.port || a.port === 0) return false
+  if (a.host === b.host || a.host === '::' || b.host === '::') return true
+  return (a.host === '0.0.0.0' && !b.host.includes(':')) || (b.host === '0.0.0.0' && !a.host.includes(':'))
+}
+
+function checkAdmin(file: Raw, { errors }: Findings): void {
+  const text = childOf(childOf(file, 'admin'), 'address')
+  const address = typeof text === 'string' ? parseAddress(text) : undefined
+  if (!address || address instanceof Because || address.kind === 'unix' || isLoopback(address.host)) return
+  const message = 'anything but a loopback address or unix:/path needs tokens, which are not available in this version'
+  errors.push({ path: ['admin', 'address'], message })
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+}
+
+function checkSources(file: Raw, found: Findings): void {
+  const entries = sourceEntries(file)
+  const kinds: { readonly kind: SourceKind; readonly name: string | undefined }[] = []
+  for (const [index, entry] of entries.entries()) {
+    const present = (['consul', 'file', 'embedded'] as const).filter((kind) => hasKey(entry, kind))
+    if (isMapping(entry) && present.length !== 1) {
+      const stands = present.length === 0 ? 'none' : present.join(' and ')
+      const message = `one source is consul, file or embedded; here stands ${stands}. Several sources are a list`
+      found.errors.push({ path: ['catalog', index], message })
+    }
+    const kind = present[0] ?? kindOf({})
+    const settings = childOf(entry, kind)
+    const name = childOf(settings, 'name')
+    kinds.push({ kind, name: typeof name === 'string' ? name : undefined })
+    if (kind === 'consul') checkConsul(settings, ['catalog', index, 'consul'], found)
+  }
+  const names = sourceNames(kinds)
+  for (const [index, name] of names.entries()) {
+    const before = names.indexOf(name)
+    const path: Path = ['catalog', index, kinds[index]?.kind ?? 'consul']
+    if (before < index)
+      found.errors.push({ path: [...path, 'name'], message: `catalog[${String(before)}] is called "${name}" already` })
+  }
+  checkRegister(file, kinds, names, found)
+}
+
+function checkConsul(settings: Raw, path: Path, { errors, warnings }: Findings): void {
+  if (hasText(settings, 'token') && hasText(settings, 'tokenFile'))
+    errors.push({ path: [...path, 'tokenFile'], message: 'there is a token already; give one of them' })
+  const tls = childOf(settings, 'tls')
+  const [cert, key] = [hasText(tls, 'cert'), hasText(tls, 'key')]
+  if (cert !== key)
+    errors.push({
+      path: [...path, 'tls'],
+      message: `a client certificate needs both cert and key; ${cert ? 'key' : 'cert'} is missing`,
+    })
+  const address = childOf(settings, 'address')
+  if (isMapping(tls) && typeof address === 'string' && !address.startsWith('https:'))
+    warnings.push({ path: [...path, 'tls'], message: 'it has no effect: the address does not begin with https://' })
+}
+
+function checkRegister(
+  file: Raw,
+  kinds: readonly { readonly kind: SourceKind }[],
+  names: readonly string[],
+  { errors }: Findings,
+): void {
+  const register = childOf(file, 'register')
+  if (!isMapping(register)) return
+  const able = kinds.length === 0 ? ['consul'] : names.filter((_, index) => kinds[index]?.kind !== 'file')
+  const source = childOf(register, 'source')
+  if (able.length === 0)
+    errors.push({ path: ['register'], message: 'there is no consul or embedded source to register in' })
+  else if (typeof source === 'string' && !able.includes(source)) {
+    const suggestion = nearest(source, able)
+    const help = suggestion === undefined ? `there is ${able.join(', ')}` : `did you mean "${suggestion}"?`
+    errors.push({
+      path: ['register', 'source'],
+      message: `no source to register in has this name; ${help}`,
+      suggestion,
+    })
+  }
+  const port = childOf(childOf(itemsOf(childOf(file, 'listen'))[0], 'address'), 0)
+  if (port === undefined && !hasKey(register, 'port') && listensOnAnyPort(file))
+    errors.push({ path: ['register'], message: 'port is missing: the first listener lets the system choose its own' })
+}
+
+function listensOnAnyPort(file: Raw): boolean {
+  const text = childOf(itemsOf(childOf(file, 'listen'))[0], 'address')
+  return typeof text === 'string' && /:0+$/.test(text)
+}
+
+function checkRoutes(file: Raw, { warnings }: Findings): void {
+  const seen = new Map<string, { readonly index: number; readonly route: RouteConfig }>()
+  const routed = new Set<string>()
+  for (const [index, entry] of itemsOf(childOf(file, 'routes')).entries()) {
+    const route = routeSchema.safeParse(entry).data
+    if (!route) continue
+    routed.add(route.service)
+    const key = `${route.host} ${route.path}`
+    const first = seen.get(key)
+    if (first) {
+      const message = `routes[${String(first.index)}] has the same host and path and wins; this one gets no request`
+      warnings.push({ path: ['routes', index], message })
+    } else seen.set(key, { index, route })
+  }
+  const tags = childOf(childOf(file, 'policy'), 'tags')
+  const services = childOf(file, 'services')
+  if (!isMapping(services) || (tags === undefined ? routed.size === 0 : tags !== 'false')) return
+  for (const name of Object.keys(services)) {
+    if (routed.has(name)) continue
+    const suggestion = nearest(name, routed)
+    const help = suggestion === undefined ? '' : `; did you mean "${suggestion}"?`
+    warnings.push({ path: ['services', name], message: `no route leads to this service${help}`, suggestion })
+  }
+}
+
+function checkVersions(file: Raw, { errors }: Findings): void {
+  const services = childOf(file, 'services')
+  const paths: Path[] = [
+    ['defaults'],
+    ...(isMapping(services) ? Object.keys(services).map((name): Path => ['services', name]) : []),
+  ]
+  for (const path of paths) {
+    const versions = path.reduce<Raw>(childOf, file)
+    const weights = childOf(versions, 'versions')
+    if (!isMapping(weights)) continue
+    const values = Object.values(weights)
+    if (values.every((weight) => typeof weight === 'string' && /^0+(\.0+)?$/.test(weight)))
+      errors.push({ path: [...path, 'versions'], message: 'every weight is zero, so nothing would get a request' })
+  }
+}
+
+function sourceEntries(file: Raw): readonly Raw[] {
+  const catalog = childOf(file, 'catalog')
+  return isMapping(catalog) ? [catalog] : itemsOf(catalog)
+}
+
+function itemsOf(raw: Raw): readonly Raw[] {
+  return isList(raw) ? raw : []
+}
+
+function isMapping(raw: Raw): raw is { readonly [key: string]: Raw } {
+  return typeof raw === 'object' && !isList(raw)
+}
+
+function hasKey(raw: Raw, key: string): boolean {
+  return isMapping(raw) && Object.hasOwn(raw, key)
+}
+
+function hasText(raw: Raw, key: string): boolean {
+  const value = childOf(raw, key)
+  return typeof value === 'string' && value !== ''
+}
+
+function showPath(path: Path): string {
+  return path.reduce<string>(
+    (text, key) =>
+      typeof key === 'number' ? `${text}[${String(key)}]` : text === '' ? String(key) : `${text}.${String(key)}`,
+    '',
+  )
+}

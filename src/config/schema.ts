@@ -1,0 +1,276 @@
+/**
+ * Every setting, declared once: name, type, unit, bounds, default and what it does. Validation, messages, spelling help
+ * and the README's reference all come from here. What depends on other settings is in `cross-check.ts`. Pure.
+ */
+import { defaultServicePolicy, defaultVersionFrom } from '../policy/policy.ts'
+import { cidr, hostPattern, hostPort, pathPrefix, optionalAddress } from './addresses.ts'
+import type { AccessLog, Address, LogLevel, RouteConfig, ServiceSettings } from './config.ts'
+import {
+  Because,
+  choice,
+  list,
+  named,
+  optional,
+  required,
+  scalar,
+  section,
+  withDefault,
+  withOwnDefaults,
+} from './declare.ts'
+import type { Setting } from './declare.ts'
+import { duration, integer, maybeText, path, plainText, share, size, weight } from './scalars.ts'
+import { catalogSchema } from './schema-catalog.ts'
+import type { CatalogEntry } from './schema-catalog.ts'
+import { limitsSchema } from './schema-limits.ts'
+
+/** The file as written, with the defaults that depend on nothing else. `resolve.ts` makes a Config of it. */
+export interface FileConfig {
+  readonly listen: readonly ListenEntry[]
+  readonly status: { readonly address: Address | 'off' }
+  readonly admin: { readonly address: Address | 'off' }
+  readonly zone: string
+  readonly catalog: readonly CatalogEntry[]
+  readonly register: RegisterEntry | undefined
+  readonly policy: { readonly tags: string | false | undefined }
+  readonly routes: readonly RouteConfig[]
+  readonly services: ReadonlyMap<string, ServiceSettings>
+  readonly defaults: ServiceSettings
+  readonly versionFrom: { readonly meta: string; readonly tag: string }
+  readonly stateDir: string | undefined
+  readonly shutdown: { readonly lameDuck: number; readonly deadline: number }
+  readonly log: { readonly level: LogLevel; readonly access: AccessLog }
+  readonly limits: Readonly<Record<string, number>>
+  readonly errorPages: ReadonlyMap<number, string>
+}
+
+export interface ListenEntry {
+  readonly address: { readonly host: string; readonly port: number }
+  readonly name: string | undefined
+  readonly trust: readonly string[]
+}
+
+export interface RegisterEntry {
+  readonly source: string | undefined
+  readonly service: string
+  readonly id: string | undefined
+  readonly address: string | undefined
+  readonly port: number | undefined
+  readonly tags: readonly string[]
+  readonly meta: ReadonlyMap<string, string>
+  readonly ttl: number
+  readonly deregisterAfter: number
+}
+
+const second = 1_000
+const minute = 60_000
+const hour = 3_600_000
+
+const serviceName = plainText('the name of a service')
+
+/** One listener; exported so that each can be judged by itself. */
+export const listenSchema: Setting<ListenEntry> = section({
+  address: required(hostPort(), 'Where clients connect. Port 0 lets the system choose one.'),
+  name: optional(plainText('a name for the listener', 64), 'Its name in logs and metrics.', 'its address'),
+  trust: withDefault(
+    list(cidr(), 'CIDR ranges'),
+    [],
+    'Peers whose Forwarded and X-Forwarded-* headers are believed; from all others they are replaced.',
+    'none',
+  ),
+})
+
+/** One route; exported so that each can be judged by itself. */
+export const routeSchema: Setting<RouteConfig> = section({
+  host: withDefault(hostPattern(), '', 'Exact, or `*.example.com` for any name below it.', 'any host'),
+  path: withDefault(
+    pathPrefix(),
+    '/',
+    'Prefix that ends on a segment boundary: `/cart` matches `/cart/1`, not `/carts`.',
+  ),
+  service: required(serviceName, 'The service that answers, by its name in the catalog.'),
+})
+
+const built = defaultServicePolicy
+
+function shown<T>(type: Setting<T>, text: string, about: string): Setting<T | undefined> {
+  return optional(type, about, text)
+}
+
+const serviceSchema: Setting<ServiceSettings> = section({
+  versions: optional(
+    named(plainText('a version, or * for every version not named', 128), weight(), 'weights by version'),
+    'Weights by version, on any scale; `*` is every version not named. A version not named gets nothing.',
+    'all versions, by the weights of their instances',
+  ),
+  balance: shown(
+    choice('least-request', 'round-robin'),
+    built.balance,
+    'How an instance is picked: the less loaded of two chosen at random, or in turn.',
+  ),
+  timeouts: optional(
+    section({
+      connect: shown(duration({ min: 10, max: minute }), '1s', 'Until a connection to an instance stands.'),
+      firstByte: shown(
+        duration({ min: 10, max: hour }),
+        '30s',
+        'From the request being sent until the head of its answer is there; then 504.',
+      ),
+      idle: shown(duration({ min: 10, max: 24 * hour }), '1m', 'Between two bytes of an answer.'),
+    }),
+    'How long instances may take.',
+  ),
+  retry: optional(
+    section({
+      attempts: shown(integer({ min: 1, max: 10 }), '3', 'Attempts for one request, the first included.'),
+      budget: shown(share(), '20%', 'Retries allowed, as a share of the requests in flight.'),
+      body: shown(
+        size({ min: 0, max: 64 * 2 ** 20 }),
+        '64KiB',
+        'Largest request body kept so that it can be sent again.',
+      ),
+    }),
+    'When a request is sent again, to another instance.',
+  ),
+})
+
+const tagsSetting: Setting<string | false> = scalar<string | false>({
+  type: 'text \\| false',
+  expected: 'the beginning of tags that make routes, such as urlprefix-, or false',
+  parse(text) {
+    if (text === 'false') return false
+    if (text === '') return new Because('an empty beginning would make a route of every tag')
+    return /^[\x21-\x7e]{1,64}$/.test(text) ? text : undefined
+  },
+})
+
+const statusCode: Setting<number> = scalar({
+  type: 'status',
+  expected: 'a status code of 400 to 599',
+  parse: (text) => (/^[45]\d\d$/.test(text) ? Number(text) : undefined),
+})
+
+const registerSchema: Setting<RegisterEntry> = section({
+  service: withDefault(serviceName, 'fairlead', 'The name to register under.'),
+  id: optional(plainText('an id'), 'The id of the registration.', 'service, host name and port'),
+  address: optional(plainText('an IP address or host name'), 'The address others shall use.', "the Consul agent's"),
+  port: optional(integer({ min: 1, max: 65_535 }), 'The port others shall use.', 'that of the first listener'),
+  tags: withDefault(list(plainText('a tag'), 'tags', 100), [], 'Tags of the registration.', 'none'),
+  meta: withDefault(
+    named(plainText('a meta key', 128), plainText('a meta value', 512), 'texts by key'),
+    new Map(),
+    'Meta of the registration.',
+    'none',
+  ),
+  source: optional(plainText('the name of a source', 64), 'The source to register in.', 'the first consul source'),
+  ttl: withDefault(
+    duration({ min: 2 * second, max: hour }),
+    15 * second,
+    'The registration turns critical when the proxy has not been ready for this long.',
+  ),
+  deregisterAfter: withDefault(
+    duration({ min: minute, max: 168 * hour }),
+    10 * minute,
+    'Consul removes the registration after it has been critical for this long.',
+  ),
+})
+
+/** The whole file. */
+export const fileSchema: Setting<FileConfig> = section({
+  listen: withDefault(
+    list(listenSchema, 'listeners'),
+    [{ address: { host: '0.0.0.0', port: 8080 }, name: undefined, trust: [] }],
+    'Where clients are served. Those that stay equal keep their sockets when the file changes.',
+    '`0.0.0.0:8080`',
+  ),
+  status: withOwnDefaults(
+    section({
+      address: withDefault(optionalAddress(), { kind: 'tcp', host: '0.0.0.0', port: 8081 }, 'Where they are served.'),
+    }),
+    'Read-only pages: `/metrics`, `/livez`, `/readyz`.',
+  ),
+  admin: withOwnDefaults(
+    section({
+      address: withDefault(
+        optionalAddress(),
+        { kind: 'tcp', host: '127.0.0.1', port: 8082 },
+        'Where it is served: a loopback address or a Unix socket.',
+      ),
+    }),
+    'The status pages and the API.',
+  ),
+  zone: withDefault(maybeText('the name of a zone'), '', 'Where this proxy is.', 'none'),
+  catalog: catalogSchema,
+  register: optional(
+    registerSchema,
+    'Registers the proxy itself in Consul, so that what stands in front can find it.',
+    'it is not registered',
+  ),
+  policy: withOwnDefaults(
+    section({
+      tags: optional(
+        tagsSetting,
+        'Catalog tags that begin with this make routes: `urlprefix-shop.example.com/cart`. `false`: none do.',
+        '`urlprefix-` while no routes are configured, else `false`',
+      ),
+    }),
+    'What makes routes besides this file.',
+  ),
+  routes: withDefault(
+    list(routeSchema, 'routes'),
+    [],
+    'Which service answers for what. An exact host beats a wildcard, a longer path a shorter one, an earlier route a later one.',
+    'none',
+  ),
+  services: withDefault(
+    named(serviceName, serviceSchema, 'settings by service name'),
+    new Map(),
+    'Settings of single services, by name.',
+    'none',
+  ),
+  defaults: withDefault(serviceSchema, {}, 'Settings of every service that has none of its own; the same keys.'),
+  versionFrom: withOwnDefaults(
+    section({
+      meta: withDefault(plainText('a meta key', 128), defaultVersionFrom.metaKey, 'The meta key that holds it.'),
+      tag: withDefault(
+        plainText('the beginning of a tag', 128),
+        defaultVersionFrom.tagPrefix,
+        'Else what follows this in a tag.',
+      ),
+    }),
+    "Where an instance's version is looked for.",
+  ),
+  stateDir: optional(path('the path of a folder'), 'Folder for what shall outlive a restart.', 'nothing is kept'),
+  shutdown: withOwnDefaults(
+    section({
+      lameDuck: withDefault(
+        duration({ min: 0, max: hour }),
+        2 * second,
+        'After SIGTERM: not ready but still serving, for this long, so that balancers in front look elsewhere.',
+      ),
+      deadline: withDefault(
+        duration({ min: 0, max: 24 * hour }),
+        8 * second,
+        'Then what runs may finish for this long before it is cut.',
+      ),
+    }),
+    'What SIGTERM and SIGINT do.',
+  ),
+  log: withOwnDefaults(
+    section({
+      level: withDefault(choice('debug', 'info', 'warn', 'error'), 'info', 'The least that is logged.'),
+      access: withDefault(
+        choice('all', 'errors', 'off'),
+        'all',
+        'Lines for requests: all, only those answered 5xx or cut, or none.',
+      ),
+    }),
+    'What is written to standard output.',
+  ),
+  limits: limitsSchema,
+  errorPages: withDefault(
+    named(statusCode, path('the path of a file'), 'files by status code'),
+    new Map(),
+    'Files whose content is the body of the answers that Fairlead makes itself, by exact status.',
+    'short plain texts',
+  ),
+})
