@@ -1,0 +1,70 @@
+/**
+ * What a KV write changes: set, compare-and-set, lock, unlock, delete. Pure: `undefined` is the refusal that Consul answers
+ * with `false`, an empty list is success without a change.
+ */
+import type { Change, KvRecord, SessionRecord } from './records.ts'
+import type { CatalogState } from './state.ts'
+
+export interface KvWrite {
+  readonly key: string
+  /** Base64. */
+  readonly value: string
+  readonly flags: string
+}
+
+/** `cas` is the ModifyIndex the entry must have, 0 for none; undefined sets in any case. */
+export function setKey(
+  state: CatalogState,
+  write: KvWrite,
+  cas: number | undefined,
+  index: number,
+): Change[] | undefined {
+  const before = state.kv.get(write.key)
+  if (cas !== undefined && cas !== (before?.modifyIndex ?? 0)) return undefined
+  return put(before, { ...write, session: before?.session ?? '', lockIndex: before?.lockIndex ?? 0 }, index)
+}
+
+/** Takes the lock for `session`; one that holds it already writes the value again. */
+export function acquireKey(
+  state: CatalogState,
+  write: KvWrite,
+  session: SessionRecord,
+  index: number,
+): Change[] | undefined {
+  const before = state.kv.get(write.key)
+  if (before && before.session !== '' && before.session !== session.id) return undefined
+  const lockIndex = (before?.lockIndex ?? 0) + (before?.session === session.id ? 0 : 1)
+  return put(before, { ...write, session: session.id, lockIndex }, index)
+}
+
+/** Gives the lock back and writes the value. */
+export function releaseKey(state: CatalogState, write: KvWrite, session: string, index: number): Change[] | undefined {
+  const before = state.kv.get(write.key)
+  if (!before || before.session === '' || before.session !== session) return undefined
+  return put(before, { ...write, session: '', lockIndex: before.lockIndex }, index)
+}
+
+export function deleteKey(state: CatalogState, key: string, cas: number | undefined): Change[] | undefined {
+  const before = state.kv.get(key)
+  if (!before) return cas === undefined || cas === 0 ? [] : undefined
+  if (cas !== undefined && cas !== before.modifyIndex) return undefined
+  return [{ kind: 'kv-gone', key }]
+}
+
+export function deletePrefix(state: CatalogState, prefix: string): Change[] {
+  return [...state.kv.keys()].filter((key) => key.startsWith(prefix)).map((key) => ({ kind: 'kv-gone', key }))
+}
+
+function put(
+  before: KvRecord | undefined,
+  after: KvWrite & { readonly session: string; readonly lockIndex: number },
+  index: number,
+): Change[] {
+  const unchanged =
+    before?.value === after.value &&
+    before.flags === after.flags &&
+    before.session === after.session &&
+    before.lockIndex === after.lockIndex
+  if (unchanged) return []
+  return [{ kind: 'kv', entry: { ...after, createIndex: before?.createIndex ?? index, modifyIndex: index } }]
+}

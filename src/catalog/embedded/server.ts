@@ -1,0 +1,183 @@
+/**
+ * The catalog's HTTP server on `node:http`: finds the route, bounds the body, answers, and says what it will not do.
+ * It is meant for loopback or a trusted network: it has no ACL (tokens are accepted and ignored), and a registered HTTP
+ * check makes it call any address. The Host header is not checked; a browser page of another origin cannot write, since
+ * a PUT needs a preflight that is never granted. Not the data path.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { errorText, FairleadError } from '../../core/errors.ts'
+import type { Parts, Route } from './parts.ts'
+import { answerBlocking } from './query.ts'
+import { Refusal, text, type Reply } from './reply.ts'
+
+/** Consul's default for KV values, here for every body. */
+export const BODY_BYTES_MAX: number = 524_288
+
+export interface ListenOptions {
+  readonly host: string
+  readonly port: number
+}
+
+export class CatalogServer {
+  readonly #parts: Parts
+  readonly #exact = new Map<string, Route>()
+  /** Longest first. */
+  readonly #prefixes: readonly Route[]
+  readonly #server: Server
+
+  constructor(parts: Parts, routes: readonly Route[]) {
+    this.#parts = parts
+    for (const route of routes) if (route.path === '/' || !route.path.endsWith('/')) this.#exact.set(route.path, route)
+    this.#prefixes = routes
+      .filter((route) => route.path !== '/' && route.path.endsWith('/'))
+      .sort((a, b) => b.path.length - a.path.length)
+    this.#server = createServer({ keepAliveTimeout: 120_000 }, (req, res) => void this.#serve(req, res))
+    this.#server.on('clientError', (_error, socket) => {
+      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+    })
+  }
+
+  /** Throws FL_LISTEN if the address cannot be bound. */
+  listen(options: ListenOptions): Promise<AddressInfo> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error): void => {
+        const where = `${options.host}:${String(options.port)}`
+        reject(
+          new FairleadError('FL_LISTEN', `the catalog cannot listen on ${where}: ${error.message}`, { cause: error }),
+        )
+      }
+      this.#server.once('error', fail)
+      this.#server.listen(options.port, options.host, () => {
+        this.#server.off('error', fail)
+        resolve(this.#server.address() as AddressInfo)
+      })
+    })
+  }
+
+  /** Takes no more requests, and closes every connection once its answer is out. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      if (!this.#server.listening) return resolve()
+      this.#server.close(() => resolve())
+      this.#server.closeIdleConnections()
+    })
+  }
+
+  /** Cuts what is left. */
+  destroy(): void {
+    this.#server.closeAllConnections()
+  }
+
+  async #serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const gone = new AbortController()
+    res.on('close', () => gone.abort())
+    let reply: Reply
+    try {
+      reply = await this.#answer(req, gone.signal)
+    } catch (error) {
+      reply = this.#refuse(error, req)
+    }
+    if (gone.signal.aborted && !res.writable) return
+    send(res, reply, new URLSearchParams(req.url?.split('?')[1] ?? '').has('pretty'), !this.#server.listening)
+    // What is left of a refused body is not read to its end.
+    if (!req.complete && reply.status === 413) res.once('finish', () => req.destroy())
+  }
+
+  async #answer(req: IncomingMessage, signal: AbortSignal): Promise<Reply> {
+    const [path = '/', search = ''] = splitOnce(req.url ?? '/', '?')
+    const method = req.method ?? 'GET'
+    const found = this.#find(decodePath(path))
+    if (!found) {
+      const absent = ABSENT.find((prefix) => path.startsWith(prefix))
+      return absent
+        ? text(501, `The embedded catalog has no ${absent}`)
+        : { status: 404, body: '', type: undefined, headers: {} }
+    }
+    const { route, rest } = found
+    const allow = ['OPTIONS', ...Object.keys(route.methods)].join(',')
+    if (method === 'OPTIONS') return { status: 200, body: '', type: undefined, headers: { Allow: allow } }
+    const handler = route.methods[method]
+    if (!handler) return text(405, `method ${method} not allowed`, { Allow: allow })
+    const query = new URLSearchParams(search)
+    const body = await readBody(req)
+    const blocking: Parameters<typeof handler>[0]['blocking'] = (topic, read) =>
+      answerBlocking({ ...this.#parts }, query, signal, topic, read)
+    return handler({ method, rest, query, body, signal, blocking })
+  }
+
+  #find(path: string): { route: Route; rest: string } | undefined {
+    const exact = this.#exact.get(path)
+    if (exact) return { route: exact, rest: '' }
+    const route = this.#prefixes.find((candidate) => path.startsWith(candidate.path))
+    return route && { route, rest: path.slice(route.path.length) }
+  }
+
+  #refuse(error: unknown, req: IncomingMessage): Reply {
+    if (error instanceof Refusal)
+      return text(error.status, error.message, error.status === 413 ? { Connection: 'close' } : {})
+    this.#parts.log.error({ method: req.method, path: req.url, error: errorText(error) }, 'a catalog request failed')
+    return text(500, error instanceof FairleadError ? `${error.code}: ${error.message}` : 'internal error')
+  }
+}
+
+/** Parts of Consul's API that are not here; asking says so, rather than looking like a mistyped path. */
+const ABSENT = [
+  'acl',
+  'config',
+  'connect',
+  'coordinate',
+  'discovery-chain',
+  'event',
+  'internal',
+  'operator',
+  'query',
+  'snapshot',
+  'txn',
+].map((name) => `/v1/${name}`)
+
+function send(res: ServerResponse, reply: Reply, pretty: boolean, last: boolean): void {
+  const body = pretty && reply.type === 'application/json' ? indent(reply.body) : Buffer.from(reply.body)
+  res.writeHead(reply.status, {
+    ...(reply.type === undefined ? {} : { 'Content-Type': reply.type }),
+    Vary: 'Accept-Encoding',
+    ...reply.headers,
+    ...(last ? { Connection: 'close' } : {}),
+    'Content-Length': body.length,
+  })
+  res.end(body)
+}
+
+function indent(body: string | Buffer): Buffer {
+  return Buffer.from(`${JSON.stringify(JSON.parse(body.toString()), undefined, 4)}\n`)
+}
+
+async function readBody(req: IncomingMessage): Promise<Buffer> {
+  const declared = Number(req.headers['content-length'] ?? 0)
+  if (declared > BODY_BYTES_MAX) throw tooLarge(String(declared))
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > BODY_BYTES_MAX) throw tooLarge('more than allowed')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+function tooLarge(size: string): Refusal {
+  return new Refusal(413, `Request body(${size} bytes) too large, max size: ${String(BODY_BYTES_MAX)} bytes`)
+}
+
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    throw new Refusal(400, 'Invalid percent-encoding in the path')
+  }
+}
+
+function splitOnce(value: string, separator: string): [string, string] {
+  const at = value.indexOf(separator)
+  return at < 0 ? [value, ''] : [value.slice(0, at), value.slice(at + 1)]
+}
