@@ -43,3 +43,13 @@ export function sleep(clock: Clock, delayMs: Milliseconds, signal?: AbortSignal)
     signal?.addEventListener('abort', done, { once: true })
   })
 }
+
+/** `wallMs` as the Date header has it (RFC 9110 section 5.6.7). */
+export function httpDate(wallMs: Milliseconds): string {
+  return new Date(wallMs).toUTCString()
+}
+
+/** `wallMs` as ISO 8601 in UTC with milliseconds, for logs. */
+export function isoTime(wallMs: Milliseconds): string {
+  return new Date(wallMs).toISOString()
+}

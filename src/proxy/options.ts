@@ -7,6 +7,7 @@ import type { Logger } from '../core/log.ts'
 import type { Random } from '../core/random.ts'
 import type { BoundTable, EndpointState, ServiceStats, VersionStats } from '../live/runtime.ts'
 import type { RouteTable } from '../table/table.ts'
+import type { ErrorPage } from './answers.ts'
 import type { WireLimits } from '../wire/limits.ts'
 
 /** A socket that accepts requests. Two that are equal in every field are the same socket across reloads. */
@@ -93,6 +94,8 @@ export interface DataPlane {
   /** Limits for connections accepted from now on. */
   setLimits(limits: WireLimits): void
   setObserver(observer: DataPlaneObserver | undefined): void
+  /** Bodies of our own answers, by status code; those without a page have a short text. */
+  setErrorPages(pages: ReadonlyMap<number, ErrorPage>): void
   figures(): DataPlaneFigures
   /** Stops accepting, ends idle connections, lets requests finish; destroys what is left after `deadlineMs`. */
   drain(deadlineMs: number): Promise<void>

@@ -22,7 +22,7 @@ export interface WireLimits {
   readonly pipelinedBytes: number
   /** Bytes discarded after an error so that the client reads its answer (RFC 9112 section 9.6). */
   readonly lingerBytes: number
-  /** Connections of clients, all listeners together; more are not accepted until one ends. */
+  /** Connections of clients, all listeners together; more are closed at once. */
   readonly connections: number
   /** Connections from one client address; more are closed at once. Infinity: no limit. */
   readonly connectionsPerClient: number

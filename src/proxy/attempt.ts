@@ -1,0 +1,161 @@
+/**
+ * One try of a request at one endpoint: takes a connection, sends head and body, hands the answer to its exchange. Knows
+ * the facts of its failure; deciding what follows is the exchange's. An attempt that was replaced is never heard again.
+ */
+import type { BoundEndpoint, VersionStats } from '../live/runtime.ts'
+import type { ClientConnection, ClientExchange, Failure, UpstreamTimeouts } from '../wire/client-connection.ts'
+import { chunkHeader, lastChunk } from '../wire/chunked.ts'
+import type { ResponseHead } from '../wire/response-head.ts'
+
+/** Takes what an attempt brings. */
+export interface AttemptOwner {
+  /** A connection stands: send the request now. */
+  attemptReady(attempt: Attempt): void
+  attemptInformational(head: ResponseHead): void
+  attemptHead(head: ResponseHead, body: string, complete: boolean): void
+  attemptBody(bytes: Buffer): void
+  attemptReadEnd(): void
+  attemptComplete(trailers: string): void
+  attemptFailed(failure: Failure): void
+  attemptWritable(): void
+  attemptUpgraded(head: ResponseHead): void
+  attemptTunnelData(bytes: Buffer): void
+  attemptTunnelEnd(): void
+  /** The endpoint is no longer held; `outcome` is a word for the counts. */
+  attemptEnded(attempt: Attempt, outcome: string): void
+}
+
+export class Attempt implements ClientExchange {
+  readonly endpoint: BoundEndpoint
+  readonly stats: VersionStats
+  readonly #owner: AttemptOwner
+  readonly #connection: ClientConnection
+  readonly #chunked: boolean
+  /** The request's head has been sent. */
+  started = false
+  #ended = false
+
+  constructor(
+    owner: AttemptOwner,
+    endpoint: BoundEndpoint,
+    stats: VersionStats,
+    connection: ClientConnection,
+    chunked: boolean,
+  ) {
+    this.#owner = owner
+    this.endpoint = endpoint
+    this.stats = stats
+    this.#connection = connection
+    this.#chunked = chunked
+    endpoint.state.inFlight++
+  }
+
+  /** Begins; attemptReady follows, at once where the connection stands already. */
+  begin(isHead: boolean, upgrade: boolean, timeouts: UpstreamTimeouts): void {
+    const ready = this.#connection.isReady
+    this.#connection.begin(this, isHead, upgrade, timeouts)
+    if (ready) this.#owner.attemptReady(this)
+  }
+
+  /** Sends the head; `last`: the request has no body. */
+  sendHead(head: string, last: boolean): void {
+    this.started = true
+    if (last) this.#connection.requestDone()
+    this.#connection.send(head)
+  }
+
+  /** Sends body bytes in the request's own framing; false: wait for attemptWritable. */
+  sendBody(bytes: Buffer): boolean {
+    if (!this.#chunked) return this.#connection.sendBytes(bytes)
+    this.#connection.cork()
+    this.#connection.send(chunkHeader(bytes.length))
+    this.#connection.sendBytes(bytes)
+    const more = this.#connection.send('\r\n')
+    this.#connection.uncork()
+    return more
+  }
+
+  /** The body is complete. */
+  endBody(): void {
+    this.#connection.requestDone()
+    if (this.#chunked) this.#connection.send(lastChunk(''))
+  }
+
+  pauseAnswer(): void {
+    this.#connection.pause()
+  }
+
+  resumeAnswer(): void {
+    this.#connection.resume()
+  }
+
+  /** Into the tunnel; false: wait for attemptWritable. The caller gives the bytes away. */
+  sendTunnel(bytes: Buffer): boolean {
+    return this.#connection.sendBytes(bytes)
+  }
+
+  endTunnel(): void {
+    this.#connection.endTunnel()
+  }
+
+  /** Gives up: the connection ends, nothing more is told. */
+  cancel(outcome: string): void {
+    if (this.#ended) return
+    this.#connection.cancel()
+    this.#end(outcome)
+  }
+
+  onConnected(): void {
+    this.#owner.attemptReady(this)
+  }
+
+  onInformational(head: ResponseHead): void {
+    this.#owner.attemptInformational(head)
+  }
+
+  onHead(head: ResponseHead, body: string, complete: boolean): void {
+    if (complete) this.#end('success')
+    this.#owner.attemptHead(head, body, complete)
+  }
+
+  onBody(bytes: Buffer): void {
+    this.#owner.attemptBody(bytes)
+  }
+
+  onReadEnd(): void {
+    if (!this.#ended) this.#owner.attemptReadEnd()
+  }
+
+  onComplete(trailers: string): void {
+    this.#end('success')
+    this.#owner.attemptComplete(trailers)
+  }
+
+  onFailure(failure: Failure): void {
+    this.#end(failure.kind)
+    this.#owner.attemptFailed(failure)
+  }
+
+  onWritable(): void {
+    this.#owner.attemptWritable()
+  }
+
+  onUpgrade(head: ResponseHead): void {
+    this.#owner.attemptUpgraded(head)
+  }
+
+  onTunnelData(bytes: Buffer): void {
+    this.#owner.attemptTunnelData(bytes)
+  }
+
+  onTunnelEnd(): void {
+    this.#owner.attemptTunnelEnd()
+  }
+
+  #end(outcome: string): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.endpoint.state.inFlight--
+    this.#owner.attemptEnded(this, outcome)
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * The data plane of one process: the cell with the current table, the listeners, and what all requests share. Control
+ * reaches it through `DataPlane` only. It never asks the catalog, never decides policy.
+ */
+import { httpDate } from '../core/clock.ts'
+import { bindTable } from '../live/bind.ts'
+import { type Registry, createRegistry } from '../live/registry.ts'
+import { type BoundGroup, type BoundService, type BoundTable, durationBucketsMs } from '../live/runtime.ts'
+import { emptyTable } from '../table/build.ts'
+import type { RouteTable } from '../table/table.ts'
+import { Deadlines } from '../wire/deadlines.ts'
+import type { WireLimits } from '../wire/limits.ts'
+import { Pool } from '../wire/pool.ts'
+import type { ServerConnection, ServerExchange } from '../wire/server-connection.ts'
+import type { ErrorPage } from './answers.ts'
+import { Exchange } from './exchange.ts'
+import { Listener, type ListenerHost } from './listener.ts'
+import type {
+  DataPlane,
+  DataPlaneFigures,
+  DataPlaneObserver,
+  DataPlaneOptions,
+  ListenerAddress,
+  ListenerOptions,
+} from './options.ts'
+import type { PlaneCore } from './plane-core.ts'
+
+export function createDataPlane(options: DataPlaneOptions): DataPlane {
+  return new Plane(options)
+}
+
+class Plane implements DataPlane, PlaneCore, ListenerHost {
+  bound: BoundTable
+  limits: WireLimits
+  observer: DataPlaneObserver | undefined
+  errorPages: ReadonlyMap<number, ErrorPage> = new Map()
+  readonly registry: Registry
+  readonly random: () => number
+  readonly deadlines: Deadlines
+  readonly #options: DataPlaneOptions
+  readonly #listeners = new Set<Listener>()
+  /** Listeners that are gone from the settings and still have connections. */
+  readonly #retired = new Set<Listener>()
+  readonly #byClient = new Map<string, number>()
+  readonly #unrouted = new Map<number, number>()
+  readonly #idPrefix: string
+  #requests = 0
+  #open = 0
+  #dateSecond = 0
+  #dateLine = ''
+  #onQuiet: (() => void) | undefined
+
+  constructor(options: DataPlaneOptions) {
+    this.#options = options
+    this.limits = options.limits
+    this.observer = options.observer
+    this.random = options.random
+    this.deadlines = new Deadlines(options.clock)
+    this.registry = createRegistry(
+      (endpoint) => new Pool(endpoint.address, endpoint.port, this.deadlines, () => this.limits),
+    )
+    this.bound = bindTable(emptyTable, this.registry)
+    this.#idPrefix = idPrefix(options.random)
+  }
+
+  apply(table: RouteTable): void {
+    this.bound = bindTable(table, this.registry, this.bound)
+    this.registry.retain(table)
+  }
+
+  current(): BoundTable {
+    return this.bound
+  }
+
+  async listen(wanted: readonly ListenerOptions[]): Promise<readonly ListenerAddress[]> {
+    const kept = new Set<Listener>()
+    const opened: Listener[] = []
+    try {
+      for (const options of wanted) {
+        const same = [...this.#listeners].find((listener) => !kept.has(listener) && isSame(listener.options, options))
+        if (same) kept.add(same)
+        else {
+          const listener = new Listener(this, options)
+          await listener.open()
+          opened.push(listener)
+        }
+      }
+    } catch (error) {
+      for (const listener of opened) listener.destroy()
+      throw error
+    }
+    for (const listener of this.#listeners) if (!kept.has(listener)) this.#retire(listener)
+    for (const listener of opened) this.#listeners.add(listener)
+    return this.addresses()
+  }
+
+  addresses(): readonly ListenerAddress[] {
+    return [...this.#listeners].flatMap((listener) => listener.address ?? [])
+  }
+
+  setLimits(limits: WireLimits): void {
+    this.limits = limits
+  }
+
+  setObserver(observer: DataPlaneObserver | undefined): void {
+    this.observer = observer
+  }
+
+  setErrorPages(pages: ReadonlyMap<number, ErrorPage>): void {
+    this.errorPages = pages
+  }
+
+  figures(): DataPlaneFigures {
+    let idleClients = 0
+    for (const connection of this.#connections()) if (connection.isIdle) idleClients++
+    let open = 0
+    let idle = 0
+    for (const state of this.registry.endpoints()) {
+      open += state.pool.open
+      idle += state.pool.idle
+    }
+    return {
+      tableVersion: this.bound.table.version,
+      versions: this.registry.versions(),
+      services: this.registry.services(),
+      endpoints: this.registry.endpoints(),
+      downstream: { open: this.#open, idle: idleClients },
+      upstream: { open, idle },
+      unrouted: this.#unrouted,
+    }
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    for (const listener of this.#listeners) this.#retire(listener)
+    if (this.#open > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = this.#options.clock.setTimer(deadlineMs, () => this.#onQuiet?.())
+        this.#onQuiet = () => {
+          timer.clear()
+          this.#onQuiet = undefined
+          resolve()
+        }
+      })
+    }
+    this.destroy()
+  }
+
+  destroy(): void {
+    for (const listener of [...this.#listeners, ...this.#retired]) listener.destroy()
+    this.#listeners.clear()
+    this.#retired.clear()
+    this.registry.destroy()
+  }
+
+  // === For listeners and exchanges ===
+
+  createExchange(connection: ServerConnection): ServerExchange {
+    return new Exchange(this, connection)
+  }
+
+  admit(address: string): boolean {
+    const ofClient = this.#byClient.get(address) ?? 0
+    if (this.#open >= this.limits.connections || ofClient >= this.limits.connectionsPerClient) return false
+    this.#open++
+    this.#byClient.set(address, ofClient + 1)
+    return true
+  }
+
+  release(address: string): void {
+    this.#open--
+    const ofClient = this.#byClient.get(address) ?? 0
+    if (ofClient > 1) this.#byClient.set(address, ofClient - 1)
+    else this.#byClient.delete(address)
+    if (this.#open === 0) this.#onQuiet?.()
+  }
+
+  warn(fields: object, message: string): void {
+    this.#options.log.warn(fields, message)
+  }
+
+  nextRequestId(): string {
+    return this.#idPrefix + (++this.#requests).toString(36)
+  }
+
+  dateLine(): string {
+    const wall = this.#options.clock.wall()
+    const second = Math.floor(wall / 1_000)
+    if (second !== this.#dateSecond) {
+      this.#dateSecond = second
+      this.#dateLine = `Date: ${httpDate(wall)}\r\n`
+    }
+    return this.#dateLine
+  }
+
+  count(
+    service: BoundService | undefined,
+    group: BoundGroup | undefined,
+    status: number,
+    origin: 'upstream' | 'proxy',
+    durationMs: number,
+  ): void {
+    if (service === undefined) {
+      this.#unrouted.set(status, (this.#unrouted.get(status) ?? 0) + 1)
+      return
+    }
+    const stats = group?.stats ?? this.registry.version(service.table.name, '')
+    const key = origin === 'upstream' ? status : status + 1_000
+    stats.codes.set(key, (stats.codes.get(key) ?? 0) + 1)
+    let bucket = 0
+    while (bucket < durationBucketsMs.length && durationMs > (durationBucketsMs[bucket] ?? Infinity)) bucket++
+    stats.durationCounts[bucket] = (stats.durationCounts[bucket] ?? 0) + 1
+    stats.durationSumMs += durationMs
+  }
+
+  *#connections(): Generator<ServerConnection> {
+    for (const listener of this.#listeners) yield* listener.connections
+    for (const listener of this.#retired) yield* listener.connections
+  }
+
+  #retire(listener: Listener): void {
+    this.#listeners.delete(listener)
+    for (const old of this.#retired) if (old.connections.size === 0) this.#retired.delete(old)
+    this.#retired.add(listener)
+    listener.drain()
+  }
+}
+
+function isSame(a: ListenerOptions, b: ListenerOptions): boolean {
+  return (
+    a.name === b.name &&
+    a.host === b.host &&
+    a.port === b.port &&
+    a.trust.length === b.trust.length &&
+    a.trust.every((range, index) => range === b.trust[index])
+  )
+}
+
+/** Some 50 bits of chance, so that two processes hardly ever share a prefix. */
+function idPrefix(random: () => number): string {
+  let prefix = ''
+  for (let index = 0; index < 10; index++) prefix += Math.floor(random() * 36).toString(36)
+  return prefix + '-'
+}

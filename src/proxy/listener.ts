@@ -1,0 +1,125 @@
+/**
+ * One listening socket and the client connections it accepted. Owns accepting, the caps on connections, and whose
+ * forwarding headers are believed; what a request means is the exchange's.
+ */
+import { BlockList, type Server, type Socket, createServer, isIPv6 } from 'node:net'
+import { FairleadError, errorText } from '../core/errors.ts'
+import type { Deadlines } from '../wire/deadlines.ts'
+import type { WireLimits } from '../wire/limits.ts'
+import { ServerConnection, type ServerExchange, type ServerOwner } from '../wire/server-connection.ts'
+import type { ListenerAddress, ListenerOptions } from './options.ts'
+import { plainAddress } from './upstream-head.ts'
+
+/** What all listeners of a process share. */
+export interface ListenerHost {
+  readonly deadlines: Deadlines
+  readonly limits: WireLimits
+  createExchange(connection: ServerConnection): ServerExchange
+  /** Takes a place among all client connections, or says that there is none for this address. */
+  admit(address: string): boolean
+  release(address: string): void
+  warn(fields: object, message: string): void
+}
+
+export class Listener implements ServerOwner {
+  readonly options: ListenerOptions
+  readonly connections: Set<ServerConnection> = new Set()
+  draining = false
+  readonly #host: ListenerHost
+  readonly #server: Server
+  readonly #trusted: BlockList
+  #address: ListenerAddress | undefined
+
+  constructor(host: ListenerHost, options: ListenerOptions) {
+    this.#host = host
+    this.options = options
+    this.#trusted = blockList(options.trust)
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
+      this.#accept(socket),
+    )
+  }
+
+  get deadlines(): Deadlines {
+    return this.#host.deadlines
+  }
+
+  get limits(): WireLimits {
+    return this.#host.limits
+  }
+
+  /** Where it listens; undefined before `open`. */
+  get address(): ListenerAddress | undefined {
+    return this.#address
+  }
+
+  /** Binds; rejects with FL_LISTEN that names the address and the cause. */
+  open(): Promise<ListenerAddress> {
+    const { name, host, port } = this.options
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', (error) => {
+        reject(
+          new FairleadError('FL_LISTEN', `cannot listen on ${host}:${port} (${name}): ${errorText(error)}`, {
+            cause: error,
+          }),
+        )
+      })
+      this.#server.listen({ host, port, backlog: 4_096 }, () => {
+        this.#server.removeAllListeners('error')
+        this.#server.on('error', (error) =>
+          this.#host.warn({ listener: name, error: error.message }, 'accepting failed'),
+        )
+        const bound = this.#server.address()
+        this.#address = { name, host, port: typeof bound === 'object' && bound !== null ? bound.port : port }
+        resolve(this.#address)
+      })
+    })
+  }
+
+  exchangeFor(connection: ServerConnection): ServerExchange {
+    return this.#host.createExchange(connection)
+  }
+
+  closed(connection: ServerConnection): void {
+    if (this.connections.delete(connection)) this.#host.release(connection.remoteAddress)
+  }
+
+  /** Stops accepting and ends idle connections; the others end with their answer. Idempotent. */
+  drain(): void {
+    if (this.draining) return
+    this.draining = true
+    this.#server.close()
+    for (const connection of this.connections) connection.drain()
+  }
+
+  /** Ends every connection at once, too. */
+  destroy(): void {
+    this.drain()
+    for (const connection of this.connections) connection.destroy()
+  }
+
+  #accept(socket: Socket): void {
+    const address = socket.remoteAddress
+    if (address === undefined || this.draining) return void socket.destroy()
+    if (!this.#host.admit(address)) {
+      socket.on('error', () => socket.destroy())
+      return void socket.destroy()
+    }
+    this.connections.add(new ServerConnection(this, socket, this.#isTrusted(address)))
+  }
+
+  #isTrusted(address: string): boolean {
+    const plain = plainAddress(address)
+    return this.options.trust.length > 0 && this.#trusted.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
+  }
+}
+
+function blockList(ranges: readonly string[]): BlockList {
+  const list = new BlockList()
+  for (const range of ranges) {
+    const [address = '', prefix] = range.split('/')
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+    if (prefix === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(prefix), family)
+  }
+  return list
+}

@@ -1,0 +1,111 @@
+/**
+ * The head we send upstream: the request line, Host, the client's lines, and the ones that are ours to write: framing,
+ * forwarding, Via, X-Request-Id. One string. Source: RFC 9110 sections 7.2 to 7.6, RFC 7239, RFC 9112 section 6.
+ */
+import { isIPv6 } from 'node:net'
+import type { RequestHead } from '../wire/request-head.ts'
+import type { ServerConnection } from '../wire/server-connection.ts'
+import { isFieldValue } from '../wire/syntax.ts'
+
+/** Our name in Via and Proxy-Status. */
+export const pseudonym = 'fairlead'
+
+/** How often our own name may stand in Via before we call it a loop. */
+export const viaOccurrencesMax = 3
+
+/** What is the same for every request of a connection whose peer is not trusted. */
+export interface ForwardingFacts {
+  /** The client's address as it goes into X-Forwarded-For. */
+  readonly address: string
+  /** `for=` of Forwarded: quoted where RFC 7239 wants it. */
+  readonly forwardedFor: string
+  readonly port: string
+  /** Lines that depend on nothing but the connection. */
+  readonly fixed: string
+}
+
+export function forwardingFacts(connection: ServerConnection): ForwardingFacts {
+  const address = plainAddress(connection.remoteAddress)
+  const port = String(connection.localPort)
+  return {
+    address,
+    port,
+    forwardedFor: isIPv6(address) ? `"[${address}]"` : address,
+    fixed: `X-Forwarded-For: ${address}\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: ${port}\r\nX-Real-IP: ${address}\r\n`,
+  }
+}
+
+/** Without an IPv6 zone, and as IPv4 where it is an IPv4-mapped address. */
+export function plainAddress(address: string): string {
+  const zone = address.indexOf('%')
+  const bare = zone < 0 ? address : address.slice(0, zone)
+  return bare.startsWith('::ffff:') && bare.includes('.') ? bare.slice(7) : bare
+}
+
+/** A request id we pass on: visible ASCII that no log or header trips over, at most 128 characters. */
+export function isSaneRequestId(id: string): boolean {
+  return /^[A-Za-z0-9._~:/+=@-]{1,128}$/.test(id)
+}
+
+/** True when our own name stands in Via as often as a loop would put it there. */
+export function isLoop(via: string): boolean {
+  if (via === '') return false
+  let count = 0
+  for (const hop of via.split(','))
+    if (
+      hop
+        .trim()
+        .split(/[ \t]+/)[1]
+        ?.toLowerCase() === pseudonym
+    )
+      count++
+  return count >= viaOccurrencesMax
+}
+
+/** `upgrade`: the request asks for WebSocket and we pass that on. */
+export function upstreamHead(
+  head: RequestHead,
+  connection: ServerConnection,
+  facts: ForwardingFacts,
+  requestId: string,
+  upgrade: boolean,
+): string {
+  const host = head.host === '' ? authority(connection) : head.host
+  let text = head.method + ' ' + head.target + ' HTTP/1.1\r\nHost: ' + host + '\r\n' + head.lines
+  text += connection.trusted ? trustedLines(head, facts, host) : facts.fixed + hostLines(facts.forwardedFor, host)
+  text += 'Via: 1.' + head.minor + ' ' + pseudonym + '\r\nX-Request-Id: ' + requestId + '\r\n'
+  if (head.chunked) text += 'Transfer-Encoding: chunked\r\n'
+  else if (head.contentLength >= 0) text += 'Content-Length: ' + head.contentLength + '\r\n'
+  if (upgrade) text += 'Connection: Upgrade\r\nUpgrade: websocket\r\n'
+  else if (head.trailers) text += 'Connection: TE\r\nTE: trailers\r\n'
+  if (head.expectContinue) text += 'Expect: 100-continue\r\n'
+  if (head.maxForwards > 0) text += 'Max-Forwards: ' + (head.maxForwards - 1) + '\r\n'
+  return text + '\r\n'
+}
+
+function hostLines(forwardedFor: string, host: string): string {
+  return 'X-Forwarded-Host: ' + host + '\r\nForwarded: for=' + forwardedFor + ';host="' + host + '";proto=http\r\n'
+}
+
+/** A trusted peer's own words come first, ours are appended (RFC 7239 section 4). */
+function trustedLines(head: RequestHead, facts: ForwardingFacts, host: string): string {
+  const chain = head.forwardedFor === '' ? facts.address : withoutZones(head.forwardedFor) + ', ' + facts.address
+  const proto = head.forwardedProto.toLowerCase() === 'https' ? 'https' : 'http'
+  const forwardedHost = head.forwardedHost !== '' && isFieldValue(head.forwardedHost) ? head.forwardedHost : host
+  const port = /^[0-9]{1,5}$/.test(head.forwardedPort) ? head.forwardedPort : facts.port
+  const element = 'for=' + facts.forwardedFor + ';host="' + host + '";proto=http'
+  return (
+    `X-Forwarded-For: ${chain}\r\nX-Forwarded-Proto: ${proto}\r\nX-Forwarded-Port: ${port}\r\n` +
+    `X-Forwarded-Host: ${forwardedHost}\r\n` +
+    `Forwarded: ${head.forwarded === '' ? element : head.forwarded + ', ' + element}\r\n`
+  )
+}
+
+function withoutZones(chain: string): string {
+  return chain.includes('%') ? chain.replace(/%[^,\s]*/g, '') : chain
+}
+
+function authority(connection: ServerConnection): string {
+  const address = plainAddress(connection.localAddress)
+  return (isIPv6(address) ? `[${address}]` : address) + ':' + connection.localPort
+}

@@ -1,0 +1,469 @@
+/**
+ * One connection to an upstream: sends one request at a time, reads its answer strictly, says what went wrong as facts.
+ * It must not retry, choose or judge; whoever holds it does. Reads land in one buffer shared by all connections, so every
+ * slice handed out is lent for the call: only strings and copies may leave. Source: RFC 9112 sections 6 to 9.
+ */
+import { connect, type Socket } from 'node:net'
+import { ChunkedDecoder, type ChunkSink } from './chunked.ts'
+import type { Deadlines, Watched } from './deadlines.ts'
+import type { WireLimits } from './limits.ts'
+import type { ResponseHead} from './response-head.ts';
+import { framing, parseResponseHead } from './response-head.ts'
+import { Refusal } from './syntax.ts'
+
+export type FailureKind =
+  | 'refused' // nothing listens there
+  | 'unreachable' // no way there
+  | 'connect-timeout'
+  | 'local' // our own lack: descriptors, ports
+  | 'closed' // ended without, or in the middle of, an answer
+  | 'reset'
+  | 'invalid' // an answer that cannot be trusted
+  | 'first-byte-timeout'
+  | 'idle-timeout'
+
+/** What is known when an exchange with an upstream failed. */
+export interface Failure {
+  readonly kind: FailureKind
+  /** An error code or the name of the broken rule; for logs. */
+  readonly detail: string
+  /** The connection had served a request before this one. */
+  readonly reused: boolean
+  /** Some byte of the request was handed to the connection. */
+  readonly sent: boolean
+  /** Some byte of an answer came, be it of a 1xx. */
+  readonly received: boolean
+}
+
+export interface UpstreamTimeouts {
+  readonly connectMs: number
+  readonly firstByteMs: number
+  readonly idleMs: number
+}
+
+/** Who sent the request and takes the answer. Exactly one of complete answer, onComplete and onFailure ends it. */
+export interface ClientExchange {
+  /** A new connection stands; only for connections that were not ready at once. */
+  onConnected(): void
+  /** A 1xx other than 101. */
+  onInformational(head: ResponseHead): void
+  /**
+   * The final head, and the first bytes of the decoded body as latin1. `complete`: that is all of the answer, and the
+   * connection is already free for others.
+   */
+  onHead(head: ResponseHead, body: string, complete: boolean): void
+  /** More of the decoded body, lent for the call. */
+  onBody(bytes: Buffer): void
+  /** All that one read brought has been told. */
+  onReadEnd(): void
+  /** The rest of the answer is in; trailers are well-formed lines or ''. */
+  onComplete(trailers: string): void
+  onFailure(failure: Failure): void
+  /** What was written has left: more may be written. */
+  onWritable(): void
+  /** A 101 came to a request that asked for it; from here on the connection is a tunnel. */
+  onUpgrade(head: ResponseHead): void
+  /** Bytes of the tunnel, lent for the call. */
+  onTunnelData(bytes: Buffer): void
+  /** The tunnel's other end sends no more. */
+  onTunnelEnd(): void
+}
+
+/** What a connection needs of the pool that owns it. */
+export interface ConnectionOwner {
+  readonly deadlines: Deadlines
+  readonly limits: WireLimits
+  /** The connection is free and clean. */
+  released(connection: ClientConnection): void
+  /** The connection is gone; `wasIdle`: while nobody used it. */
+  gone(connection: ClientConnection, wasIdle: boolean): void
+}
+
+const state = { connecting: 0, idle: 1, head: 2, length: 3, chunked: 4, close: 5, tunnel: 6, gone: 7 } as const
+type State = (typeof state)[keyof typeof state]
+
+/** Every read of every upstream connection lands here; reads are synchronous, so one is enough. */
+const shared = Buffer.allocUnsafeSlow(65_536)
+
+/** A read of at most this many bytes is decoded whole: head and body in one string. */
+const wholeReadBytes = 8_192
+
+export class ClientConnection implements Watched, ChunkSink {
+  slot = -1
+  /** Place in the pool's list of idle connections; the pool's own. */
+  idleSlot = -1
+  readonly #owner: ConnectionOwner
+  readonly #socket: Socket
+  #state: State = state.connecting
+  #exchange: ClientExchange | undefined
+  #timeouts: UpstreamTimeouts | undefined
+  #deadline = Infinity
+  #isHead = false
+  #wantsUpgrade = false
+  #served = 0
+  #sent = false
+  #received = false
+  #requestDone = false
+  #partial = ''
+  #informational = 0
+  #remaining = 0
+  #decoder: ChunkedDecoder | undefined
+  #keepAlive = true
+  #idleMs = 0
+  #ended = false
+  #paused = false
+
+  constructor(owner: ConnectionOwner, host: string, port: number) {
+    this.#owner = owner
+    this.#socket = connect({
+      host,
+      port,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 1_000,
+      allowHalfOpen: true,
+      onread: { buffer: shared, callback: this.#onRead },
+    })
+    this.#socket.on('connect', this.#onConnect)
+    this.#socket.on('end', this.#onEnd)
+    this.#socket.on('error', this.#onError)
+    this.#socket.on('close', this.#onClose)
+    this.#socket.on('drain', this.#onDrain)
+    owner.deadlines.add(this)
+  }
+
+  get isReady(): boolean {
+    return this.#state !== state.connecting
+  }
+
+  /** Gives the connection to an exchange. It is connecting or idle. */
+  begin(exchange: ClientExchange, isHead: boolean, wantsUpgrade: boolean, timeouts: UpstreamTimeouts): void {
+    this.#exchange = exchange
+    this.#timeouts = timeouts
+    this.#isHead = isHead
+    this.#wantsUpgrade = wantsUpgrade
+    this.#sent = false
+    this.#received = false
+    this.#requestDone = false
+    this.#informational = 0
+    const now = this.#owner.deadlines.now()
+    if (this.#state === state.idle) {
+      this.#state = state.head
+      this.#deadline = now + timeouts.firstByteMs
+    } else this.#deadline = now + timeouts.connectMs
+  }
+
+  /** Writes text of the request; false: wait for onWritable before more. */
+  send(text: string): boolean {
+    this.#sent = true
+    return this.#socket.write(text, 'latin1')
+  }
+
+  /** Writes bytes of the request's body; the caller gives them away. */
+  sendBytes(bytes: Buffer): boolean {
+    if (this.#state === state.head) this.#deadline = this.#owner.deadlines.now() + this.#firstByteMs()
+    return this.#socket.write(bytes)
+  }
+
+  cork(): void {
+    this.#socket.cork()
+  }
+
+  uncork(): void {
+    this.#socket.uncork()
+  }
+
+  /** The whole request has been handed over; from here the time to the answer's head counts. */
+  requestDone(): void {
+    this.#requestDone = true
+  }
+
+  /** Stops reading the answer until `resume`; its timeout rests meanwhile. */
+  pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.#deadline = Infinity
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#touch()
+    this.#socket.resume()
+  }
+
+  /** Sends no more into a tunnel. */
+  endTunnel(): void {
+    this.#socket.end()
+  }
+
+  /** Takes the connection from its exchange and ends it; nothing is told any more. */
+  cancel(): void {
+    this.#exchange = undefined
+    this.destroy()
+  }
+
+  /** Ends the connection at once. An exchange that still holds it is not told. */
+  destroy(): void {
+    if (this.#state === state.gone) return
+    const wasIdle = this.#state === state.idle
+    this.#state = state.gone
+    this.#exchange = undefined
+    this.#owner.deadlines.remove(this)
+    this.#socket.destroy()
+    this.#owner.gone(this, wasIdle)
+  }
+
+  onSweep(now: number): void {
+    if (now < this.#deadline) return
+    switch (this.#state) {
+      case state.connecting:
+        return this.#fail('connect-timeout', 'connect')
+      case state.head:
+        return this.#fail('first-byte-timeout', 'head')
+      case state.length:
+      case state.chunked:
+      case state.close:
+        return this.#fail('idle-timeout', 'body')
+      default:
+        this.destroy()
+    }
+  }
+
+  /** From ChunkSink. */
+  onChunk(bytes: Buffer): void {
+    this.#exchange?.onBody(bytes)
+  }
+
+  #firstByteMs(): number {
+    return this.#timeouts?.firstByteMs ?? Infinity
+  }
+
+  /** Something moved: the idle timeout of an answer or a tunnel starts anew. */
+  #touch(): void {
+    if (this.#paused || this.#state < state.length) return
+    const idleMs = this.#state === state.tunnel ? Infinity : (this.#timeouts?.idleMs ?? Infinity)
+    this.#deadline = this.#owner.deadlines.now() + idleMs
+  }
+
+  readonly #onConnect = (): void => {
+    if (this.#state !== state.connecting) return
+    const exchange = this.#exchange
+    if (exchange === undefined) return this.#becomeIdle()
+    this.#state = state.head
+    this.#deadline = this.#owner.deadlines.now() + this.#firstByteMs()
+    exchange.onConnected()
+  }
+
+  readonly #onDrain = (): void => {
+    this.#exchange?.onWritable()
+  }
+
+  readonly #onRead = (bytes: number): boolean => {
+    switch (this.#state) {
+      case state.head: {
+        const exchange = this.#exchange
+        this.#received = true
+        this.#readHead(0, bytes)
+        exchange?.onReadEnd()
+        break
+      }
+      case state.length:
+      case state.chunked:
+      case state.close: {
+        const exchange = this.#exchange
+        this.#touch()
+        this.#readBody(0, bytes)
+        exchange?.onReadEnd()
+        break
+      }
+      case state.tunnel:
+        this.#exchange?.onTunnelData(shared.subarray(0, bytes))
+        break
+      default:
+        // Bytes nobody asked for would be taken for the next request's answer (RFC 9112 section 9.2).
+        this.destroy()
+    }
+    return true
+  }
+
+  #readHead(from: number, bytes: number): void {
+    const before = this.#partial.length
+    let stop = bytes
+    if (bytes - from > wholeReadBytes) {
+      const found = shared.subarray(from, bytes).indexOf('\r\n\r\n', 0, 'latin1')
+      if (found >= 0) stop = from + found + 4
+    }
+    const text = this.#partial + shared.toString('latin1', from, stop)
+    const end = text.indexOf('\r\n\r\n', Math.max(0, before - 3))
+    if (end < 0) return this.#keepPartial(text)
+    if (end > this.#owner.limits.headBytes) return this.#fail('invalid', 'head-bytes')
+    this.#partial = ''
+    const head = parseResponseHead(text, 0, end, this.#isHead, this.#owner.limits)
+    if (head instanceof Refusal) return this.#fail('invalid', head.rule)
+    const bodyFrom = from + end + 4 - before
+    if (head.status < 200) return this.#informationalHead(head, bodyFrom, bytes)
+    this.#startBody(head, bodyFrom, bytes, text, end + 4)
+  }
+
+  #keepPartial(text: string): void {
+    if (text.length > this.#owner.limits.headBytes) return this.#fail('invalid', 'head-bytes')
+    if (!text.startsWith('HTTP/1.'.slice(0, text.length))) return this.#fail('invalid', 'status-line')
+    if (/[^\r]\n|\r[^\n]/.test(text)) return this.#fail('invalid', 'line-end')
+    this.#partial = text
+  }
+
+  #informationalHead(head: ResponseHead, next: number, bytes: number): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    if (head.status === 101) {
+      if (!this.#wantsUpgrade || !head.upgrade) return this.#fail('invalid', 'unasked-101')
+      this.#state = state.tunnel
+      this.#deadline = Infinity
+      exchange.onUpgrade(head)
+      if (this.#state === state.tunnel && next < bytes) this.#exchange?.onTunnelData(shared.subarray(next, bytes))
+      return
+    }
+    if (++this.#informational > this.#owner.limits.informational) return this.#fail('invalid', 'too-many-1xx')
+    exchange.onInformational(head)
+    if (this.#state === state.head && next < bytes) this.#readHead(next, bytes)
+  }
+
+  /** `text` from `textBody` on holds the body's first bytes too when the read was small. */
+  #startBody(head: ResponseHead, from: number, bytes: number, text: string, textBody: number): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    this.#keepAlive = head.keepAlive && head.framing !== framing.close
+    this.#idleMs = idleMs(head, this.#owner.limits)
+    if (head.framing === framing.none) {
+      this.#finish(from < bytes)
+      return exchange.onHead(head, '', true)
+    }
+    if (head.framing === framing.length) {
+      const available = bytes - from
+      const inText = text.length - textBody === available
+      if (inText && available >= head.contentLength) {
+        this.#finish(available > head.contentLength)
+        return exchange.onHead(head, text.slice(textBody, textBody + head.contentLength), true)
+      }
+      this.#state = state.length
+      this.#remaining = head.contentLength
+    } else if (head.framing === framing.chunked) {
+      this.#state = state.chunked
+      this.#decoder = new ChunkedDecoder(this.#owner.limits)
+    } else this.#state = state.close
+    this.#touch()
+    exchange.onHead(head, '', false)
+    if (from < bytes && this.#exchange === exchange) this.#readBody(from, bytes)
+  }
+
+  #readBody(from: number, bytes: number): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    if (this.#state === state.close) return exchange.onBody(shared.subarray(from, bytes))
+    if (this.#state === state.length) {
+      const end = Math.min(bytes, from + this.#remaining)
+      this.#remaining -= end - from
+      exchange.onBody(shared.subarray(from, end))
+      if (this.#remaining > 0 || this.#exchange !== exchange) return
+      this.#finish(end < bytes)
+      return exchange.onComplete('')
+    }
+    const decoder = this.#decoder
+    if (decoder === undefined) return
+    const used = decoder.decode(shared.subarray(0, bytes), from, this)
+    if (this.#exchange !== exchange) return
+    if (used instanceof Refusal) return this.#fail('invalid', used.rule)
+    if (!decoder.done) return
+    this.#finish(used < bytes)
+    exchange.onComplete(decoder.trailers)
+  }
+
+  /** The answer is complete: free the connection if it is clean, end it otherwise. */
+  #finish(surplus: boolean): void {
+    const clean = !surplus && this.#keepAlive && this.#requestDone && !this.#ended && this.#idleMs > 0
+    this.#exchange = undefined
+    this.#decoder = undefined
+    if (clean) this.#becomeIdle()
+    else this.destroy()
+  }
+
+  #becomeIdle(): void {
+    this.#served++
+    this.#state = state.idle
+    this.#deadline = this.#owner.deadlines.now() + this.#idleMs
+    if (this.#paused) this.resume()
+    this.#owner.released(this)
+  }
+
+  readonly #onEnd = (): void => {
+    this.#ended = true
+    switch (this.#state) {
+      case state.head:
+        return this.#fail('closed', 'end')
+      case state.length:
+      case state.chunked:
+        return this.#fail('closed', 'cut')
+      case state.close: {
+        const exchange = this.#exchange
+        this.#finish(true)
+        exchange?.onComplete('')
+        exchange?.onReadEnd()
+        return
+      }
+      case state.tunnel:
+        this.#exchange?.onTunnelEnd()
+        return
+      default:
+        this.destroy()
+    }
+  }
+
+  readonly #onError = (error: Error & { code?: string }): void => {
+    const code = error.code ?? 'error'
+    if (this.#state === state.connecting) this.#fail(connectFailure(code), code)
+    else this.#fail(code === 'ECONNRESET' || code === 'EPIPE' ? 'reset' : 'closed', code)
+  }
+
+  readonly #onClose = (): void => {
+    this.#fail('closed', 'close')
+  }
+
+  /** Ends the connection and tells its exchange, if it has one. */
+  #fail(kind: FailureKind, detail: string): void {
+    const exchange = this.#exchange
+    const failure = {
+      kind,
+      detail,
+      reused: this.#served > 0,
+      sent: this.#sent,
+      received: this.#received,
+    }
+    this.destroy()
+    exchange?.onFailure(failure)
+  }
+}
+
+function connectFailure(code: string): FailureKind {
+  switch (code) {
+    case 'ECONNREFUSED':
+      return 'refused'
+    case 'ETIMEDOUT':
+      return 'connect-timeout'
+    case 'EMFILE':
+    case 'ENFILE':
+    case 'ENOBUFS':
+    case 'ENOMEM':
+    case 'EADDRNOTAVAIL':
+      return 'local'
+    default:
+      return 'unreachable'
+  }
+}
+
+/** How long the connection may rest: our limit, or what the upstream announced less two seconds for the way. */
+function idleMs(head: ResponseHead, limits: WireLimits): number {
+  if (head.keepAliveSeconds < 0) return limits.upstreamIdleTimeoutMs
+  return Math.min(limits.upstreamIdleTimeoutMs, Math.max(0, head.keepAliveSeconds * 1_000 - 2_000))
+}

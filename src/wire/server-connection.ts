@@ -1,0 +1,481 @@
+/**
+ * One client connection: bytes into strictly read requests, one at a time and in order, and an answer's bytes out.
+ * Owns framing, pipelining, lingering close and the client's timeouts; it must not know where a request goes or what an
+ * answer means. Source: RFC 9112 sections 2, 6, 7 and 9.
+ */
+import type { Socket } from 'node:net'
+import { ChunkedDecoder, type ChunkSink } from './chunked.ts'
+import type { Deadlines, Watched } from './deadlines.ts'
+import type { WireLimits } from './limits.ts'
+import { type RequestHead, parseRequestHead } from './request-head.ts'
+import { Refusal, isToken } from './syntax.ts'
+
+/** Serves the requests of one connection, one after the other. Each ends with `finish` or `abort` on the connection. */
+export interface ServerExchange {
+  /** A valid head; if it has a body, that follows through onBody and onBodyEnd. */
+  onRequest(head: RequestHead): void
+  /** Bytes that were no valid head, or not in time. To be answered with the refusal's status and closed. */
+  onRefused(refusal: Refusal): void
+  /** Decoded body bytes; they may be kept. */
+  onBody(bytes: Buffer): void
+  onBodyEnd(): void
+  /** The rest of the body will not come: malformed, too large or too slow. To be answered if nothing was, and closed. */
+  onBodyRefused(refusal: Refusal): void
+  /** The answer's bytes have left: more may be written. */
+  onWritable(): void
+  /** The client is gone before its answer was complete. */
+  onGone(): void
+  onTunnelData(bytes: Buffer): void
+  onTunnelEnd(): void
+}
+
+/** What a connection needs of the listener that accepted it. */
+export interface ServerOwner {
+  readonly deadlines: Deadlines
+  readonly limits: WireLimits
+  /** True once this process takes no new requests: answers close their connections. */
+  readonly draining: boolean
+  exchangeFor(connection: ServerConnection): ServerExchange
+  closed(connection: ServerConnection): void
+}
+
+const state = { waiting: 0, head: 1, body: 2, answer: 3, linger: 4, tunnel: 5, gone: 6 } as const
+type State = (typeof state)[keyof typeof state]
+
+/** A read of at most this many bytes is decoded whole to find its head. */
+const wholeReadBytes = 8_192
+
+export class ServerConnection implements Watched, ChunkSink {
+  slot = -1
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly localAddress: string
+  readonly localPort: number
+  /** The peer's words on forwarding are believed. */
+  readonly trusted: boolean
+  /** When the request under way began, ms of the clock. */
+  startedMs: number
+  readonly #owner: ServerOwner
+  readonly #socket: Socket
+  readonly #exchange: ServerExchange
+  #state: State = state.waiting
+  #readDeadline: number
+  #writeDeadline = Infinity
+  #unsent = 0
+  #partial = ''
+  #stash: Buffer[] = []
+  #stashBytes = 0
+  #consuming = false
+  #peerEnded = false
+  #answering = false
+  #keepAlive = true
+  #remaining = 0
+  #decoder: ChunkedDecoder | undefined
+  #bodyBytes = 0
+  #bodyStartMs = 0
+  #pausedMs = -1
+  #lingered = 0
+
+  constructor(owner: ServerOwner, socket: Socket, trusted: boolean) {
+    this.#owner = owner
+    this.#socket = socket
+    this.trusted = trusted
+    this.remoteAddress = socket.remoteAddress ?? ''
+    this.remotePort = socket.remotePort ?? 0
+    this.localAddress = socket.localAddress ?? ''
+    this.localPort = socket.localPort ?? 0
+    this.startedMs = owner.deadlines.now()
+    this.#readDeadline = this.startedMs + owner.limits.firstRequestTimeoutMs
+    this.#exchange = owner.exchangeFor(this)
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('drain', this.#onDrain)
+    socket.on('finish', this.#onFinish)
+    socket.on('error', this.#onError)
+    socket.on('close', this.#onClose)
+    owner.deadlines.add(this)
+  }
+
+  /** No request is under way. */
+  get isIdle(): boolean {
+    return this.#state === state.waiting
+  }
+
+  /** The request's last byte has been read. */
+  get requestComplete(): boolean {
+    return this.#state !== state.body
+  }
+
+  /** Whether the connection can serve another request after this answer, as far as is known now. */
+  get mayPersist(): boolean {
+    return this.#keepAlive && this.#state === state.answer && !this.#owner.draining
+  }
+
+  /** Bytes read from and handed to the socket since it was accepted. */
+  get bytesRead(): number {
+    return this.#socket.bytesRead
+  }
+
+  get bytesWritten(): number {
+    return this.#socket.bytesWritten
+  }
+
+  /** Writes text of the answer; false: wait for onWritable before more. */
+  write(text: string): boolean {
+    return this.#socket.write(text, 'latin1') || this.#stalled()
+  }
+
+  /** Writes bytes of the answer; the caller gives them away. */
+  writeBytes(bytes: Buffer): boolean {
+    return this.#socket.write(bytes) || this.#stalled()
+  }
+
+  cork(): void {
+    this.#socket.cork()
+  }
+
+  uncork(): void {
+    this.#socket.uncork()
+  }
+
+  /** The answer is complete. The next request follows, or the connection closes after lingering. */
+  finish(persist: boolean): void {
+    if (this.#state === state.gone) return
+    this.#answering = false
+    this.resumeBody()
+    if (this.#state === state.tunnel || !persist || !this.mayPersist) return this.#linger()
+    this.#state = state.waiting
+    this.#readDeadline = this.#owner.deadlines.now() + this.#owner.limits.keepAliveTimeoutMs
+    if (!this.#consuming) this.#consumeStash()
+  }
+
+  /** Ends the connection so that an answer under way is seen to be cut. `reset`: even where only the end frames it. */
+  abort(reset: boolean): void {
+    if (this.#state === state.gone) return
+    this.#answering = false
+    this.#leave()
+    if (reset) this.#socket.resetAndDestroy()
+    else this.#socket.destroy()
+  }
+
+  /** Stops reading the request's body until `resumeBody`; its timeouts rest meanwhile. */
+  pauseBody(): void {
+    if (this.#pausedMs >= 0) return
+    this.#pausedMs = this.#owner.deadlines.now()
+    this.#socket.pause()
+  }
+
+  resumeBody(): void {
+    if (this.#pausedMs < 0) return
+    const now = this.#owner.deadlines.now()
+    this.#bodyStartMs += now - this.#pausedMs
+    this.#pausedMs = -1
+    if (this.#state === state.body) this.#readDeadline = now + this.#owner.limits.bodyIdleTimeoutMs
+    this.#socket.resume()
+  }
+
+  /** From here on bytes go to onTunnelData as they come, those already here first. */
+  startTunnel(): void {
+    this.#state = state.tunnel
+    this.touchTunnel()
+    const held = this.#takeStash()
+    if (held !== undefined) this.#exchange.onTunnelData(held)
+    if (this.#peerEnded) this.#exchange.onTunnelEnd()
+  }
+
+  /** The tunnel moved: its idle timeout starts anew. */
+  touchTunnel(): void {
+    this.#readDeadline = this.#owner.deadlines.now() + this.#owner.limits.tunnelIdleTimeoutMs
+  }
+
+  /** Sends no more into the tunnel. */
+  endTunnel(): void {
+    this.#socket.end()
+  }
+
+  pauseTunnel(): void {
+    this.#socket.pause()
+  }
+
+  resumeTunnel(): void {
+    this.#socket.resume()
+  }
+
+  /** Drain: closes now when idle; else the answer under way is the last. */
+  drain(): void {
+    if (this.#state === state.waiting) this.#linger()
+  }
+
+  /** Ends at once; the exchange is told. */
+  destroy(): void {
+    this.#socket.destroy()
+    this.#onClose()
+  }
+
+  onSweep(now: number): void {
+    if (now >= this.#readDeadline) this.#readTimedOut()
+    else if (this.#state === state.body && this.#pausedMs < 0) this.#checkRate(now)
+    if (now >= this.#writeDeadline) this.#writeTimedOut(now)
+  }
+
+  /** From ChunkSink. */
+  onChunk(bytes: Buffer): void {
+    this.#exchange.onBody(bytes)
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
+    this.#consume(bytes)
+  }
+
+  #consume(bytes: Buffer): void {
+    let rest: Buffer | undefined = bytes
+    this.#consuming = true
+    while (rest !== undefined && rest.length > 0) {
+      switch (this.#state) {
+        case state.waiting:
+        case state.head:
+          rest = this.#takeHead(rest)
+          break
+        case state.body:
+          rest = this.#takeBody(rest)
+          break
+        case state.answer:
+          this.#hold(rest)
+          rest = undefined
+          break
+        case state.tunnel:
+          this.#exchange.onTunnelData(rest)
+          rest = undefined
+          break
+        case state.linger:
+          this.#lingered += rest.length
+          rest = undefined
+          if (this.#lingered > this.#owner.limits.lingerBytes) this.destroy()
+          break
+        case state.gone:
+          rest = undefined
+      }
+    }
+    this.#consuming = false
+    if (this.#peerEnded) this.#endIfUnused()
+  }
+
+  /** Reads as much of a head as is there; returns what follows it. */
+  #takeHead(bytes: Buffer): Buffer | undefined {
+    const before = this.#partial.length
+    let stop = bytes.length
+    if (stop > wholeReadBytes) {
+      const found = bytes.indexOf('\r\n\r\n', 0, 'latin1')
+      if (found >= 0) stop = found + 4
+    }
+    const text = this.#partial + bytes.toString('latin1', 0, stop)
+    // One empty line before a request is forgiven (RFC 9112 section 2.2).
+    const from = text.startsWith('\r\n') ? 2 : 0
+    const end = text.indexOf('\r\n\r\n', Math.max(from, before - 3))
+    if (end < 0) {
+      const early = this.#refuseEarly(text, from, before)
+      if (early) return this.#refuse(early)
+      if (this.#state === state.waiting) {
+        this.#state = state.head
+        this.startedMs = this.#owner.deadlines.now()
+        this.#readDeadline = this.startedMs + this.#owner.limits.headTimeoutMs
+      }
+      this.#partial = text
+      return undefined
+    }
+    this.#partial = ''
+    if (this.#state === state.waiting) this.startedMs = this.#owner.deadlines.now()
+    if (end - from > this.#owner.limits.headBytes) return this.#refuse(new Refusal(431, 'head-bytes'))
+    const head = parseRequestHead(text, from, end, this.#owner.limits, this.trusted)
+    if (head instanceof Refusal) return this.#refuse(head)
+    if (head.contentLength > this.#owner.limits.bodyBytes) return this.#refuse(new Refusal(413, 'body-bytes'))
+    this.#begin(head)
+    const used = end + 4 - before
+    return used < bytes.length ? bytes.subarray(used) : undefined
+  }
+
+  /** What can be refused before the head is complete, so that nobody waits for a timeout. */
+  #refuseEarly(text: string, from: number, before: number): Refusal | undefined {
+    const limits = this.#owner.limits
+    const first = text.charAt(from)
+    if (first !== '' && first !== '\r' && !isToken(first)) return new Refusal(400, 'method')
+    if (from === 2 && first === '\r') return new Refusal(400, 'empty-lines')
+    if (/[^\r]\n|^\n|\r[^\n]/.test(text.slice(Math.max(0, before - 1)))) return new Refusal(400, 'line-end')
+    const lineEnd = text.indexOf('\r\n', from)
+    if (lineEnd < 0 && text.length - from > limits.targetBytes + 64) return new Refusal(414, 'target-length')
+    if (text.length - from > limits.headBytes) return new Refusal(431, 'head-bytes')
+    return undefined
+  }
+
+  #begin(head: RequestHead): void {
+    this.#answering = true
+    this.#keepAlive = head.keepAlive
+    if (head.hasBody) {
+      this.#state = state.body
+      this.#remaining = head.contentLength
+      this.#decoder = head.chunked ? new ChunkedDecoder(this.#owner.limits) : undefined
+      this.#bodyBytes = 0
+      this.#bodyStartMs = this.startedMs
+      this.#readDeadline = this.startedMs + this.#owner.limits.bodyIdleTimeoutMs
+      this.#exchange.onRequest(head)
+    } else {
+      this.#state = state.answer
+      this.#readDeadline = Infinity
+      this.#exchange.onRequest(head)
+    }
+  }
+
+  #refuse(refusal: Refusal): undefined {
+    this.#partial = ''
+    this.#answering = true
+    this.#keepAlive = false
+    this.#state = state.answer
+    this.#readDeadline = Infinity
+    this.#exchange.onRefused(refusal)
+    return undefined
+  }
+
+  #takeBody(bytes: Buffer): Buffer | undefined {
+    this.#readDeadline = this.#owner.deadlines.now() + this.#owner.limits.bodyIdleTimeoutMs
+    const decoder = this.#decoder
+    if (decoder === undefined) {
+      const end = Math.min(bytes.length, this.#remaining)
+      this.#remaining -= end
+      this.#bodyBytes += end
+      this.#exchange.onBody(end === bytes.length ? bytes : bytes.subarray(0, end))
+      if (this.#remaining === 0) this.#bodyDone()
+      return end < bytes.length ? bytes.subarray(end) : undefined
+    }
+    const used = decoder.decode(bytes, 0, this)
+    this.#bodyBytes += bytes.length
+    if (this.#state !== state.body) return undefined
+    if (used instanceof Refusal) return this.#refuseBody(used)
+    if (decoder.total > this.#owner.limits.bodyBytes) return this.#refuseBody(new Refusal(413, 'body-bytes'))
+    if (decoder.done) this.#bodyDone()
+    return used < bytes.length ? bytes.subarray(used) : undefined
+  }
+
+  #bodyDone(): void {
+    if (this.#state !== state.body) return
+    this.#state = state.answer
+    this.#readDeadline = Infinity
+    this.#decoder = undefined
+    this.#exchange.onBodyEnd()
+  }
+
+  #refuseBody(refusal: Refusal): undefined {
+    this.#keepAlive = false
+    this.#readDeadline = Infinity
+    this.#exchange.onBodyRefused(refusal)
+    return undefined
+  }
+
+  /** Keeps bytes of later requests until their turn; past the limit the socket is no longer read. */
+  #hold(bytes: Buffer): void {
+    this.#stash.push(bytes)
+    this.#stashBytes += bytes.length
+    if (this.#stashBytes > this.#owner.limits.pipelinedBytes) this.#socket.pause()
+  }
+
+  #takeStash(): Buffer | undefined {
+    if (this.#stash.length === 0) return undefined
+    const held = this.#stash.length === 1 ? this.#stash[0] : Buffer.concat(this.#stash)
+    this.#stash = []
+    if (this.#stashBytes > this.#owner.limits.pipelinedBytes) this.#socket.resume()
+    this.#stashBytes = 0
+    return held
+  }
+
+  #consumeStash(): void {
+    const held = this.#takeStash()
+    if (held !== undefined) this.#consume(held)
+    else if (this.#peerEnded) this.#endIfUnused()
+  }
+
+  /** The client sends no more and has no complete request waiting. */
+  #endIfUnused(): void {
+    if (this.#state === state.waiting) this.#linger()
+    else if (this.#state === state.head) this.destroy()
+    else if (this.#state === state.body) this.destroy()
+  }
+
+  /** Half-closes and discards for a while, so that the client can read its answer (RFC 9112 section 9.6). */
+  #linger(): void {
+    this.#stash = []
+    this.#decoder = undefined
+    this.#state = state.linger
+    this.#readDeadline = this.#owner.deadlines.now() + this.#owner.limits.writeStallTimeoutMs
+    this.#socket.end()
+    this.#socket.resume()
+  }
+
+  readonly #onFinish = (): void => {
+    if (this.#state === state.linger)
+      this.#readDeadline = this.#owner.deadlines.now() + this.#owner.limits.lingerTimeoutMs
+  }
+
+  #stalled(): boolean {
+    if (this.#writeDeadline === Infinity) {
+      this.#writeDeadline = this.#owner.deadlines.now() + this.#owner.limits.writeStallTimeoutMs
+      this.#unsent = this.#socket.writableLength
+    }
+    return false
+  }
+
+  readonly #onDrain = (): void => {
+    this.#writeDeadline = Infinity
+    if (this.#answering) this.#exchange.onWritable()
+  }
+
+  #readTimedOut(): void {
+    switch (this.#state) {
+      case state.head:
+        this.#refuse(new Refusal(408, 'head-timeout'))
+        break
+      case state.body:
+        this.#refuseBody(new Refusal(408, 'body-timeout'))
+        break
+      default:
+        this.destroy()
+    }
+  }
+
+  #checkRate(now: number): void {
+    const limits = this.#owner.limits
+    const elapsed = now - this.#bodyStartMs
+    if (elapsed > limits.bodyRateGraceMs && this.#bodyBytes < (limits.bodyRateMin * elapsed) / 1_000)
+      this.#refuseBody(new Refusal(408, 'body-rate'))
+  }
+
+  #writeTimedOut(now: number): void {
+    const unsent = this.#socket.writableLength
+    if (unsent >= this.#unsent) return this.destroy()
+    this.#unsent = unsent
+    this.#writeDeadline = now + this.#owner.limits.writeStallTimeoutMs
+  }
+
+  readonly #onEnd = (): void => {
+    this.#peerEnded = true
+    if (this.#state === state.tunnel) this.#exchange.onTunnelEnd()
+    else this.#endIfUnused()
+  }
+
+  readonly #onError = (): void => {
+    this.destroy()
+  }
+
+  readonly #onClose = (): void => {
+    if (this.#state === state.gone) return
+    const answering = this.#answering
+    this.#answering = false
+    this.#leave()
+    if (answering) this.#exchange.onGone()
+  }
+
+  #leave(): void {
+    this.#state = state.gone
+    this.#stash = []
+    this.#owner.deadlines.remove(this)
+    this.#owner.closed(this)
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * The character-level grammar of HTTP/1.1 heads, shared by requests, answers, trailers and everything we emit.
+ * Owns the character classes and the refusal type; knows no header by name. Source: RFC 9110 section 5, RFC 9112
+ * sections 2 to 5. Text is latin1 throughout: one character is one byte.
+ */
+
+/** Why bytes were refused. `rule` is a stable word for logs and tests; nothing of the input is in it. */
+export class Refusal {
+  /** The status a client is answered; for an upstream's bytes, the answer is always 502. */
+  readonly status: number
+  readonly rule: string
+
+  constructor(status: number, rule: string) {
+    this.status = status
+    this.rule = rule
+  }
+}
+
+/** Anything but TAB, SP to `~`, obs-text, CR and LF (RFC 9110 section 5.5). */
+const FORBIDDEN = /[^\t\r\n\x20-\x7e\x80-\xff]/
+
+/** True when the text holds a control character that may stand nowhere in a head. */
+export function hasForbidden(text: string): boolean {
+  return FORBIDDEN.test(text)
+}
+
+/** `tchar` by code (RFC 9110 section 5.6.2). */
+const TCHAR = new Uint8Array(256)
+for (const char of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+  TCHAR[char.charCodeAt(0)] = 1
+
+/** The index of the first character at or after `from` that is no tchar, at most `end`. */
+export function tokenEnd(text: string, from: number, end: number): number {
+  let at = from
+  while (at < end && TCHAR[text.charCodeAt(at)] === 1) at++
+  return at
+}
+
+/** True for a non-empty token. */
+export function isToken(text: string): boolean {
+  return text.length > 0 && tokenEnd(text, 0, text.length) === text.length
+}
+
+/** The value between `from` and `end` without the optional white space around it (RFC 9110 section 5.6.3). */
+export function trimmed(text: string, from: number, end: number): string {
+  let start = from
+  let stop = end
+  while (start < stop && isBlank(text.charCodeAt(start))) start++
+  while (stop > start && isBlank(text.charCodeAt(stop - 1))) stop--
+  return text.slice(start, stop)
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09
+}
+
+/**
+ * The lower-case members of a comma-separated list of tokens; empty members are skipped (RFC 9110 section 5.6.1).
+ * Undefined when a member is no token.
+ */
+export function tokenList(value: string): string[] | undefined {
+  const members: string[] = []
+  for (const part of value.split(',')) {
+    const member = trimmed(part, 0, part.length)
+    if (member === '') continue
+    if (!isToken(member)) return undefined
+    members.push(member.toLowerCase())
+  }
+  return members
+}
+
+/** A Content-Length: digits, no sign, no leading zero, at most 15 of them so that no rounding happens; else -1. */
+export function parseLength(value: string): number {
+  return /^(?:0|[1-9][0-9]{0,14})$/.test(value) ? Number(value) : -1
+}
+
+/** A field value that we may emit: no control character but TAB, one line. */
+export function isFieldValue(value: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
+}
+
+/** Header lines without those whose lower-case name is in `names`. */
+export function withoutFields(lines: string, names: ReadonlySet<string>): string {
+  let kept = ''
+  let at = 0
+  while (at < lines.length) {
+    const next = lines.indexOf('\r\n', at) + 2
+    const name = lines.slice(at, lines.indexOf(':', at)).toLowerCase()
+    if (!names.has(name)) kept += lines.slice(at, next)
+    at = next
+  }
+  return kept
+}
+
+/** The trimmed value of the first line with that lower-case name in well-formed header lines; undefined: none. */
+export function fieldValue(lines: string, name: string): string | undefined {
+  let at = 0
+  while (at < lines.length) {
+    const colon = lines.indexOf(':', at)
+    const eol = lines.indexOf('\r\n', at)
+    if (colon - at === name.length && lines.slice(at, colon).toLowerCase() === name)
+      return trimmed(lines, colon + 1, eol)
+    at = eol + 2
+  }
+  return undefined
+}
