@@ -1,0 +1,164 @@
+/**
+ * One listener for people and machines that look at this proxy: status or admin. It owns its server and its sockets;
+ * bounds their number, their heads and their time; asks the gate first; and answers from the handlers it is given.
+ * Requests that are proxied never come here, and what is here can never slow one by more than its own CPU time.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { Address } from '../config/config.ts'
+import { errorText, FairleadError } from '../core/errors.ts'
+import type { Logger } from '../core/log.ts'
+import { judge, isLoopback, loopbackHosts, type GateRules } from './gate.ts'
+import { listenUnix } from './unix-socket.ts'
+
+export interface Answer {
+  readonly status: number
+  /** Media type. */
+  readonly type: string
+  /** Whole, or in parts that are made as the reader takes them. */
+  readonly body: string | AsyncIterable<string>
+}
+
+/** Finds what answers for a path (without query, as sent); undefined: 404. */
+export type Router = (path: string) => (() => Answer | Promise<Answer>) | undefined
+
+export interface DoorOptions {
+  /** For logs and errors: `status`, `admin`. */
+  readonly name: string
+  readonly address: Address
+  readonly router: Router
+  readonly log: Logger
+}
+
+export interface Door {
+  readonly address: Address
+  /** Opens; resolves with the address as a person would write it. Rejects with FL_LISTEN. Called once. */
+  listen(): Promise<string>
+  /** Ends every connection and frees the address. Idempotent. */
+  close(): Promise<void>
+}
+
+const headBytesMax = 16_384
+const connectionsMax = 256
+
+const fixedHeaders: readonly (readonly [string, string])[] = [
+  ['cache-control', 'no-store'],
+  ['x-content-type-options', 'nosniff'],
+  ['cross-origin-resource-policy', 'same-origin'],
+  ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
+]
+
+export function createDoor(options: DoorOptions): Door {
+  let rules: GateRules = { hosts: undefined }
+  const server = createServer(
+    {
+      maxHeaderSize: headBytesMax,
+      headersTimeout: 5_000,
+      requestTimeout: 10_000,
+      keepAliveTimeout: 5_000,
+      connectionsCheckingInterval: 1_000,
+      requireHostHeader: true,
+    },
+    (req, res) => {
+      serve(options, rules, req, res).catch((error: unknown) => {
+        options.log.debug(
+          { reason: errorText(error) },
+          `An answer on the ${options.name} address did not reach its reader`,
+        )
+        res.destroy()
+      })
+    },
+  )
+  server.maxConnections = connectionsMax
+  server.on('error', (error) =>
+    options.log.error({ reason: error.message }, `The ${options.name} address has an error`),
+  )
+  let closed: Promise<void> | undefined
+  return {
+    address: options.address,
+    listen: async () => {
+      const bound = await bind(server, options)
+      rules = bound.rules
+      return bound.text
+    },
+    close: () => {
+      closed ??= new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      })
+      return closed
+    },
+  }
+}
+
+async function bind(server: Server, options: DoorOptions): Promise<{ text: string; rules: GateRules }> {
+  const { address, name } = options
+  try {
+    if (address.kind === 'unix') {
+      await listenUnix(server, address.path)
+      return { text: `unix:${address.path}`, rules: { hosts: undefined } }
+    }
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host: address.host, port: address.port }, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+    const bound = server.address()
+    const port = typeof bound === 'object' && bound ? bound.port : address.port
+    const host = address.host.includes(':') ? `[${address.host}]` : address.host
+    const hosts = isLoopback(address.host) ? loopbackHosts(address.host, port) : undefined
+    return { text: `${host}:${port}`, rules: { hosts } }
+  } catch (error) {
+    const where = address.kind === 'unix' ? `unix:${address.path}` : `${address.host}:${address.port}`
+    throw new FairleadError('FL_LISTEN', `The ${name} address ${where} cannot be opened: ${errorText(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+async function serve(options: DoorOptions, rules: GateRules, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  for (const [name, value] of fixedHeaders) res.setHeader(name, value)
+  // A body has no meaning here: it is not read, so the connection cannot be used again.
+  if (req.headers['content-length'] !== undefined || req.headers['transfer-encoding'] !== undefined) {
+    res.setHeader('connection', 'close')
+  }
+  const method = req.method ?? ''
+  const refusal = judge(rules, method, req.headers)
+  if (refusal) {
+    if (refusal.status === 405) res.setHeader('allow', 'GET, HEAD')
+    return send(res, method, json(refusal.status, { error: refusal.reason }))
+  }
+  const path = (req.url ?? '/').split('?', 1)[0] ?? '/'
+  const handler = options.router(path)
+  if (!handler) return send(res, method, json(404, { error: 'There is nothing at this path.' }))
+  let answer: Answer
+  try {
+    answer = await handler()
+  } catch (error) {
+    options.log.error({ err: error, path }, `A request on the ${options.name} address failed`)
+    answer = json(500, { error: 'This failed here; the log says why.' })
+  }
+  return send(res, method, answer)
+}
+
+async function send(res: ServerResponse, method: string, answer: Answer): Promise<void> {
+  res.statusCode = answer.status
+  res.setHeader('content-type', answer.type)
+  if (typeof answer.body === 'string') {
+    const bytes = Buffer.from(answer.body)
+    res.setHeader('content-length', bytes.length)
+    res.end(method === 'HEAD' ? undefined : bytes)
+  } else if (method === 'HEAD') {
+    res.end()
+  } else {
+    await pipeline(Readable.from(answer.body), res)
+  }
+}
+
+/** A JSON answer. */
+export function json(status: number, value: unknown): Answer {
+  return { status, type: 'application/json; charset=utf-8', body: `${JSON.stringify(value)}\n` }
+}

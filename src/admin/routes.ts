@@ -1,0 +1,70 @@
+/**
+ * The paths of the status and the admin address. Both have metrics, livez and readyz; only the admin address has /v1.
+ * Everything here reads.
+ */
+import type { Problem } from '../core/problem.ts'
+import type { DataPlane } from '../proxy/options.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { json, type Answer, type Router } from './door.ts'
+import { serviceSummaries, serviceView, tableJson } from './views.ts'
+
+export interface StatusSources {
+  readonly metrics: Pick<Metrics, 'contentType' | 'text'>
+  /** Why this proxy is not ready, a sentence each; empty: it is. */
+  readonly notReady: () => readonly string[]
+}
+
+export interface AdminSources extends StatusSources {
+  readonly dataPlane: Pick<DataPlane, 'current'>
+  /** All problems in force: of the table, of the configuration, of the sources. */
+  readonly problems: () => readonly Problem[]
+}
+
+export function statusRouter(sources: StatusSources): Router {
+  const paths = new Map<string, () => Answer | Promise<Answer>>([
+    ['/metrics', async () => ({ status: 200, type: sources.metrics.contentType, body: await sources.metrics.text() })],
+    ['/livez', () => json(200, { live: true })],
+    [
+      '/readyz',
+      () => {
+        const reasons = sources.notReady()
+        return reasons.length === 0 ? json(200, { ready: true }) : json(503, { ready: false, reasons })
+      },
+    ],
+  ])
+  return (path) => paths.get(path)
+}
+
+const servicePrefix = '/v1/services/'
+
+export function adminRouter(sources: AdminSources): Router {
+  const status = statusRouter(sources)
+  const { dataPlane } = sources
+  const paths = new Map<string, () => Answer>([
+    [
+      '/v1/table',
+      () => ({ status: 200, type: 'application/json; charset=utf-8', body: tableJson(dataPlane.current()) }),
+    ],
+    ['/v1/services', () => json(200, { services: serviceSummaries(dataPlane.current()) })],
+    ['/v1/problems', () => json(200, { problems: sources.problems() })],
+  ])
+  return (path) => {
+    const handler = paths.get(path) ?? status(path)
+    if (handler || !path.startsWith(servicePrefix)) return handler
+    const name = decoded(path.slice(servicePrefix.length))
+    if (name === undefined || name === '') return undefined
+    return () => {
+      const service = dataPlane.current().services.get(name)
+      if (!service) return json(404, { error: 'No route leads to a service of this name.' })
+      return json(200, serviceView(service))
+    }
+  }
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * What the API shows of the table and of run-time state: plain values for JSON. It reads, at the moment of asking, what
+ * the data plane holds; it changes nothing and keeps nothing.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { BoundService, BoundTable, EndpointState } from '../live/runtime.ts'
+import type { Route, ServiceTable } from '../table/table.ts'
+
+export interface EndpointView {
+  readonly handle: string
+  readonly address: string
+  readonly port: number
+  readonly status: string
+  readonly agentLost: boolean
+  readonly weight: number
+  readonly zone: string
+  readonly inFlight: number
+  readonly connections: { readonly open: number; readonly idle: number }
+}
+
+export interface ServiceView {
+  readonly name: string
+  readonly inFlight: number
+  readonly policy: {
+    readonly balance: string
+    readonly versions: Readonly<Record<string, number>> | null
+    readonly timeouts: ServiceTable['policy']['timeouts']
+    readonly retry: ServiceTable['policy']['retry']
+  }
+  readonly versions: readonly {
+    readonly version: string
+    readonly weight: number
+    readonly endpoints: readonly EndpointView[]
+  }[]
+}
+
+export interface ServiceSummary {
+  readonly name: string
+  readonly inFlight: number
+  readonly routes: readonly string[]
+  readonly versions: readonly {
+    readonly version: string
+    readonly weight: number
+    /** Registered instances, and those of them that the catalog lets have traffic. */
+    readonly registered: number
+    readonly available: number
+  }[]
+}
+
+export function serviceView(service: BoundService): ServiceView {
+  const states = new Map<string, EndpointState>()
+  for (const group of service.groups) for (const { endpoint, state } of group.endpoints) states.set(endpoint.key, state)
+  const { policy } = service.table
+  return {
+    name: service.table.name,
+    inFlight: service.stats.inFlight,
+    policy: {
+      balance: policy.balance,
+      versions: policy.versions ? Object.fromEntries(policy.versions) : null,
+      timeouts: policy.timeouts,
+      retry: policy.retry,
+    },
+    versions: service.table.groups.map((group) => ({
+      version: group.version,
+      weight: group.weight,
+      endpoints: group.endpoints.map((endpoint) => {
+        const state = states.get(endpoint.key)
+        return {
+          handle: endpoint.handle,
+          address: endpoint.address,
+          port: endpoint.port,
+          status: endpoint.status,
+          agentLost: endpoint.agentLost,
+          weight: endpoint.weight,
+          zone: endpoint.zone,
+          inFlight: state?.inFlight ?? 0,
+          connections: { open: state?.pool.open ?? 0, idle: state?.pool.idle ?? 0 },
+        }
+      }),
+    })),
+  }
+}
+
+export function serviceSummaries(bound: BoundTable): readonly ServiceSummary[] {
+  const routes = new Map<string, string[]>()
+  for (const route of bound.table.routes) {
+    const known = routes.get(route.service.name)
+    if (known) known.push(routeText(route))
+    else routes.set(route.service.name, [routeText(route)])
+  }
+  return [...bound.services.values()].map(({ table, stats }) => ({
+    name: table.name,
+    inFlight: stats.inFlight,
+    routes: routes.get(table.name) ?? [],
+    versions: table.groups.map(({ version, weight, endpoints }) => ({
+      version,
+      weight,
+      registered: endpoints.length,
+      available: endpoints.filter((endpoint) => endpoint.weight > 0).length,
+    })),
+  }))
+}
+
+/** A route as a person writes it: `shop.example.com/cart`, `/` for any host. */
+const routeText = (route: Route): string => `${route.host}${route.path}`
+
+/**
+ * The whole table as JSON text, a service at a time with turns of the event loop in between: ten thousand endpoints are
+ * megabytes, and requests must not wait while they are written out.
+ */
+export async function* tableJson(bound: BoundTable): AsyncGenerator<string> {
+  const { table } = bound
+  const routes = table.routes.map(({ origin, host, path, service }) => ({ host, path, service: service.name, origin }))
+  yield `{"version":${table.version},"problems":${table.problems.length},"routes":${JSON.stringify(routes)},"services":[`
+  let first = true
+  for (const service of bound.services.values()) {
+    yield `${first ? '' : ','}${JSON.stringify(serviceView(service))}`
+    first = false
+    await nextTurn()
+  }
+  yield ']}\n'
+}
