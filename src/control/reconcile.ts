@@ -1,0 +1,231 @@
+/**
+ * Keeps the table in step with what is running and what should get traffic: listens to every catalog source, merges, builds,
+ * publishes, and says what changed. It serves no requests and reads no files; one source's failure never stops the others,
+ * and whatever fails leaves the last good table standing.
+ */
+import { mergeSnapshots } from '../catalog/merge.ts'
+import { emptySnapshot, type Snapshot } from '../catalog/snapshot.ts'
+import type { CatalogSource, Interest, SourceState } from '../catalog/source.ts'
+import type { Clock, Milliseconds } from '../core/clock.ts'
+import { errorText } from '../core/errors.ts'
+import type { Logger } from '../core/log.ts'
+import type { Policy } from '../policy/policy.ts'
+import { mergePolicy } from '../policy/tags.ts'
+import { buildTable, emptyTable } from '../table/build.ts'
+import type { RouteTable } from '../table/table.ts'
+import { createChangeLog } from './change-log.ts'
+import { createCoalescer } from './coalesce.ts'
+import { interestOf } from './interest.ts'
+
+/** One build, for metrics. */
+export interface BuildReport {
+  /** Merging and building, without publishing. */
+  readonly durationMs: Milliseconds
+  /** From the oldest change in it reaching us to its being published. */
+  readonly lagMs: Milliseconds
+  /** False when what came made no difference to the table. */
+  readonly changed: boolean
+}
+
+export interface ReconcilerOptions {
+  /** Names differ. */
+  readonly sources: readonly CatalogSource[]
+  readonly policy: Policy
+  readonly clock: Clock
+  readonly log: Logger
+  /** Puts a table in place; called only with tables that differ from the one before. */
+  readonly publish: (table: RouteTable) => void
+  readonly onBuild?: (report: BuildReport) => void
+}
+
+export interface SourceStatus {
+  readonly name: string
+  readonly state: SourceState
+  /** True once it has published a snapshot. */
+  readonly answered: boolean
+  /** Monotonic time of its last successful read; undefined before the first. */
+  readonly lastSuccessMs: number | undefined
+}
+
+export interface ReconcilerStatus {
+  /** Every source has answered once, and a table that knows it stands. */
+  readonly ready: boolean
+  readonly sources: readonly SourceStatus[]
+  readonly table: RouteTable
+  /** Of the last build; undefined before the first. */
+  readonly lastBuild: BuildReport | undefined
+  /** The least recent of the sources' last successes; undefined while one has none. */
+  readonly lastSuccessMs: number | undefined
+}
+
+export interface Reconciler {
+  /** Publishes the routes as they stand without any instance, then starts every source. Called once. */
+  start(): void
+  /** Replaces the policy; the table follows as for any other change. */
+  setPolicy(policy: Policy): void
+  status(): ReconcilerStatus
+  /** Stops building, then every source; resolves when all have. Idempotent. */
+  stop(): Promise<void>
+}
+
+interface Watched {
+  readonly source: CatalogSource
+  state: SourceState
+  snapshot: Snapshot | undefined
+}
+
+class TableReconciler implements Reconciler {
+  readonly #options: ReconcilerOptions
+  readonly #watched: readonly Watched[]
+  readonly #coalescer
+  readonly #changes
+  #interest: Interest | undefined
+  #policy: Policy
+  #snapshot: Snapshot = emptySnapshot
+  #table: RouteTable = emptyTable
+  /** When the oldest change that is not in the table reached us. */
+  #changedAtMs: number | undefined
+  #lastBuild: BuildReport | undefined
+  #ready = false
+  #stopping: Promise<void> | undefined
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options
+    this.#policy = options.policy
+    this.#watched = options.sources.map((source) => ({
+      source,
+      state: { kind: 'waiting', reason: 'not started' },
+      snapshot: undefined,
+    }))
+    this.#changes = createChangeLog(options.log)
+    this.#coalescer = createCoalescer(options.clock, () => this.#rebuild())
+  }
+
+  start(): void {
+    this.#tellInterest()
+    // Not by way of the coalescer: the first answer of a source must find it at rest.
+    this.#rebuild()
+    for (const watched of this.#watched)
+      this.#guard(watched, 'start', () =>
+        watched.source.start({
+          onSnapshot: (snapshot) => this.#heard(watched, snapshot),
+          onState: (state) => this.#stateOf(watched, state),
+        }),
+      )
+  }
+
+  setPolicy(policy: Policy): void {
+    this.#policy = policy
+    this.#tellInterest()
+    this.#request()
+  }
+
+  status(): ReconcilerStatus {
+    const sources = this.#watched.map(({ source, state, snapshot }) => ({
+      name: source.name,
+      state,
+      answered: snapshot !== undefined,
+      lastSuccessMs: source.lastSuccessMs(),
+    }))
+    let lastSuccessMs: number | undefined = Infinity
+    for (const { lastSuccessMs: last } of sources)
+      lastSuccessMs = last === undefined || lastSuccessMs === undefined ? undefined : Math.min(last, lastSuccessMs)
+    return {
+      ready: this.#ready,
+      sources,
+      table: this.#table,
+      lastBuild: this.#lastBuild,
+      lastSuccessMs: lastSuccessMs === Infinity ? undefined : lastSuccessMs,
+    }
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stopAll()
+    return this.#stopping
+  }
+
+  async #stopAll(): Promise<void> {
+    this.#coalescer.stop()
+    const ends = await Promise.allSettled(this.#watched.map(async ({ source }) => source.stop()))
+    for (const [i, end] of ends.entries())
+      if (end.status === 'rejected')
+        this.#options.log.error(
+          { source: this.#watched[i]?.source.name },
+          `catalog source ${this.#watched[i]?.source.name} did not stop cleanly: ${errorText(end.reason)}`,
+        )
+  }
+
+  #heard(watched: Watched, snapshot: Snapshot): void {
+    if (this.#stopping) return
+    watched.snapshot = snapshot
+    this.#request()
+  }
+
+  #stateOf(watched: Watched, state: SourceState): void {
+    if (this.#stopping) return
+    const before = watched.state
+    watched.state = state
+    const { name } = watched.source
+    const { log } = this.#options
+    const reason = state.kind === 'current' ? '' : state.reason
+    if (before.kind === state.kind && (before.kind === 'current' || before.reason === reason)) return
+    if (state.kind === 'waiting') log.warn({ source: name }, `waiting for catalog ${name}: ${reason}`)
+    else if (state.kind === 'stale')
+      log.warn({ source: name }, `catalog ${name} is out of reach, the last known table stays: ${reason}`)
+    else log.info({ source: name }, `catalog ${name} answers`)
+  }
+
+  #request(): void {
+    this.#changedAtMs ??= this.#options.clock.now()
+    this.#coalescer.request()
+  }
+
+  /** Everything that leads from what was heard to a table that stands. Whatever fails, the last table stays. */
+  #rebuild(): void {
+    const { clock, log, onBuild } = this.#options
+    const start = clock.now()
+    const since = this.#changedAtMs ?? start
+    this.#changedAtMs = undefined
+    const complete = this.#watched.every(({ snapshot }) => snapshot !== undefined)
+    try {
+      const heard = this.#watched.flatMap(({ snapshot }) => (snapshot ? [snapshot] : []))
+      this.#snapshot = mergeSnapshots(this.#snapshot, heard)
+      const policy = mergePolicy(this.#policy, this.#snapshot)
+      const { table } = buildTable(this.#table, this.#snapshot, policy)
+      const durationMs = clock.now() - start
+      const before = this.#table
+      if (table !== before) this.#options.publish(table)
+      this.#table = table
+      if (complete) this.#ready = true
+      this.#lastBuild = { durationMs, lagMs: clock.now() - since, changed: table !== before }
+      this.#changes.published(before, table, complete)
+      onBuild?.(this.#lastBuild)
+    } catch (error) {
+      // Not a problem of somebody's input: those are values. A fault of ours must still not take the last table with it.
+      log.error({ err: error }, `the table could not be renewed, the last one stays: ${errorText(error)}`)
+    }
+  }
+
+  #tellInterest(): void {
+    const interest = interestOf(this.#policy, this.#interest)
+    if (interest === this.#interest || this.#stopping) return
+    this.#interest = interest
+    for (const watched of this.#watched)
+      this.#guard(watched, 'take new interest', () => watched.source.setInterest(interest))
+  }
+
+  #guard(watched: Watched, what: string, fn: () => void): void {
+    try {
+      fn()
+    } catch (error) {
+      const { name } = watched.source
+      this.#options.log.error({ err: error, source: name }, `catalog ${name} could not ${what}: ${errorText(error)}`)
+      if (!watched.snapshot) watched.state = { kind: 'waiting', reason: errorText(error) }
+    }
+  }
+}
+
+/** Makes a reconciler; nothing happens before `start`. */
+export function createReconciler(options: ReconcilerOptions): Reconciler {
+  return new TableReconciler(options)
+}
