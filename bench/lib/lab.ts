@@ -11,7 +11,7 @@ import type { RoundOptions } from './options.ts'
 import { allowedCores, pinSelf } from './process.ts'
 
 /** A line about progress, on stderr, so that stdout holds nothing but results. */
-function sayProgress(line: string): void {
+export function sayProgress(line: string): void {
   const { stderr } = process
   stderr.write(stderr.isTTY ? `\r\u001b[K${line}` : `${line}\n`)
 }

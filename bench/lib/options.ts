@@ -45,7 +45,8 @@ function listOf<T extends string>(known: readonly T[]): (text: string) => readon
     })
 }
 
-function numberFrom(min: number, max: number, whole: boolean): (text: string) => number {
+/** A parser for commander: a number within bounds, whole if asked for. Throws what commander prints. */
+export function numberFrom(min: number, max: number, whole: boolean): (text: string) => number {
   return (text) => {
     const value = Number(text)
     if (text.trim() === '' || !(value >= min && value <= max) || (whole && !Number.isInteger(value)))

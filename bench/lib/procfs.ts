@@ -95,15 +95,15 @@ const schedstatIsKept =
   parseSchedstat(readOr(() => readFileSync(`/proc/${process.pid}/schedstat`, 'utf8'), '')) !== undefined
 
 function processCpuMicros(pid: number): number {
-  if (!schedstatIsKept) return processTickMicros(pid)
+  if (!schedstatIsKept) return tickMicros(`/proc/${pid}/stat`)
   let nanos = 0
   for (const thread of readOr(() => readdirSync(`/proc/${pid}/task`), []))
     nanos += parseSchedstat(readOr(() => readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8'), '')) ?? 0
   return nanos / 1_000
 }
 
-function processTickMicros(pid: number): number {
-  const text = readOr(() => readFileSync(`/proc/${pid}/stat`, 'utf8'), '')
+function tickMicros(file: string): number {
+  const text = readOr(() => readFileSync(file, 'utf8'), '')
   if (text === '') return 0
   const stat = parseProcessStat(text)
   return ((stat.userTicks + stat.systemTicks) * 1_000_000) / ticksPerSecond
@@ -115,6 +115,14 @@ function processTickMicros(pid: number): number {
  */
 export function cpuMicros(rootPid: number): number {
   return processTree(rootPid).reduce((sum, pid) => sum + processCpuMicros(pid), 0)
+}
+
+/** CPU time used so far by the first thread of a process, in µs: in Node, the one that runs JavaScript. */
+export function mainThreadCpuMicros(pid: number): number {
+  const thread = `/proc/${pid}/task/${pid}`
+  if (schedstatIsKept)
+    return (parseSchedstat(readOr(() => readFileSync(`${thread}/schedstat`, 'utf8'), '')) ?? 0) / 1_000
+  return tickMicros(`${thread}/stat`)
 }
 
 /** Resident memory of a process tree in bytes, now and at its highest (each process's own peak, added up). */

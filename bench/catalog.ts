@@ -1,0 +1,162 @@
+/**
+ * `npm run bench:catalog`: from the catalog to the table, with a real Consul agent. See README.md beside it.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CommanderError } from 'commander'
+import { startConsulAgent } from '../test/fixtures/consul-agent.ts'
+import type { ConsulAgent } from '../test/fixtures/consul-agent.ts'
+import { Client, startNamedBackend } from './catalog/clients.ts'
+import { CountingRelay, requestsBetween } from './catalog/counting-relay.ts'
+import { fill, serviceName } from './catalog/fill.ts'
+import { parseCatalogOptions } from './catalog/options.ts'
+import type { CatalogOptions } from './catalog/options.ts'
+import { startProxy } from './catalog/proxy.ts'
+import type { CatalogProxy } from './catalog/proxy.ts'
+import { measureArrivals } from './catalog/registration.ts'
+import type { Arrival, Scene } from './catalog/registration.ts'
+import { catalogGoals, renderArrivals, renderScale } from './catalog/report.ts'
+import type { ScaleResult } from './catalog/report.ts'
+import { measureChanges, measureQuiet, whenComplete } from './catalog/scale.ts'
+import { chooseCores, sayProgress } from './lib/lab.ts'
+import { describeMachine, describeRevision } from './lib/machine.ts'
+import { allowedCores, pinSelf } from './lib/process.ts'
+import { memoryBytes } from './lib/procfs.ts'
+
+/** What both parts use. */
+interface Stage {
+  readonly options: CatalogOptions
+  readonly agent: ConsulAgent
+  readonly proxyCore: number | undefined
+  readonly dir: string
+  readonly scene: Omit<Scene, 'service' | 'proxyPort'>
+}
+
+const quietMs = 5_000
+
+async function runRegistrations({ options, agent, proxyCore, dir, scene }: Stage): Promise<readonly Arrival[]> {
+  const service = 'web'
+  const lasting = { ID: 'lasting', Name: service, Address: '127.0.0.1', Port: scene.lasting.port }
+  await agent.api('PUT', '/v1/agent/service/register', { ...lasting, Meta: { version: '1.0.0' } })
+  const proxy = await startProxy(join(dir, 'registrations'), proxyCore, agent.ports.http, [service], service)
+  try {
+    const whole = { ...scene, service, proxyPort: proxy.port }
+    return await measureArrivals(whole, options.registrations, options.gapMs, sayProgress)
+  } finally {
+    await proxy.stop()
+    await agent.api('PUT', '/v1/agent/service/deregister/lasting')
+  }
+}
+
+/** Starts Fairlead `starts` times behind a relay of its own; the last one is left running. */
+async function timeStarts(
+  stage: Stage,
+  services: readonly string[],
+  watched: string,
+): Promise<
+  Pick<ScaleResult, 'readyMs' | 'completeMs' | 'startRequests'> & { proxy: CatalogProxy; relay: CountingRelay }
+> {
+  const { options, agent, proxyCore, dir } = stage
+  const client = new Client()
+  const readyMs: number[] = []
+  const completeMs: number[] = []
+  for (let start = 0; ; start++) {
+    sayProgress(`start ${start + 1} of ${options.starts}`)
+    const relay = new CountingRelay(agent.ports.http)
+    const before = relay.counts()
+    const proxy = await startProxy(join(dir, `start-${start}`), proxyCore, await relay.listen(), services, watched)
+    readyMs.push(proxy.readyMs)
+    completeMs.push(await whenComplete(client, proxy, services.length * options.instancesPerService))
+    if (start + 1 < options.starts) {
+      await proxy.stop()
+      await relay.close()
+      continue
+    }
+    client.close()
+    return { readyMs, completeMs, startRequests: requestsBetween(before, relay.counts()), proxy, relay }
+  }
+}
+
+async function runScale(stage: Stage): Promise<ScaleResult> {
+  const { options, agent, scene } = stage
+  const services = Array.from({ length: options.services }, (_, index) => serviceName(index))
+  const service = services[services.length >> 1] ?? ''
+  const filling = { services: options.services, instancesPerService: options.instancesPerService }
+  sayProgress(`registering ${options.services * options.instancesPerService} instances`)
+  const real = { service, port: scene.lasting.port }
+  await fill({ ...filling, real }, (path, body) => agent.api('PUT', path, body))
+  const { proxy, relay, ...starts } = await timeStarts(stage, services, service)
+  try {
+    sayProgress('quiet')
+    const quiet = await measureQuiet(relay, quietMs)
+    const whole = { ...scene, service, proxyPort: proxy.port }
+    const changes = await measureChanges(whole, proxy, relay, options.changes, options.windowMs, sayProgress)
+    return {
+      services: options.services,
+      instances: options.services * options.instancesPerService,
+      ...starts,
+      connectionsPeak: relay.counts().openPeak,
+      quiet: { ...quiet, seconds: quietMs / 1_000 },
+      changes,
+      residentBytes: memoryBytes(proxy.pid).resident,
+    }
+  } finally {
+    await proxy.stop()
+    await relay.close()
+  }
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+/** Requests by kind stand in maps, which JSON does not know. */
+function plain(_: string, value: unknown): unknown {
+  return value instanceof Map ? Object.fromEntries(value) : value
+}
+
+async function runParts(stage: Stage): Promise<void> {
+  const { options, agent, proxyCore } = stage
+  const self = (await agent.api('GET', '/v1/agent/self')) as { readonly Config: { readonly Version: string } }
+  print(`## Catalog bench\n`)
+  print(`${describeMachine()}; ${proxyCore === undefined ? 'not pinned' : `Fairlead on core ${proxyCore}`}.`)
+  print(`Consul ${self.Config.Version}. Fairlead's source: ${describeRevision()}.\n`)
+  const arrivals = options.registrations > 0 ? await runRegistrations(stage) : undefined
+  if (arrivals) print(`${renderArrivals(arrivals)}\n`)
+  const scale = options.services > 0 ? await runScale(stage) : undefined
+  if (scale) print(`${renderScale(scale)}\n`)
+  const goals = catalogGoals(arrivals, scale)
+  for (const goal of goals) print(`- ${goal.text}${goal.met === undefined ? '' : goal.met ? ': met' : ': MISSED'}`)
+  if (options.json === undefined) return
+  const figures = { machine: describeMachine(), revision: describeRevision(), options, arrivals, scale, goals }
+  writeFileSync(options.json, `${JSON.stringify(figures, plain, 2)}\n`)
+}
+
+async function main(): Promise<void> {
+  const options = parseCatalogOptions(process.argv.slice(2))
+  const cores = chooseCores(allowedCores())
+  pinSelf(cores.rest)
+  const dir = mkdtempSync(join(tmpdir(), 'fairlead-bench-'))
+  const [lasting, arriving] = await Promise.all([startNamedBackend('lasting'), startNamedBackend('arriving')])
+  const agent = await startConsulAgent()
+  const endAgent = (): void => void agent.stop()
+  process.on('exit', endAgent)
+  try {
+    await runParts({ options, agent, proxyCore: cores.proxy, dir, scene: { agent, lasting, arriving } })
+  } finally {
+    await agent.stop()
+    process.off('exit', endAgent)
+    lasting.close()
+    arriving.close()
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+try {
+  await main()
+} catch (error) {
+  // commander has said what was wrong with the arguments
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)
+  throw error
+}

@@ -1,0 +1,82 @@
+/**
+ * Fairlead as the catalog bench starts it: routes to services in Consul, figures read from outside.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { projectRoot } from '../lib/contestants.ts'
+import { freePort, startServer } from '../lib/process.ts'
+import type { Running } from '../lib/process.ts'
+import type { Client } from './clients.ts'
+
+export interface CatalogProxy extends Running {
+  readonly port: number
+  readonly statusPort: number
+  /** From the start of the process until `/readyz` said yes, ms. */
+  readonly readyMs: number
+}
+
+/** The version of the instances that come and go: while one is registered, all requests are its. */
+export const arrivingVersion = 'arriving'
+
+/** Starts it with a route `/NAME` for each service; for `watched` the arriving version gets all the weight. */
+export async function startProxy(
+  dir: string,
+  core: number | undefined,
+  consulPort: number,
+  services: readonly string[],
+  watched: string,
+): Promise<CatalogProxy> {
+  mkdirSync(dir, { recursive: true })
+  const [port, statusPort, adminPort] = await Promise.all([freePort(), freePort(), freePort()])
+  const config = {
+    listen: [{ address: `127.0.0.1:${port}` }],
+    status: { address: `127.0.0.1:${statusPort}` },
+    admin: { address: `127.0.0.1:${adminPort}` },
+    catalog: { consul: { address: `http://127.0.0.1:${consulPort}` } },
+    routes: services.map((service) => ({ path: `/${service}`, service })),
+    services: { [watched]: { versions: { [arrivingVersion]: 1 } } },
+    shutdown: { lameDuck: '0s', deadline: '1s' },
+    log: { level: 'warn', access: 'off' },
+  }
+  const file = join(dir, 'fairlead.yaml')
+  writeFileSync(file, JSON.stringify(config))
+  const args = [join(projectRoot, 'src/main.ts'), 'serve', '--config', file]
+  const startedAt = performance.now()
+  const running = await startServer({
+    name: 'fairlead',
+    core,
+    command: process.execPath,
+    args,
+    cwd: projectRoot,
+    port: statusPort,
+    ready: async () => (await statusOf(statusPort)) === 200,
+  })
+  return { ...running, port, statusPort, readyMs: performance.now() - startedAt }
+}
+
+async function statusOf(statusPort: number): Promise<number> {
+  try {
+    const answer = await fetch(`http://127.0.0.1:${statusPort}/readyz`, { headers: { connection: 'close' } })
+    await answer.text()
+    return answer.status
+  } catch {
+    return 0
+  }
+}
+
+/** The sum of a metric's samples in a page of Prometheus text, whatever their labels; undefined: it has none. */
+export function metricSum(page: string, name: string): number | undefined {
+  let sum: number | undefined
+  for (const line of page.split('\n')) {
+    if (!line.startsWith(`${name} `) && !line.startsWith(`${name}{`)) continue
+    sum = (sum ?? 0) + Number(line.slice(line.lastIndexOf(' ') + 1))
+  }
+  return sum
+}
+
+/** The sum of one of its metrics now. Throws when it has none of that name. */
+export async function readMetric(client: Client, proxy: CatalogProxy, name: string): Promise<number> {
+  const sum = metricSum((await client.get(proxy.statusPort, '/metrics')).body, name)
+  if (sum === undefined) throw new Error(`/metrics has no ${name}`)
+  return sum
+}
