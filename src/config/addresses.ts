@@ -3,6 +3,8 @@
  * Nothing is resolved. Pure but for `node:net`'s judgement of IP literals.
  */
 import { isIP, isIPv4, isIPv6 } from 'node:net'
+import { routingPath } from '../proxy/path.ts'
+import { routePrefix } from '../table/prefix.ts'
 import type { Address } from './config.ts'
 import { Because, scalar } from './declare.ts'
 import type { Setting } from './declare.ts'
@@ -167,24 +169,11 @@ export function pathPrefix(): Setting<string> {
       if (!text.startsWith('/')) return new Because('it begins with /')
       if (/[?#]/.test(text)) return new Because('query and fragment play no part in routing')
       if (text.includes('*')) return new Because('it is a prefix as it is, without *')
-      if (text.includes('//')) return new Because('it has an empty segment')
       if (!/^[\x21-\x7e]*$/.test(text)) return new Because('write what is not printable ASCII as %XX')
-      if (text.includes('\\')) return new Because('it has a backslash')
-      return encodingProblem(text) ?? (text.length > 1 ? text.replace(/\/$/, '') : text)
+      // Requests are compared in their normal form, so a path in any other form would match none.
+      const normal = routingPath(text)
+      if (normal === undefined) return new Because('no request gets through with such a path')
+      return normal === text ? routePrefix(text) : new Because(`write it as requests are compared: ${normal}`)
     },
   })
-}
-
-/** Requests' paths are compared after dot segments are removed and harmless escapes decoded; these could not match. */
-function encodingProblem(text: string): Because | undefined {
-  for (const segment of text.split('/')) {
-    const decoded = segment.replaceAll(/%2e/gi, '.')
-    if (decoded === '.' || decoded === '..') return new Because('no request matches a path with . or .. segments')
-  }
-  if (/%(?![0-9a-f]{2})/i.test(text)) return new Because('a % is followed by two hex digits')
-  for (const [escape] of text.matchAll(/%[0-9a-f]{2}/gi)) {
-    const character = String.fromCharCode(Number.parseInt(escape.slice(1), 16))
-    if (/[A-Za-z0-9._~-]/.test(character)) return new Because(`write ${character} instead of ${escape}`)
-  }
-  return undefined
 }

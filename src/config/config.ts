@@ -2,6 +2,7 @@
  * The configuration as the program uses it: resolved, validated, with units in the names and nothing left to default.
  * Types only. What may be written, its bounds and its defaults stand in `schema.ts`; `load.ts` makes one of the other.
  */
+import type { ConsulOptions } from '../catalog/consul/options.ts'
 import type { BalanceAlgorithm } from '../policy/policy.ts'
 import type { ListenerOptions } from '../proxy/options.ts'
 import type { WireLimits } from '../wire/limits.ts'
@@ -11,35 +12,13 @@ export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
 
-export interface ConsulTls {
-  /** Files; undefined: the system's authorities, no client certificate. */
-  readonly ca: string | undefined
-  readonly cert: string | undefined
-  readonly key: string | undefined
-  /** Name asked for and verified instead of the address's host. */
-  readonly serverName: string | undefined
-  /** False: any certificate is believed. */
-  readonly verify: boolean
-}
-
-export interface ConsulConfig {
+/** What the Consul source takes, the environment's `CONSUL_*` variables brought in; never log its tokens. */
+export interface ConsulConfig extends ConsulOptions {
   readonly kind: 'consul'
   /** Unique among the sources. */
   readonly name: string
   /** `http://host:port`, `https://host:port` (a path prefix may follow) or `unix:/path`. */
   readonly address: string
-  /** At most one of token and tokenFile is set; never log either's content. */
-  readonly token: string | undefined
-  readonly tokenFile: string | undefined
-  /** Undefined: the agent's own. */
-  readonly datacenter: string | undefined
-  /** Consul namespace; undefined: none is asked for. */
-  readonly namespace: string | undefined
-  /** Any server may answer, not just the leader. */
-  readonly stale: boolean
-  /** How long a blocking query may wait, ms. */
-  readonly waitMs: number
-  readonly tls: ConsulTls
 }
 
 export interface FileCatalogConfig {

@@ -3,15 +3,14 @@
  * get into names. Called only with what has passed schema and cross-checks. Pure.
  */
 import { dirname, isAbsolute, join } from 'node:path'
+import { defaultAddress, waitDefaultMs, withEnvironment } from '../catalog/consul/options.ts'
 import { parseConsulAddress, showAddress } from './addresses.ts'
 import type { Address, CatalogConfig, Config, ConsulConfig, RegisterConfig } from './config.ts'
-import { Because } from './declare.ts'
 import type { CatalogEntry, ConsulEntry } from './schema-catalog.ts'
 import { wireLimits } from './schema-limits.ts'
 import type { FileConfig, RegisterEntry } from './schema.ts'
 import type { Environment } from './substitute.ts'
 
-const defaultConsul = 'http://127.0.0.1:8500'
 const kinds = ['consul', 'file', 'embedded'] as const
 
 export type SourceKind = (typeof kinds)[number]
@@ -120,46 +119,21 @@ function resolveConsul(
   env: Environment,
   at: (path: string) => string,
 ): ConsulConfig {
-  const file = (path: string | undefined, variable: string): string | undefined =>
-    path === undefined ? env[variable] || undefined : at(path)
-  const ownToken = entry?.token || undefined
-  const ownTokenFile = entry?.tokenFile
-  const token = ownToken ?? (ownTokenFile === undefined ? env['CONSUL_HTTP_TOKEN']?.trim() || undefined : undefined)
+  const file = (path: string | undefined): string | undefined => (path === undefined ? undefined : at(path))
   const tls = entry?.tls
-  return {
-    kind: 'consul',
+  const settings = {
     name,
-    address: entry?.address ?? environmentAddress(env),
-    token,
-    tokenFile: token === undefined ? file(ownTokenFile, 'CONSUL_HTTP_TOKEN_FILE') : undefined,
+    address: entry?.address,
+    token: entry?.token || undefined,
+    tokenFile: file(entry?.tokenFile),
     datacenter: entry?.datacenter,
-    namespace: entry?.namespace ?? (env['CONSUL_NAMESPACE'] || undefined),
     stale: entry?.stale ?? true,
-    waitMs: entry?.wait ?? 300_000,
-    tls: {
-      ca: file(tls?.ca, 'CONSUL_CACERT'),
-      cert: file(tls?.cert, 'CONSUL_CLIENT_CERT'),
-      key: file(tls?.key, 'CONSUL_CLIENT_KEY'),
-      serverName: tls?.serverName ?? (env['CONSUL_TLS_SERVER_NAME'] || undefined),
-      verify: tls?.verify ?? !isFalse(env['CONSUL_HTTP_SSL_VERIFY']),
-    },
+    waitMs: entry?.wait ?? waitDefaultMs,
+    tls: tls && { ...tls, ca: file(tls.ca), cert: file(tls.cert), key: file(tls.key) },
   }
-}
-
-/** `CONSUL_HTTP_ADDR` as Consul's tools read it: without a scheme it is http, or https when `CONSUL_HTTP_SSL` says so. */
-function environmentAddress(env: Environment): string {
-  const text = env['CONSUL_HTTP_ADDR'] || defaultConsul
-  const bare = !/^[a-z][a-z0-9+.-]*:\/\/|^unix:/i.test(text)
-  const parsed = parseConsulAddress(bare && isTrue(env['CONSUL_HTTP_SSL']) ? `https://${text}` : text)
-  return parsed === undefined || parsed instanceof Because ? defaultConsul : parsed
-}
-
-function isTrue(text: string | undefined): boolean {
-  return text !== undefined && /^(?:1|t|true)$/i.test(text)
-}
-
-function isFalse(text: string | undefined): boolean {
-  return text !== undefined && /^(?:0|f|false)$/i.test(text)
+  const merged = withEnvironment(settings, env)
+  const address = parseConsulAddress(merged.address ?? defaultAddress)
+  return { ...merged, kind: 'consul', name, address: typeof address === 'string' ? address : defaultAddress }
 }
 
 function resolveRegister(entry: RegisterEntry, catalog: readonly CatalogConfig[], port: number): RegisterConfig {

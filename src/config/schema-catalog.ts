@@ -1,6 +1,7 @@
 /**
  * The settings below `catalog`: where Fairlead learns what is running. One source, or a list of them. Pure.
  */
+import { waitDefaultMs } from '../catalog/consul/options.ts'
 import { consulAddress, socketAddress } from './addresses.ts'
 import type { Address } from './config.ts'
 import { list, optional, required, section, shorthand, withDefault, withOwnDefaults } from './declare.ts'
@@ -13,7 +14,6 @@ export interface ConsulEntry {
   readonly token: string | undefined
   readonly tokenFile: string | undefined
   readonly datacenter: string | undefined
-  readonly namespace: string | undefined
   readonly stale: boolean
   readonly wait: number
   readonly tls: {
@@ -62,8 +62,11 @@ const consul: Setting<ConsulEntry> = section({
     'File with the ACL token; read again when it changes.',
     '`CONSUL_HTTP_TOKEN_FILE`',
   ),
-  datacenter: optional(plainText('the name of a datacenter'), 'Datacenter to ask about.', "the agent's own"),
-  namespace: optional(plainText('the name of a namespace'), 'Namespace to ask about.', '`CONSUL_NAMESPACE`'),
+  datacenter: optional(
+    plainText('the name of a datacenter'),
+    'Datacenter to ask about.',
+    "`CONSUL_DATACENTER`, else the agent's own",
+  ),
   stale: withDefault(
     flag(),
     true,
@@ -71,7 +74,7 @@ const consul: Setting<ConsulEntry> = section({
   ),
   wait: withDefault(
     duration({ min: 1_000, max: 600_000 }),
-    300_000,
+    waitDefaultMs,
     'How long Consul may hold a question for which there is nothing new.',
   ),
   tls: withOwnDefaults(

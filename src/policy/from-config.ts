@@ -1,0 +1,43 @@
+/**
+ * The policy that the configuration file writes: what one service leaves out comes from `defaults`, what those leave out
+ * from the built-in. Routes that tags make are added elsewhere. Pure.
+ */
+import type { Config, ServiceSettings } from '../config/config.ts'
+import { defaultServicePolicy } from './policy.ts'
+import type { Policy, ServicePolicy } from './policy.ts'
+
+/** Never fails: a Config is valid. Origins are `config:routes[0]`, counted as in the file. */
+export function policyFromConfig(config: Config): Policy {
+  const defaults = servicePolicy(config.defaults, defaultServicePolicy)
+  const services = new Map<string, ServicePolicy>()
+  for (const [name, settings] of config.services) services.set(name, servicePolicy(settings, defaults))
+  return Object.freeze({
+    routes: Object.freeze(
+      config.routes.map((route, index) => Object.freeze({ origin: `config:routes[${String(index)}]`, ...route })),
+    ),
+    services,
+    defaults,
+    versionFrom: Object.freeze({ metaKey: config.versionFrom.meta, tagPrefix: config.versionFrom.tag }),
+    tagPrefix: config.tagPrefix,
+    problems: Object.freeze([]),
+  })
+}
+
+/** Weights by version are taken whole or not at all: half of one service's and half of the defaults' mean nothing. */
+function servicePolicy(settings: ServiceSettings, base: ServicePolicy): ServicePolicy {
+  const { timeouts, retry } = settings
+  return Object.freeze({
+    versions: settings.versions ?? base.versions,
+    balance: settings.balance ?? base.balance,
+    timeouts: Object.freeze({
+      connectMs: timeouts?.connect ?? base.timeouts.connectMs,
+      firstByteMs: timeouts?.firstByte ?? base.timeouts.firstByteMs,
+      idleMs: timeouts?.idle ?? base.timeouts.idleMs,
+    }),
+    retry: Object.freeze({
+      attempts: retry?.attempts ?? base.retry.attempts,
+      budget: retry?.budget ?? base.retry.budget,
+      bodyBytes: retry?.body ?? base.retry.bodyBytes,
+    }),
+  })
+}
