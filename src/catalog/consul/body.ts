@@ -1,0 +1,33 @@
+/**
+ * Reads an answer's body whole, or ends it: nothing is left unread on a connection. It does not interpret what it reads.
+ */
+import { Buffer } from 'node:buffer'
+import type { Readable } from 'node:stream'
+import { FairleadError } from '../../core/errors.ts'
+
+/** The largest body that is taken. */
+export const bodyBytesMax: number = 256 * 1024 * 1024
+
+/** All of `body`; throws `FL_CATALOG_HTTP` above `bytesMax`, and whatever the stream fails with when it is torn. */
+export async function readBody(body: Readable, bytesMax: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    // Leaving the loop by a throw destroys the stream, and with it the connection.
+    if (bytes > bytesMax)
+      throw new FairleadError('FL_CATALOG_HTTP', `the answer is larger than ${String(bytesMax)} bytes`)
+    chunks.push(chunk)
+  }
+  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, bytes)
+}
+
+/** The beginning of an error's text, for a log line; what exceeds it is thrown away with the connection. */
+export async function readErrorText(body: Readable): Promise<string> {
+  let text = ''
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    text += chunk.toString('utf8')
+    if (text.length > 4096) break
+  }
+  return text.replaceAll(/\s+/g, ' ').trim().slice(0, 200)
+}

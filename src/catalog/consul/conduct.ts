@@ -1,0 +1,87 @@
+/**
+ * What a source says of itself: waiting, current or stale, with the reason that matters most, said once. It keeps which
+ * streams fail at the moment and when trouble was last; it does nothing about either.
+ */
+import type { Clock, Milliseconds } from '../../core/clock.ts'
+import { errorText } from '../../core/errors.ts'
+import type { SourceState } from '../source.ts'
+import type { Failure } from './service-reader.ts'
+
+/** The key of the stream that everything else stands on; its failure is the one to show. */
+export const catalogKey = 'catalog'
+
+export class Conduct {
+  readonly #shown: string
+  readonly #clock: Clock
+  readonly #emit: (state: SourceState) => void
+  readonly #failing = new Map<string, string>()
+  readonly #attempts = new Map<string, number>()
+  #said = ''
+  #published = false
+  #troubleMs: Milliseconds | undefined
+  #successMs: Milliseconds | undefined
+
+  /** `shown` is the address for people; `emit` is called on change only. */
+  constructor(shown: string, clock: Clock, emit: (state: SourceState) => void) {
+    this.#shown = shown
+    this.#clock = clock
+    this.#emit = emit
+  }
+
+  /** When a request last failed, on the injected clock. */
+  get troubleMs(): Milliseconds | undefined {
+    return this.#troubleMs
+  }
+
+  get successMs(): Milliseconds | undefined {
+    return this.#successMs
+  }
+
+  /** Failures and doubts in a row of this stream. */
+  attempts(key: string): number {
+    return this.#attempts.get(key) ?? 0
+  }
+
+  /** The reason why this stream fails now, if it does. */
+  reason(key: string): string | undefined {
+    return this.#failing.get(key)
+  }
+
+  failed(key: string, failure: Failure): void {
+    if (!failure.doubt) this.#troubleMs = this.#clock.now()
+    this.#attempts.set(key, this.attempts(key) + 1)
+    const next = `next try in ${(failure.retryMs / 1000).toFixed(1)} s`
+    this.#failing.set(key, `Consul at ${this.#shown}: ${errorText(failure.error)}; ${next}`)
+    this.say()
+  }
+
+  succeeded(key: string): void {
+    this.#successMs = this.#clock.now()
+    this.forget(key)
+  }
+
+  forget(key: string): void {
+    this.#attempts.delete(key)
+    if (this.#failing.delete(key)) this.say()
+  }
+
+  /** From the first snapshot on, failing means stale and not waiting. */
+  published(): void {
+    this.#published = true
+    this.say()
+  }
+
+  say(): void {
+    const state = this.#state()
+    const text = `${state.kind} ${'reason' in state ? state.reason : ''}`
+    if (text === this.#said) return
+    this.#said = text
+    this.#emit(state)
+  }
+
+  #state(): SourceState {
+    const first = this.#failing.get(catalogKey) ?? this.#failing.values().next().value
+    if (this.#published) return first === undefined ? { kind: 'current' } : { kind: 'stale', reason: first }
+    return { kind: 'waiting', reason: first ?? `Consul at ${this.#shown} has not answered yet` }
+  }
+}
