@@ -1,0 +1,188 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import { Client, startNamedBackend, whenAnswers, whenShown } from '../../bench/catalog/clients.ts'
+import { CountingRelay, requestKinds, requestsBetween } from '../../bench/catalog/counting-relay.ts'
+import { fill, fillOperations, serviceName } from '../../bench/catalog/fill.ts'
+import { parseCatalogOptions } from '../../bench/catalog/options.ts'
+import { metricSum } from '../../bench/catalog/proxy.ts'
+import { catalogGoals, describeRequests, renderArrivals, renderScale } from '../../bench/catalog/report.ts'
+import type { ScaleResult } from '../../bench/catalog/report.ts'
+import { until } from '../fixtures/until.ts'
+
+async function serve(
+  t: { readonly teardown: (fn: () => unknown) => void },
+  listener: RequestListener,
+): Promise<number> {
+  const server = createServer(listener).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+t.test('requests are told apart by the first two segments', (t) => {
+  const head = (line: string): string => `${line}\r\nhost: consul\r\n\r\n`
+  t.same(requestKinds(head('GET /v1/health/service/web?index=4&wait=60s HTTP/1.1')), ['health/service'])
+  t.same(requestKinds(head('GET /v1/catalog/services?stale HTTP/1.1')), ['catalog/services'])
+  t.same(requestKinds(head('PUT /v1/txn HTTP/1.1')), ['txn'])
+  t.same(requestKinds('{"path":"GET /v1/kv/x HTTP/1.1"}'), [], 'what stands within a line is no request line')
+  t.end()
+})
+
+t.test('the relay counts and changes nothing', async (t) => {
+  const port = await serve(t, (req, res) => void res.end(`you asked ${req.url ?? ''}`))
+  const relay = new CountingRelay(port)
+  const relayPort = await relay.listen()
+  const client = new Client()
+  const before = relay.counts()
+  const paths = ['/v1/catalog/services', '/v1/health/service/a', '/v1/health/service/b']
+  const answers = await Promise.all(paths.map((path) => client.get(relayPort, path)))
+  t.same(
+    answers.map((answer) => answer.body),
+    paths.map((path) => `you asked ${path}`),
+  )
+  const after = relay.counts()
+  t.equal(after.openPeak, 3)
+  t.same(Object.fromEntries(requestsBetween(before, after)), { 'catalog/services': 1, 'health/service': 2 })
+  await client.get(relayPort, '/v1/catalog/services')
+  t.same(Object.fromEntries(requestsBetween(after, relay.counts())), { 'catalog/services': 1 })
+  t.equal(relay.counts().accepted, 3, 'a kept connection is counted once')
+  client.close()
+  await until(() => relay.counts().open === 0)
+  await relay.close()
+})
+
+t.test(
+  'a filling names each instance once, its node before it and its check after it, 64 to a transaction',
+  async (t) => {
+    const filling = { services: 3, instancesPerService: 50, real: { service: serviceName(1), port: 4321 } }
+    const batches: (readonly unknown[])[] = []
+    await fill(filling, (path, body) => {
+      t.equal(path, '/v1/txn')
+      return Promise.resolve(batches.push(body as readonly unknown[]))
+    })
+    t.ok(batches.every((batch, index) => batch.length === 64 || index === batches.length - 1))
+    const operations = [...fillOperations(filling)] as readonly {
+      readonly Node?: { readonly Node: { readonly Node: string } }
+      readonly Service?: {
+        readonly Node: string
+        readonly Service: { readonly ID: string; readonly Address: string; readonly Port: number }
+      }
+      readonly Check?: { readonly Check: { readonly ServiceID: string } }
+    }[]
+    t.same(batches.flat(), operations)
+    const nodes = new Set<string>()
+    const places = new Map<string, string>()
+    for (const { Node, Service, Check } of operations) {
+      if (Node) nodes.add(Node.Node.Node)
+      if (Service) {
+        t.ok(nodes.has(Service.Node))
+        t.notOk(places.has(Service.Service.ID))
+        places.set(Service.Service.ID, `${Service.Service.Address}:${Service.Service.Port}`)
+      }
+      if (Check) t.ok(places.has(Check.Check.ServiceID))
+    }
+    t.equal(places.size, 150)
+    t.equal([...places.values()].filter((place) => place === '127.0.0.1:4321').length, 50)
+    t.equal(new Set(places.values()).size, 101, 'all others stand at addresses of their own')
+  },
+)
+
+t.test('an instance is shown when a blocking query has it', async (t) => {
+  const asked: string[] = []
+  const port = await serve(t, (req, res) => {
+    asked.push(req.url ?? '')
+    const ids = asked.length < 3 ? ['a'] : ['a', 'b']
+    res.setHeader('x-consul-index', 10 + asked.length)
+    res.end(JSON.stringify(ids.map((ID) => ({ Service: { ID } }))))
+  })
+  const client = new Client()
+  await whenShown(client, port, 'web', 'b')
+  client.close()
+  const query = (index: number): string => `/v1/health/service/web?wait=10s&index=${index}`
+  t.same(asked, [query(0), query(11), query(12)], 'each asks from the index of the one before')
+})
+
+t.test('an instance is routed when an answer of its own comes', async (t) => {
+  const [old, fresh] = await Promise.all([startNamedBackend('lasting'), startNamedBackend('arriving')])
+  let asked = 0
+  const port = await serve(t, (_, res) => {
+    asked++
+    if (asked === 1) return res.writeHead(503).end()
+    return res.writeHead(200, { 'x-instance': asked === 2 ? 'lasting' : 'arriving' }).end()
+  })
+  const client = new Client()
+  await whenAnswers(client, port, '/', 'arriving')
+  t.equal(asked, 3)
+  await whenAnswers(client, old.port, '/', 'lasting')
+  await whenAnswers(client, fresh.port, '/', 'arriving')
+  client.close()
+  old.close()
+  fresh.close()
+})
+
+t.test('a metric is summed over its labels, and only it', (t) => {
+  const page = '# TYPE a gauge\na{x="1"} 2\na{x="y z"} 3\na_total 100\nb 0.5\n'
+  t.equal(metricSum(page, 'a'), 5)
+  t.equal(metricSum(page, 'b'), 0.5)
+  t.equal(metricSum(page, 'c'), undefined)
+  t.end()
+})
+
+t.test('options', (t) => {
+  t.match(parseCatalogOptions([]), { registrations: 30, services: 1_000, instancesPerService: 10, json: undefined })
+  t.match(parseCatalogOptions(['--registrations', '0', '--window', '500']), { registrations: 0, windowMs: 500 })
+  t.end()
+})
+
+const scale: ScaleResult = {
+  services: 1_000,
+  instances: 10_000,
+  readyMs: [900],
+  completeMs: [1_000, 5_000, 2_000],
+  startRequests: new Map([['health/service', 1_000]]),
+  connectionsPeak: 14,
+  quiet: { requests: new Map(), open: 2, seconds: 5 },
+  changes: [18, 19, 90].map((mainThreadMs) => ({
+    kind: 'registered',
+    mainThreadMs,
+    allThreadsMs: mainThreadMs + 10,
+    buildMs: 1,
+    requests: new Map([['health/service', 1]]),
+  })),
+  residentBytes: 100 * 1_048_576,
+}
+
+t.test('the goals are judged at the median', (t) => {
+  const arrivals = [10, 40, 900].map((ms) => ({ shownMs: 5, routedAfterShownMs: ms, routedMs: ms + 5 }))
+  const met = (...args: Parameters<typeof catalogGoals>): unknown => catalogGoals(...args).map((goal) => goal.met)
+  t.same(met(arrivals, scale), [true, true, true, true])
+  t.same(met(arrivals.slice(1), undefined), [false])
+  t.same(met(undefined, { ...scale, completeMs: [3_001], connectionsPeak: 200 }), [false, true, false])
+  t.same(met(undefined, { ...scale, changes: [] }), [true, undefined, true])
+  t.end()
+})
+
+t.test('the tables', (t) => {
+  t.match(renderArrivals([{ shownMs: 5, routedAfterShownMs: 7.25, routedMs: 12.25 }]), /to routed, ms +\| +7\.3 \|/)
+  const text = renderScale(scale)
+  t.match(text, /### 1000 services, 10000 instances/)
+  t.match(text, /every instance in the table, ms +\| +2000 \| +5000 \| +1000 \| +5000 \|/)
+  t.match(text, /Requests in 5 s of quiet: none\./)
+  t.match(text, /per change, the median of each kind: health\/service 1\./)
+  t.equal(
+    describeRequests(
+      new Map([
+        ['b', 1],
+        ['a', 2],
+      ]),
+    ),
+    'a 2, b 1',
+  )
+  t.end()
+})
