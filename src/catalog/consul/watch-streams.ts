@@ -16,7 +16,7 @@ const streamKey = 'health stream'
 const readsAtOnce = 12
 const sweepPaceMs: Milliseconds = 4
 /** Between two sweeps: this, and five times what the last one took. */
-const sweepGapMs: Milliseconds = 5_000
+const sweepGapMs: Milliseconds = 1_000
 const sweepShare = 5
 
 export class WatchStreams implements Scheme {
