@@ -20,7 +20,7 @@ import { routingPath } from './path.ts'
 import type { PlaneCore } from './plane-core.ts'
 import { type RequestFacts, decide } from './retry.ts'
 import { Tunnel } from './tunnel.ts'
-import { type ForwardingFacts, forwardingFacts, isLoop, isSaneRequestId, upstreamHead } from './upstream-head.ts'
+import { ForwardingFacts, isLoop, isSaneRequestId, upstreamHead } from './upstream-head.ts'
 import { asksForWebSocket, isAccepted, webSocketKey } from './websocket.ts'
 
 const nothingTried: readonly EndpointState[] = Object.freeze([])
@@ -88,7 +88,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     }
     this.#group = pickGroup(route.service, this.#core.random())
     if (this.#group === undefined) return this.#answerOwn(own.noEndpoint, 'no_endpoint')
-    this.#forwarding ??= forwardingFacts(this.#client)
+    this.#forwarding ??= new ForwardingFacts(this.#client)
     this.#upstreamHead = upstreamHead(head, this.#client, this.#forwarding, this.#requestId, upgrade)
     this.#tryEndpoint(pickEndpoint(this.#group.endpoints, this.#core.random, nothingTried, this.#algorithm()), false)
   }

@@ -13,25 +13,22 @@ export const pseudonym = 'fairlead'
 /** How often our own name may stand in Via before we call it a loop. */
 export const viaOccurrencesMax = 3
 
-/** What is the same for every request of a connection whose peer is not trusted. */
-export interface ForwardingFacts {
+/** What is the same for every request of a connection. */
+export class ForwardingFacts {
   /** The client's address as it goes into X-Forwarded-For. */
   readonly address: string
   /** `for=` of Forwarded: quoted where RFC 7239 wants it. */
   readonly forwardedFor: string
   readonly port: string
-  /** Lines that depend on nothing but the connection. */
-  readonly fixed: string
-}
+  /** The lines for a peer that is not trusted, but for Via; they change only with the host. */
+  lines = ''
+  /** The host of `lines`. */
+  linesHost: string | undefined
 
-export function forwardingFacts(connection: ServerConnection): ForwardingFacts {
-  const address = plainAddress(connection.remoteAddress)
-  const port = String(connection.localPort)
-  return {
-    address,
-    port,
-    forwardedFor: isIPv6(address) ? `"[${address}]"` : address,
-    fixed: `X-Forwarded-For: ${address}\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: ${port}\r\nX-Real-IP: ${address}\r\n`,
+  constructor(connection: ServerConnection) {
+    this.address = plainAddress(connection.remoteAddress)
+    this.port = String(connection.localPort)
+    this.forwardedFor = isIPv6(this.address) ? `"[${this.address}]"` : this.address
   }
 }
 
@@ -72,8 +69,9 @@ export function upstreamHead(
 ): string {
   const host = head.host === '' ? authority(connection) : head.host
   let text = head.method + ' ' + head.target + ' HTTP/1.1\r\nHost: ' + host + '\r\n' + head.lines
-  text += connection.trusted ? trustedLines(head, facts, host) : facts.fixed + hostLines(facts.forwardedFor, host)
-  text += 'Via: 1.' + head.minor + ' ' + pseudonym + '\r\nX-Request-Id: ' + requestId + '\r\n'
+  text += connection.trusted ? trustedLines(head, facts, host) : ownLines(facts, host)
+  text += head.minor === 1 ? via11 : via10
+  text += requestId + '\r\n'
   if (head.chunked) text += 'Transfer-Encoding: chunked\r\n'
   else if (head.contentLength >= 0) text += 'Content-Length: ' + head.contentLength + '\r\n'
   if (upgrade) text += 'Connection: Upgrade\r\nUpgrade: websocket\r\n'
@@ -83,8 +81,19 @@ export function upstreamHead(
   return text + '\r\n'
 }
 
-function hostLines(forwardedFor: string, host: string): string {
-  return 'X-Forwarded-Host: ' + host + '\r\nForwarded: for=' + forwardedFor + ';host="' + host + '";proto=http\r\n'
+/** Via, and as far as the value of X-Request-Id. */
+const via11 = `Via: 1.1 ${pseudonym}\r\nX-Request-Id: `
+const via10 = `Via: 1.0 ${pseudonym}\r\nX-Request-Id: `
+
+function ownLines(facts: ForwardingFacts, host: string): string {
+  if (facts.linesHost !== host) {
+    facts.linesHost = host
+    facts.lines =
+      `X-Forwarded-For: ${facts.address}\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: ${facts.port}\r\n` +
+      `X-Real-IP: ${facts.address}\r\nX-Forwarded-Host: ${host}\r\n` +
+      `Forwarded: for=${facts.forwardedFor};host="${host}";proto=http\r\n`
+  }
+  return facts.lines
 }
 
 /** A trusted peer's own words come first, ours are appended (RFC 7239 section 4). */

@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net'
 import { ChunkedDecoder, type ChunkSink } from './chunked.ts'
 import type { Deadlines, Watched } from './deadlines.ts'
 import type { WireLimits } from './limits.ts'
-import type { ResponseHead} from './response-head.ts';
+import type { ResponseHead } from './response-head.ts'
 import { framing, parseResponseHead } from './response-head.ts'
 import { Refusal } from './syntax.ts'
 

@@ -11,6 +11,17 @@ const NAME = /^[A-Za-z0-9_~-]+(?:\.[A-Za-z0-9_~-]+)*\.?$/
  * with user information, a list, a path, a port outside 1 to 65535, or a bad IPv6 literal.
  */
 export function routingHost(value: string): string | undefined {
+  // Requests in a row mostly name the same host.
+  if (value === lastValue) return lastRouting
+  lastRouting = readHost(value)
+  lastValue = value
+  return lastRouting
+}
+
+let lastValue = ''
+let lastRouting: string | undefined
+
+function readHost(value: string): string | undefined {
   let host = value
   if (value.charCodeAt(0) === 0x5b) {
     const close = value.indexOf(']')

@@ -63,7 +63,22 @@ class Gathered {
   expect = ''
   requestIds = 0
   te = ''
+
+  reset(): this {
+    this.hosts = 0
+    this.lengths = 0
+    this.codings = 0
+    this.connection = undefined
+    this.upgrade = ''
+    this.expect = ''
+    this.requestIds = 0
+    this.te = ''
+    return this
+  }
 }
+
+/** Reading a head is synchronous and never nested, so one is enough for all. */
+const gathered = new Gathered()
 
 /**
  * Reads the head that stands in `text` from `from` up to its empty line, whose CRLF CRLF begins at `end`.
@@ -81,7 +96,7 @@ export function parseRequestHead(
   const refusedLine = parseRequestLine(head, text, from, lineEnd, limits)
   if (refusedLine) return refusedLine
   if (hasForbidden(text.slice(from, end))) return new Refusal(400, 'control-character')
-  const seen = new Gathered()
+  const seen = gathered.reset()
   const refusedLines = parseLines(head, seen, text, lineEnd + 2, end + 2, limits, trusted)
   if (refusedLines) return refusedLines
   return resolveHost(head, seen) ?? resolveFraming(head, seen) ?? resolveConnection(head, seen) ?? head

@@ -44,15 +44,23 @@ export function parseResponseHead(
 ): ResponseHead | Refusal {
   const head = new ResponseHead()
   const lineEnd = text.indexOf('\r\n', from)
-  const line = /^HTTP\/1\.([0-9]) ([1-9][0-9]{2})(?: (.*))?$/.exec(text.slice(from, lineEnd))
-  if (!line) return bad('status-line')
+  if (text.startsWith('HTTP/1.1 200 OK\r\n', from)) {
+    head.status = 200
+    head.reason = 'OK'
+  } else if (!parseStatusLine(head, text.slice(from, lineEnd))) return bad('status-line')
+  if (hasForbidden(text.slice(lineEnd, end))) return bad('control-character')
+  if (head.status > 599) return bad('status')
+  return parseLines(head, text, lineEnd + 2, end + 2, isHead, limits) ?? head
+}
+
+function parseStatusLine(head: ResponseHead, text: string): boolean {
+  const line = /^HTTP\/1\.([0-9]) ([1-9][0-9]{2})(?: (.*))?$/.exec(text)
+  if (!line) return false
   head.minor = line[1] === '0' ? 0 : 1
   head.status = Number(line[2])
   const reason = line[3] ?? ''
   head.reason = /^[\x20-\x7e]*$/.test(reason) ? reason : ''
-  if (hasForbidden(text.slice(lineEnd, end))) return bad('control-character')
-  if (head.status > 599) return bad('status')
-  return parseLines(head, text, lineEnd + 2, end + 2, isHead, limits) ?? head
+  return true
 }
 
 function parseLines(

@@ -71,7 +71,15 @@ export function tokenList(value: string): string[] | undefined {
 
 /** A Content-Length: digits, no sign, no leading zero, at most 15 of them so that no rounding happens; else -1. */
 export function parseLength(value: string): number {
-  return /^(?:0|[1-9][0-9]{0,14})$/.test(value) ? Number(value) : -1
+  const digits = value.length
+  if (digits === 0 || digits > 15 || (digits > 1 && value.charCodeAt(0) === 0x30)) return -1
+  let length = 0
+  for (let at = 0; at < digits; at++) {
+    const digit = value.charCodeAt(at) - 0x30
+    if (digit < 0 || digit > 9) return -1
+    length = length * 10 + digit
+  }
+  return length
 }
 
 /** A field value that we may emit: no control character but TAB, one line. */
