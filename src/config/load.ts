@@ -9,11 +9,15 @@ import { crossCheck } from './cross-check.ts'
 import type { Finding } from './cross-check.ts'
 import { explainIssues } from './explain-issues.ts'
 import { locate } from './locate.ts'
+import type { Path } from './locate.ts'
 import { readYaml } from './read-yaml.ts'
 import { environmentProblems, resolveConfig } from './resolve.ts'
 import { fileSchema } from './schema.ts'
 import { substitute } from './substitute.ts'
 import type { Environment } from './substitute.ts'
+
+/** Why a file cannot be read, as a sentence; undefined when it can. */
+export type FileProbe = (file: string) => string | undefined
 
 export type LoadResult =
   | { readonly config: Config; readonly errors?: undefined; readonly warnings: readonly ConfigError[] }
@@ -21,9 +25,10 @@ export type LoadResult =
 
 /**
  * Reads `text` as the configuration file `fileName` (shown in errors; relative paths in it are taken from its folder).
- * Errors are in the order of the text; there is at least one when there is no config.
+ * Errors are in the order of the text; there is at least one when there is no config. With `probe`, files that the
+ * settings name and that it cannot read become warnings (warnings, because they may exist only where it will run).
  */
-export function load(text: string, env: Environment, fileName: string): LoadResult {
+export function load(text: string, env: Environment, fileName: string, probe?: FileProbe): LoadResult {
   const read = readYaml(text, (value) => substitute(value, env))
   const make = errorMaker(fileName, text, read)
   const errors: ConfigError[] = read.mistakes.map(({ offset, path, message }) => make(offset, path, message))
@@ -45,9 +50,30 @@ export function load(text: string, env: Environment, fileName: string): LoadResu
   errors.push(...found.errors.map(place))
   const warnings = found.warnings.map(place).toSorted(byPlace)
   if (errors.length > 0 || !parsed.success) return { errors: errors.toSorted(byPlace), warnings }
-  return { config: resolveConfig(parsed.data, env, fileName), warnings }
+  const config = resolveConfig(parsed.data, env, fileName)
+  if (!probe) return { config, warnings }
+  const unreadable = namedFiles(config).flatMap(({ path, file }) => {
+    const reason = probe(file)
+    return reason === undefined ? [] : [place({ path, message: reason })]
+  })
+  return { config, warnings: [...warnings, ...unreadable].toSorted(byPlace) }
 }
 
 function byPlace(a: ConfigError, b: ConfigError): number {
   return a.line - b.line || a.column - b.column
+}
+
+/** The files that settings name, which must be readable when the proxy starts. */
+function namedFiles(config: Config): readonly { readonly path: Path; readonly file: string }[] {
+  const files: { readonly path: Path; readonly file: string | undefined }[] = []
+  for (const [index, source] of config.catalog.entries()) {
+    const path = ['catalog', index, source.kind]
+    if (source.kind === 'file') files.push({ path: [...path, 'path'], file: source.path })
+    if (source.kind !== 'consul') continue
+    files.push({ path: [...path, 'tokenFile'], file: source.tokenFile })
+    for (const key of ['ca', 'cert', 'key'] as const)
+      files.push({ path: [...path, 'tls', key], file: source.tls?.[key] })
+  }
+  for (const [status, file] of config.errorPages) files.push({ path: ['errorPages', String(status)], file })
+  return files.flatMap(({ path, file }) => (file === undefined ? [] : [{ path, file }]))
 }

@@ -14,6 +14,7 @@ import {
   required,
   scalar,
   section,
+  shapeOf,
   withDefault,
   withOwnDefaults,
 } from './declare.ts'
@@ -92,8 +93,10 @@ export const routeSchema: Setting<RouteConfig> = section({
 
 const built = defaultServicePolicy
 
-function shown<T>(type: Setting<T>, text: string, about: string): Setting<T | undefined> {
-  return optional(type, about, text)
+/** A setting of a service: what it leaves out comes from `defaults`, in the end from `value`. */
+function inherited<T>(type: Setting<T>, value: T, about: string): Setting<T | undefined> {
+  const shape = shapeOf(type)
+  return optional(type, about, shape?.kind === 'scalar' ? shape.format(value) : undefined)
 }
 
 const serviceSchema: Setting<ServiceSettings> = section({
@@ -102,30 +105,38 @@ const serviceSchema: Setting<ServiceSettings> = section({
     'Weights by version, on any scale; `*` is every version not named. A version not named gets nothing.',
     'all versions, by the weights of their instances',
   ),
-  balance: shown(
+  balance: inherited(
     choice('least-request', 'round-robin'),
     built.balance,
     'How an instance is picked: the less loaded of two chosen at random, or in turn.',
   ),
   timeouts: optional(
     section({
-      connect: shown(duration({ min: 10, max: minute }), '1s', 'Until a connection to an instance stands.'),
-      firstByte: shown(
+      connect: inherited(
+        duration({ min: 10, max: minute }),
+        built.timeouts.connectMs,
+        'Until a connection to an instance stands.',
+      ),
+      firstByte: inherited(
         duration({ min: 10, max: hour }),
-        '30s',
+        built.timeouts.firstByteMs,
         'From the request being sent until the head of its answer is there; then 504.',
       ),
-      idle: shown(duration({ min: 10, max: 24 * hour }), '1m', 'Between two bytes of an answer.'),
+      idle: inherited(duration({ min: 10, max: 24 * hour }), built.timeouts.idleMs, 'Between two bytes of an answer.'),
     }),
     'How long instances may take.',
   ),
   retry: optional(
     section({
-      attempts: shown(integer({ min: 1, max: 10 }), '3', 'Attempts for one request, the first included.'),
-      budget: shown(share(), '20%', 'Retries allowed, as a share of the requests in flight.'),
-      body: shown(
+      attempts: inherited(
+        integer({ min: 1, max: 10 }),
+        built.retry.attempts,
+        'Attempts for one request, the first included.',
+      ),
+      budget: inherited(share(), built.retry.budget, 'Retries allowed, as a share of the requests in flight.'),
+      body: inherited(
         size({ min: 0, max: 64 * 2 ** 20 }),
-        '64KiB',
+        built.retry.bodyBytes,
         'Largest request body kept so that it can be sent again.',
       ),
     }),

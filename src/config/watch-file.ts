@@ -27,6 +27,8 @@ export interface WatchFileOptions {
   readonly bytesMax?: number
   /** Told when the file cannot be read, once per reason; again after it could be read in between. */
   readonly onUnreadable?: (reason: string) => void
+  /** Told after every read that succeeded, after `onChange` where the text had changed. */
+  readonly onRead?: () => void
 }
 
 export interface FileWatch {
@@ -110,9 +112,12 @@ class Watch implements FileWatch {
       return
     }
     this.#unreadable = ''
-    if (this.#closed || text === this.#text) return
-    this.#text = text
-    this.#tell(() => this.#onChange(text))
+    if (this.#closed) return
+    if (text !== this.#text) {
+      this.#text = text
+      this.#tell(() => this.#onChange(text))
+    }
+    this.#tell(() => this.#options.onRead?.())
   }
 
   /** A listener that throws must not end the watch. */
