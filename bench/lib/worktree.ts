@@ -19,7 +19,7 @@ export interface Worktree {
 export function addWorktree(root: string, revision: string): Worktree {
   const git = (...args: string[]): string =>
     execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim()
-  const commit = git('rev-parse', '--verify', '--short', '--end-of-options', `${revision}^{commit}`)
+  const commit = git('rev-parse', '--verify', '--short', `${revision}^{commit}`)
   const parent = mkdtempSync(join(tmpdir(), 'fairlead-guard-'))
   const path = join(parent, 'tree')
   const remove = (): void => {

@@ -39,6 +39,7 @@ t.test('one core of /proc/stat: idle and iowait are not busy, guest is not count
   const text = 'cpu  1 1 1 1 1 1 1 1 1 1\ncpu1 9 9 9 9 9 9 9 9 9 9\ncpu10 100 1 20 800 60 2 3 4 50 6\nintr 1\n'
   t.same(parseCoreTicks(text, 10), { busy: 130, total: 990 })
   t.equal(parseCoreTicks(text, 0), undefined)
+  t.equal(parseCoreTicks('cpu10 100 1 20 800 60 2 3 4 50 6\n', 1), undefined, 'core 10 is not core 1')
   t.end()
 })
 
