@@ -1,0 +1,281 @@
+/**
+ * The composition root: builds the parts, starts and stops them in order, and applies a changed configuration to what
+ * runs. The order of start: status and admin, sources, the first table, then the listeners, so that nobody is sent to a
+ * proxy that knows nothing yet. The order of stop is the reverse of what others rely on: not ready and deregistered first.
+ */
+import { adminRouter, statusRouter } from './admin/routes.ts'
+import { createDoors, type Doors } from './app/doors.ts'
+import { createEmbeddedCatalogs, type EmbeddedCatalogs } from './app/embedded-catalogs.ts'
+import { readErrorPages } from './app/error-pages.ts'
+import { createGeneration, type Generation } from './app/generation.ts'
+import { createSelfRegistration, type SelfRegistration } from './app/self-registration.ts'
+import type { Config } from './config/config.ts'
+import { sleep, type Clock } from './core/clock.ts'
+import { errorText } from './core/errors.ts'
+import type { Problem } from './core/problem.ts'
+import type { Random } from './core/random.ts'
+import { policyFromConfig } from './policy/from-config.ts'
+import { createDataPlane } from './proxy/data-plane.ts'
+import type { DataPlane, ListenerAddress } from './proxy/options.ts'
+import type { AccessLog } from './telemetry/access-log.ts'
+import type { AppLogger } from './telemetry/log.ts'
+import { createMetrics, type ControlFigures, type Metrics } from './telemetry/metrics.ts'
+
+export interface AppDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: AppLogger
+  readonly accessLog: AccessLog
+  /** Version of this program. */
+  readonly version: string
+}
+
+export interface AppAddresses {
+  readonly listeners: readonly ListenerAddress[]
+  readonly status: string | undefined
+  readonly admin: string | undefined
+}
+
+export interface App {
+  /** Resolves when requests are taken, or when `stop` came first. Rejects with a FairleadError. Called once. */
+  start(): Promise<void>
+  /** Applies what changed without dropping a request. Rejects when it cannot, and then everything is as before. */
+  reload(config: Config): Promise<void>
+  /** Tells the metrics whether the last configuration that was read could be used. */
+  setReloadOk(ok: boolean): void
+  addresses(): AppAddresses
+  /** Why it is not ready, a sentence each; empty: it is. */
+  notReady(): readonly string[]
+  dataPlane(): DataPlane
+  /** Ends gently: lame duck, drain, the rest. Idempotent; resolves when all is closed. */
+  stop(): Promise<void>
+}
+
+export function createApp(config: Config, deps: AppDeps): App {
+  return new Composition(config, deps)
+}
+
+class Composition implements App {
+  readonly #deps: AppDeps
+  readonly #plane: DataPlane
+  readonly #metrics: Metrics
+  readonly #doors: Doors
+  readonly #embedded: EmbeddedCatalogs
+  readonly #registration: SelfRegistration
+  #config: Config
+  /** The generation whose tables are routed, and one that is to follow it. */
+  #leading: Generation | undefined
+  #next: Generation | undefined
+  #serving = false
+  #reloadOk = true
+  #work: Promise<void> = Promise.resolve()
+  #stopping: Promise<void> | undefined
+  /** Resolves when the first table stands, or when there is no need of one any more. */
+  readonly #first = Promise.withResolvers<void>()
+
+  constructor(config: Config, deps: AppDeps) {
+    this.#config = config
+    this.#deps = deps
+    const { clock, random, log } = deps
+    const observer = deps.accessLog.observer(config.log.access)
+    this.#plane = createDataPlane({ clock, random, log, limits: config.limits, observer })
+    const { version } = deps
+    this.#metrics = createMetrics({ clock, dataPlane: this.#plane, version, control: () => this.#figures() })
+    const sources = {
+      metrics: this.#metrics,
+      dataPlane: this.#plane,
+      notReady: () => this.notReady(),
+      problems: () => this.#problems(),
+    }
+    this.#doors = createDoors({ status: statusRouter(sources), admin: adminRouter(sources) }, log)
+    this.#embedded = createEmbeddedCatalogs(deps)
+    this.#registration = createSelfRegistration(deps)
+  }
+
+  async start(): Promise<void> {
+    const { log } = this.#deps
+    log.setLevel(this.#config.log.level)
+    this.#plane.setErrorPages(await readErrorPages(this.#config.errorPages))
+    await (await this.#doors.prepare(this.#config)).commit()
+    const generation = await this.#begin(this.#config, () => this.#first.resolve())
+    if (this.#stopping) return generation.stop()
+    this.#leading = generation
+    generation.takeOver()
+    generation.start()
+    await this.#first.promise
+    if (this.#stopping) return
+    const listeners = await this.#plane.listen(this.#config.listen)
+    this.#serving = true
+    for (const { name, host, port } of listeners)
+      log.info({ listener: name, host, port }, `listening on ${show(host, port)}`)
+    await this.#register()
+  }
+
+  reload(config: Config): Promise<void> {
+    const reloaded = this.#work.then(() => this.#reload(config))
+    this.#work = reloaded.catch(() => {})
+    return reloaded
+  }
+
+  setReloadOk(ok: boolean): void {
+    this.#reloadOk = ok
+  }
+
+  addresses(): AppAddresses {
+    return { listeners: this.#plane.addresses(), ...this.#doors.addresses() }
+  }
+
+  dataPlane(): DataPlane {
+    return this.#plane
+  }
+
+  notReady(): readonly string[] {
+    if (this.#stopping) return ['shutting down']
+    const reasons = (this.#leading?.status().sources ?? [])
+      .filter(({ answered }) => !answered)
+      .map(({ name, state }) => `waiting for catalog ${name}${state.kind === 'current' ? '' : `: ${state.reason}`}`)
+    if (reasons.length === 0 && !this.#serving) reasons.push('starting')
+    return reasons
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  // === Reload ===
+
+  async #reload(config: Config): Promise<void> {
+    if (this.#stopping) return
+    const before = this.#config
+    try {
+      // First all that can fail, each undone if a later one does.
+      const pages = await readErrorPages(config.errorPages)
+      const doors = await this.#doors.prepare(config)
+      let next: Generation | undefined
+      try {
+        if (!sameValue(before.catalog, config.catalog)) next = await this.#begin(config, () => this.#promote(next))
+        if (this.#serving) await this.#plane.listen(config.listen)
+      } catch (error) {
+        await next?.stop()
+        await doors.revert()
+        throw error
+      }
+      await doors.commit()
+      this.#plane.setErrorPages(pages)
+      await this.#apply(config, next)
+      this.#reloadOk = true
+    } catch (error) {
+      this.#reloadOk = false
+      throw error
+    }
+  }
+
+  /** What cannot fail. */
+  async #apply(config: Config, next: Generation | undefined): Promise<void> {
+    const { log, accessLog } = this.#deps
+    const before = this.#config
+    this.#config = config
+    log.setLevel(config.log.level)
+    this.#plane.setObserver(accessLog.observer(config.log.access))
+    this.#plane.setLimits(config.limits)
+    const policy = policyFromConfig(config)
+    if (next) {
+      log.info({}, 'the catalog sources changed; the new ones take over when they have answered')
+      const skipped = this.#next
+      this.#next = next
+      next.start()
+      await skipped?.stop()
+    } else {
+      this.#next?.setPolicy(policy)
+    }
+    this.#leading?.setPolicy(policy)
+    if (!sameValue(before.listen, config.listen)) {
+      const listeners = this.#plane.addresses().map(({ host, port }) => show(host, port))
+      log.info({ listeners }, `listening on ${listeners.join(', ')}`)
+    }
+    if (this.#serving) await this.#register()
+  }
+
+  /** A generation that has not started; `onReady` is called when it knows its catalog. */
+  #begin(config: Config, onReady: () => void): Promise<Generation> {
+    return createGeneration({
+      catalog: config.catalog,
+      policy: policyFromConfig(config),
+      embedded: this.#embedded,
+      deps: this.#deps,
+      versionBase: () => this.#plane.current().table.version,
+      publish: (table) => this.#plane.apply(table),
+      onReady,
+    })
+  }
+
+  #promote(generation: Generation | undefined): void {
+    if (!generation || this.#next !== generation || this.#stopping) return
+    const before = this.#leading
+    this.#leading = generation
+    this.#next = undefined
+    generation.takeOver()
+    this.#deps.log.info({}, 'the new catalog sources have taken over')
+    void before?.stop()
+    this.#first.resolve()
+    if (this.#serving) void this.#register()
+  }
+
+  async #register(): Promise<void> {
+    const { register } = this.#config
+    const connection = register && this.#leading?.sources.connection(register.source)
+    if (this.#stopping) return
+    try {
+      await this.#registration.set(register, connection, this.#plane.addresses()[0]?.port ?? 0)
+    } catch (error) {
+      this.#deps.log.error({ error: errorText(error) }, `this proxy cannot be registered: ${errorText(error)}`)
+    }
+  }
+
+  // === Stop ===
+
+  async #stop(): Promise<void> {
+    const { clock, log } = this.#deps
+    const { lameDuckMs, deadlineMs } = this.#config.shutdown
+    this.#first.resolve()
+    if (this.#serving) {
+      log.info({ lameDuckMs }, 'shutting down: no longer ready, still serving until others have noticed')
+      await Promise.all([sleep(clock, lameDuckMs), this.#registration.stop()])
+      log.info({ deadlineMs }, 'no new connections; what runs may finish')
+    }
+    await this.#plane.drain(deadlineMs)
+    await this.#work
+    await Promise.all([this.#leading?.stop(), this.#next?.stop(), this.#registration.stop()])
+    await this.#doors.close()
+    this.#metrics.stop()
+    log.info({}, 'stopped')
+  }
+
+  // === What others read ===
+
+  #figures(): ControlFigures {
+    const status = this.#leading?.status()
+    return {
+      sources: status?.sources ?? [],
+      catalogLagMs: status?.lastBuild?.lagMs,
+      tableBuildMs: status?.lastBuild?.durationMs,
+      problems: this.#problems().length,
+      configReloadOk: this.#reloadOk,
+      accessLogDropped: this.#deps.accessLog.dropped(),
+    }
+  }
+
+  #problems(): readonly Problem[] {
+    return this.#plane.current().table.problems
+  }
+}
+
+function show(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** Config values are plain data; none that is compared here holds a Map. */
+function sameValue(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}

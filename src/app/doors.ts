@@ -1,0 +1,85 @@
+/**
+ * The status and the admin address through changes of configuration: one that did not change keeps its socket, a new one
+ * is open before the old one closes.
+ */
+import { createDoor, type Door, type Router } from '../admin/door.ts'
+import { isLoopback } from '../admin/gate.ts'
+import type { Address, Config } from '../config/config.ts'
+import { FairleadError } from '../core/errors.ts'
+import type { Logger } from '../core/log.ts'
+
+export interface DoorRouters {
+  readonly status: Router
+  readonly admin: Router
+}
+
+export interface Doors {
+  /**
+   * Opens what is new, and returns how to go on: `commit` closes what is gone, `revert` closes what is new.
+   * Rejects with FL_LISTEN or FL_CONFIG, and then leaves all as it was.
+   */
+  prepare(config: Pick<Config, 'status' | 'admin'>): Promise<{ commit(): Promise<void>; revert(): Promise<void> }>
+  /** Where each listens, as a person writes it. */
+  addresses(): { readonly status: string | undefined; readonly admin: string | undefined }
+  close(): Promise<void>
+}
+
+type Name = 'status' | 'admin'
+interface Opened {
+  readonly door: Door
+  readonly where: string
+}
+
+const names: readonly Name[] = ['status', 'admin']
+
+export function createDoors(routers: DoorRouters, log: Logger): Doors {
+  const open = new Map<Name, Opened>()
+
+  const openDoor = async (name: Name, address: Address): Promise<Opened> => {
+    if (name === 'admin' && address.kind === 'tcp' && !isLoopback(address.host)) {
+      throw new FairleadError('FL_CONFIG', 'The admin address must be a loopback address or a Unix socket.')
+    }
+    const door = createDoor({ name, address, log, router: routers[name] })
+    const where = await door.listen()
+    log.info({ address: where }, `${name} address: ${where}`)
+    return { door, where }
+  }
+
+  return {
+    prepare: async (config) => {
+      const fresh = new Map<Name, Opened>()
+      const revert = async (): Promise<void> => {
+        await Promise.all([...fresh.values()].map(({ door }) => door.close()))
+      }
+      const kept = (name: Name): boolean => same(open.get(name)?.door.address, config[name])
+      try {
+        for (const name of names) {
+          const address = config[name]
+          if (address && !kept(name)) fresh.set(name, await openDoor(name, address))
+        }
+      } catch (error) {
+        await revert()
+        throw error
+      }
+      const commit = async (): Promise<void> => {
+        const gone = names.filter((name) => !kept(name)).flatMap((name) => open.get(name) ?? [])
+        for (const name of names) {
+          const opened = fresh.get(name)
+          if (opened) open.set(name, opened)
+          else if (!config[name]) open.delete(name)
+        }
+        await Promise.all(gone.map(({ door }) => door.close()))
+      }
+      return { commit, revert }
+    },
+    addresses: () => ({ status: open.get('status')?.where, admin: open.get('admin')?.where }),
+    close: async () => {
+      await Promise.all([...open.values()].map(({ door }) => door.close()))
+      open.clear()
+    },
+  }
+}
+
+function same(a: Address | undefined, b: Address | undefined): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}

@@ -1,0 +1,44 @@
+/**
+ * `fairlead health`: asks a running proxy whether it is alive, for a container's HEALTHCHECK where there is no shell and
+ * no curl. Exit codes: 0 it answers, 1 it does not.
+ */
+import { get } from 'node:http'
+import type { Command } from 'commander'
+import { errorText } from '../core/errors.ts'
+
+const timeoutMs = 2_000
+
+export function addHealthCommand(program: Command): void {
+  program
+    .command('health')
+    .description('ask a running proxy on this machine whether it is alive (or ready)')
+    .option(
+      '-s, --status <address>',
+      'its status address, host:port (also FAIRLEAD_STATUS)',
+      process.env['FAIRLEAD_STATUS'] ?? '127.0.0.1:8081',
+    )
+    .option('--ready', 'ask whether it is ready instead')
+    .action(async (options: { readonly status: string; readonly ready?: boolean }) => {
+      try {
+        const { status, body } = await ask(`http://${options.status}/${options.ready ? 'readyz' : 'livez'}`)
+        process.stdout.write(body)
+        if (status !== 200) process.exitCode = 1
+      } catch (error) {
+        process.stderr.write(`fairlead health: ${options.status} does not answer: ${errorText(error)}\n`)
+        process.exitCode = 1
+      }
+    })
+}
+
+function ask(url: string): Promise<{ readonly status: number; readonly body: string }> {
+  return new Promise((resolve, reject) => {
+    const signal = AbortSignal.timeout(timeoutMs)
+    get(url, { agent: false, signal }, (res) => {
+      let body = ''
+      res.setEncoding('utf8')
+      res.on('data', (text: string) => (body += text))
+      res.on('end', () => resolve({ status: res.statusCode ?? 0, body }))
+      res.on('error', reject)
+    }).on('error', reject)
+  })
+}

@@ -1,0 +1,30 @@
+/**
+ * The entry of every command. It is plain JavaScript that any Node can parse, because its one task is to say plainly what
+ * is missing when this Node is too old to run the rest. From a checkout it starts the TypeScript sources as they are;
+ * the build puts a copy of it next to the compiled ones.
+ */
+const [major, minor] = process.versions.node.split('.').map(Number)
+if (major < 22 || (major === 22 && minor < 19)) {
+  process.stderr.write(
+    'Fairlead needs Node 22.19 or later, and this is Node ' +
+      process.versions.node +
+      ' (' +
+      process.execPath +
+      ').\n' +
+      'In a checkout, `npm ci` brings the right one as a development dependency for every `npm run` and `npx`;\n' +
+      'it does so in an install script, so `npm ci --ignore-scripts` leaves it out.\n',
+  )
+  process.exit(1)
+}
+
+const here = import.meta.url
+const main = new URL(here.includes('/src/launch.mjs') ? './main.ts' : './main.js', here)
+try {
+  await import(main)
+} catch (error) {
+  if (error && error.code === 'ERR_MODULE_NOT_FOUND' && /Cannot find package/.test(error.message)) {
+    process.stderr.write("Fairlead's dependencies are not installed here; run `npm ci` first.\n" + error.message + '\n')
+    process.exit(1)
+  }
+  throw error
+}

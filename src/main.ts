@@ -1,0 +1,31 @@
+/** From the command line to a command, and from its outcome to an exit code: 0 done, 1 failed, 2 misused. */
+import { Command } from 'commander'
+import { addCheckCommand } from './cli/check.ts'
+import { addDemoCommand } from './cli/demo.ts'
+import { addHealthCommand } from './cli/health.ts'
+import { addServeCommand } from './cli/serve.ts'
+import { packageVersion } from './cli/version.ts'
+import { errorText } from './core/errors.ts'
+
+const program = new Command('fairlead')
+  .description('A dynamic reverse proxy and load balancer for services that register in Consul')
+  .version(packageVersion)
+  .showHelpAfterError('(fairlead --help tells more)')
+  .addHelpText(
+    'after',
+    '\nWithout a configuration, `fairlead serve` takes Consul from the CONSUL_* variables and routes from urlprefix- tags.',
+  )
+  // Commander exits with 1 for a misspelt flag; for scripts, misuse is 2 and failure is 1.
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+
+addServeCommand(program)
+addCheckCommand(program)
+addDemoCommand(program)
+addHealthCommand(program)
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.stderr.write(`fairlead: ${errorText(error)}\n`)
+  process.exitCode = 1
+}
