@@ -8,7 +8,7 @@ import { errorText } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
 import type { Random } from '../../core/random.ts'
 import { checkChange, deregisterService } from './agent-commands.ts'
-import { probe, type ProbeResult } from './probe.ts'
+import { probe, type ActiveProbe, type ProbeResult } from './probe.ts'
 import type { Change, CheckRecord, CheckStatus } from './records.ts'
 import { Refusal } from './reply.ts'
 import type { CatalogStore } from './store.ts'
@@ -56,7 +56,7 @@ export class CheckRunner {
   stop(): void {
     this.#unlisten?.()
     this.#reaper?.clear()
-    for (const id of [...this.#running.keys()]) this.#end(id)
+    for (const id of this.#running.keys()) this.#end(id)
   }
 
   /** The newest output of a check, if the catalog does not have it yet. */
@@ -73,9 +73,8 @@ export class CheckRunner {
     this.#armTtl(checkId, running, running.run.probe.ttlMs)
   }
 
-  /** A service registered again: its checks start afresh, with `count` 0 none do. */
-  restart(serviceId: string, count: number): void {
-    if (count === 0) return
+  /** A service registered again: its checks start afresh. */
+  restart(serviceId: string): void {
     const own = this.#store.state.nodes.get(this.#node)?.checksOf.get(serviceId)
     for (const check of own?.values() ?? []) this.#begin(check)
   }
@@ -91,7 +90,7 @@ export class CheckRunner {
         const running = this.#running.get(change.check.id)
         if (running?.run !== change.check.run) this.#begin(change.check)
       } else if (change.kind === 'check-gone' || change.kind === 'service-gone' || change.kind === 'node-gone') {
-        for (const id of [...this.#running.keys()]) if (!this.#store.state.check(this.#node, id)) this.#end(id)
+        for (const id of this.#running.keys()) if (!this.#store.state.check(this.#node, id)) this.#end(id)
       }
     }
   }
@@ -135,15 +134,19 @@ export class CheckRunner {
     const { probe: how, outputBytesMax } = running.run
     if (how.kind === 'ttl') return
     running.timer = this.#clock.setTimer(delayMs, () => {
-      const done = (result: ProbeResult): void => {
-        if (running.abort.signal.aborted) return
-        this.#count(id, running, result)
-        this.#armProbe(id, running, how.intervalMs)
-      }
-      void probe(how, outputBytesMax, this.#clock, running.abort.signal).then(done, (error: unknown) =>
-        done({ status: 'critical', output: errorText(error) }),
-      )
+      void this.#probeOnce(id, running, how, outputBytesMax)
     })
+  }
+
+  async #probeOnce(id: string, running: Running, how: ActiveProbe, outputBytesMax: number): Promise<void> {
+    const { signal } = running.abort
+    const result = await probe(how, outputBytesMax, this.#clock, signal).catch((error: unknown): ProbeResult => ({
+      status: 'critical',
+      output: errorText(error),
+    }))
+    if (signal.aborted) return
+    this.#count(id, running, result)
+    this.#armProbe(id, running, how.intervalMs)
   }
 
   /** A probe's result counts once it has been seen often enough in a row. */
@@ -200,7 +203,7 @@ export class CheckRunner {
   }
 
   #reap(): void {
-    for (const [id, running] of [...this.#running]) {
+    for (const [id, running] of this.#running) {
       const after = running.run.deregisterAfterMs
       const since = running.criticalSince
       const check = this.#store.state.check(this.#node, id)

@@ -99,8 +99,8 @@ export function parseObject(body: Buffer): object {
     value = JSON.parse(source)
   } catch (error) {
     const message = error instanceof Error ? error.message : ''
-    const cut =
-      message.includes('end of JSON') || message.includes('Unterminated') || message.includes('after property value')
+    const position = Number(/at position (\d+)/.exec(message)?.[1] ?? 0)
+    const cut = /end of JSON|Unterminated/.test(message) || position >= source.length
     throw new Refusal(400, PREFIX + (cut ? 'unexpected EOF' : `invalid JSON: ${message}`))
   }
   if (!isObject(value))

@@ -15,43 +15,18 @@ const META_KEY_MAX = 128
 const META_VALUE_MAX = 512
 const WEIGHT_MAX = 65_535
 
-const SERVICE_FIELDS = [
-  ...[
-    'ID',
-    'Name',
-    'Service',
-    'Tags',
-    'Address',
-    'TaggedAddresses',
-    'Meta',
-    'Port',
-    'Check',
-    'Checks',
-    'Weights',
-    'Token',
-  ],
-  ...['EnableTagOverride', 'Kind', 'Proxy', 'Connect', 'Namespace', 'Partition', 'Locality', 'SocketPath', 'PeerName'],
-]
-const CHECK_FIELDS = [
-  ...[
-    'ID',
-    'CheckID',
-    'Name',
-    'Notes',
-    'Status',
-    'ServiceID',
-    'Token',
-    'ScriptArgs',
-    'Args',
-    'Script',
-    'HTTP',
-    'Header',
-  ],
-  ...['Method', 'Body', 'TCP', 'UDP', 'Interval', 'Timeout', 'TTL', 'DockerContainerID', 'Shell', 'GRPC', 'GRPCUseTLS'],
-  ...['TLSSkipVerify', 'TLSServerName', 'AliasNode', 'AliasService', 'DeregisterCriticalServiceAfter', 'H2PING'],
-  ...['H2PingUseTLS', 'OSService', 'SuccessBeforePassing', 'FailuresBeforeCritical', 'FailuresBeforeWarning'],
-  ...['OutputMaxSize', 'Namespace', 'Partition', 'DisableRedirects', 'ExposedPort', 'ProxyHTTP', 'ProxyGRPC', 'Type'],
-]
+const SERVICE_FIELDS: readonly string[] = (
+  'ID Name Service Tags Address TaggedAddresses Meta Port Check ' +
+  'Checks Weights Token EnableTagOverride Kind Proxy Connect Namespace Partition ' +
+  'Locality SocketPath PeerName'
+).split(' ')
+const CHECK_FIELDS: readonly string[] = (
+  'ID CheckID Name Notes Status ServiceID Token ScriptArgs Args ' +
+  'Script HTTP Header Method Body TCP UDP Interval Timeout ' +
+  'TTL DockerContainerID Shell GRPC GRPCUseTLS TLSSkipVerify TLSServerName AliasNode AliasService ' +
+  'DeregisterCriticalServiceAfter H2PING H2PingUseTLS OSService SuccessBeforePassing FailuresBeforeCritical FailuresBeforeWarning OutputMaxSize Namespace ' +
+  'Partition DisableRedirects ExposedPort ProxyHTTP ProxyGRPC Type'
+).split(' ')
 
 export interface CheckDefinition {
   /** Empty: to be derived from the service. */

@@ -7,20 +7,27 @@ import { isIP } from 'node:net'
 import type { Clock } from '../../core/clock.ts'
 import type { Logger } from '../../core/log.ts'
 import type { Random } from '../../core/random.ts'
-import { checkChange, nodeChange, SERF_HEALTH } from './agent-commands.ts'
+import { agentHealthRoutes } from './agent-health-routes.ts'
 import { agentWriteRoutes } from './agent-routes.ts'
 import { catalogReadRoutes } from './catalog-routes.ts'
+import { catalogWriteRoutes } from './catalog-write-routes.ts'
 import { CheckRunner } from './check-runner.ts'
+import { openDiskLog } from './disk-log.ts'
+import { enrol } from './enrol.ts'
 import { healthRoutes } from './health-routes.ts'
 import { kvRoutes } from './kv-routes.ts'
 import { LockDelays } from './lock-delays.ts'
-import type { Parts } from './parts.ts'
+import type { Parts, Route } from './parts.ts'
 import { BlockedGate } from './query.ts'
 import { CatalogServer } from './server.ts'
+import { sessionConsequences } from './session-commands.ts'
+import { sessionRoutes } from './session-routes.ts'
+import { SessionRunner } from './session-runner.ts'
 import { CatalogState } from './state.ts'
 import { statusRoutes } from './status-routes.ts'
 import { CatalogStore } from './store.ts'
-import { uuid } from './uuid.ts'
+
+const CLOSE_GRACE_MS = 1000
 
 export interface EmbeddedCatalogOptions {
   /** Where to listen; a loopback address unless others are trusted. Default 127.0.0.1. */
@@ -74,83 +81,75 @@ interface Running {
 }
 
 async function start(options: EmbeddedCatalogOptions, deps: EmbeddedCatalogDeps): Promise<Running> {
-  const { clock, random, log } = deps
+  const { log } = deps
   const host = options.host ?? '127.0.0.1'
+  const server = new CatalogServer(log)
+  // The address before the directory: a second start by mistake fails here, and takes nothing over.
+  const address = await server.listen({ host, port: options.port ?? 8500 })
+  try {
+    const parts = createParts(options, deps, address)
+    enrol(parts, options.nodeAddress ?? nodeAddress(host))
+    server.serve(parts, allRoutes(parts))
+    parts.runner.start()
+    parts.sessions.start()
+    return { address, close: () => end(server, parts) }
+  } catch (error) {
+    server.destroy()
+    await server.close()
+    throw error
+  }
+}
+
+function createParts(options: EmbeddedCatalogOptions, deps: EmbeddedCatalogDeps, address: AddressInfo): Parts {
+  const { clock, random, log } = deps
   const nodeName = options.nodeName ?? 'fairlead'
-  // A fresh catalog starts far above any index that an earlier one gave out, so that its clients notice.
-  const state = new CatalogState(Math.max(1, Math.floor(clock.wall())))
-  const store = new CatalogStore(state, undefined, clock)
-  const runner = new CheckRunner(store, nodeName, deps)
-  let shown = `${host}:${String(options.port ?? 8500)}`
-  const parts: Parts = {
+  // Far above any index given out before, so that the clients of an earlier catalog on this address notice.
+  const indexFloor = Math.max(1, Math.floor(clock.wall()))
+  const { state, disk } = options.stateDir
+    ? openDiskLog({ dir: options.stateDir, indexFloor, random, log })
+    : { state: new CatalogState(indexFloor), disk: undefined }
+  const store = new CatalogStore(state, disk, clock, sessionConsequences)
+  const delays = new LockDelays(clock)
+  const shown = `${isIP(address.address) === 6 ? `[${address.address}]` : address.address}:${String(address.port)}`
+  return {
     store,
-    runner,
-    delays: new LockDelays(clock),
+    runner: new CheckRunner(store, nodeName, deps),
+    sessions: new SessionRunner(store, delays, deps),
+    delays,
     gate: new BlockedGate(options.maxBlocked ?? 4096),
     nodeName,
     datacenter: options.datacenter ?? 'dc1',
     clock,
     random,
     log,
-    address: () => shown,
-  }
-  enrol(parts, options.nodeAddress ?? nodeAddress(host))
-  const server = new CatalogServer(parts, [
-    ...agentWriteRoutes(parts),
-    ...catalogReadRoutes(parts),
-    ...healthRoutes(parts),
-    ...kvRoutes(parts),
-    ...statusRoutes(parts),
-  ])
-  const address = await server.listen({ host, port: options.port ?? 8500 })
-  shown = `${isIP(address.address) === 6 ? `[${address.address}]` : address.address}:${String(address.port)}`
-  runner.start()
-  return {
-    address,
-    async close() {
-      runner.stop()
-      const closed = server.close()
-      await store.close()
-      const timer = clock.setTimer(1000, () => server.destroy())
-      await closed
-      timer.clear()
-    },
+    address: shown,
   }
 }
 
-/** Our own node and its health, if they are not there. */
-function enrol(parts: Parts, address: string): void {
-  const { store, nodeName, random } = parts
-  const before = store.state.nodes.get(nodeName)?.record
-  store.commit((index) => [
-    ...nodeChange(
-      store.state,
-      {
-        name: nodeName,
-        id: before?.id ?? uuid(random),
-        address,
-        taggedAddresses: taggedNode(address),
-        meta: { 'consul-network-segment': '' },
-        local: true,
-      },
-      index,
-    ),
-  ])
-  const health = {
-    ...{ node: nodeName, id: SERF_HEALTH, name: 'Serf Health Status', status: 'passing' as const, notes: '' },
-    ...{ output: 'Agent alive and reachable', serviceId: '', serviceName: '', type: '', definition: {} },
-  }
-  store.commit((index) => checkChange(store.state, health, index))
+function allRoutes(parts: Parts): Route[] {
+  return [
+    ...agentWriteRoutes(parts),
+    ...agentHealthRoutes(parts),
+    ...catalogWriteRoutes(parts),
+    ...catalogReadRoutes(parts),
+    ...healthRoutes(parts),
+    ...kvRoutes(parts),
+    ...sessionRoutes(parts),
+    ...statusRoutes(parts),
+  ]
+}
+
+/** What waits is answered with what is known; whoever does not take the answer is cut off. */
+async function end(server: CatalogServer, parts: Parts): Promise<void> {
+  parts.runner.stop()
+  parts.sessions.stop()
+  const closed = server.close()
+  await parts.store.close()
+  const timer = parts.clock.setTimer(CLOSE_GRACE_MS, () => server.destroy())
+  await closed
+  timer.clear()
 }
 
 function nodeAddress(host: string): string {
   return host === '0.0.0.0' || host === '::' || host === '' ? '127.0.0.1' : host
-}
-
-function taggedNode(address: string): Record<string, string> {
-  const family = isIP(address)
-  const extra = family === 0 ? {} : { [`lan_ipv${String(family)}`]: address, [`wan_ipv${String(family)}`]: address }
-  return Object.fromEntries(
-    Object.entries({ lan: address, wan: address, ...extra }).sort(([a], [b]) => (a < b ? -1 : 1)),
-  )
 }

@@ -7,6 +7,7 @@ import { flag } from './flag.ts'
 import type { CatalogRequest, Parts, Route } from './parts.ts'
 import type { Change } from './records.ts'
 import { empty, json, Refusal, type Reply } from './reply.ts'
+import { checkSessionId } from './session-routes.ts'
 import type { Topic } from './store.ts'
 import { kvView } from './views.ts'
 
@@ -67,7 +68,7 @@ export function kvRoutes(parts: Parts): Route[] {
 }
 
 function lock(parts: Parts, write: KvWrite, sessionId: string, index: number): readonly Change[] | undefined {
-  const session = parts.store.state.sessions.get(sessionId)
+  const session = parts.store.state.sessions.get(checkSessionId(sessionId))
   if (!session) throw new Refusal(500, `invalid session ${JSON.stringify(sessionId)}`)
   if (parts.delays.holds(write.key)) return undefined
   return commands.acquireKey(parts.store.state, write, session, index)

@@ -8,11 +8,13 @@ import type { CheckRunner } from './check-runner.ts'
 import type { LockDelays } from './lock-delays.ts'
 import type { BlockedGate } from './query.ts'
 import type { Reply } from './reply.ts'
+import type { SessionRunner } from './session-runner.ts'
 import type { CatalogStore, Topic } from './store.ts'
 
 export interface Parts {
   readonly store: CatalogStore
   readonly runner: CheckRunner
+  readonly sessions: SessionRunner
   readonly delays: LockDelays
   readonly gate: BlockedGate
   readonly nodeName: string
@@ -21,7 +23,7 @@ export interface Parts {
   readonly random: Random
   readonly log: Logger
   /** Where we listen, `host:port`. */
-  readonly address: () => string
+  readonly address: string
 }
 
 export interface CatalogRequest {

@@ -16,9 +16,11 @@ export interface ProbeResult {
 type HttpProbe = Extract<Probe, { kind: 'http' }>
 type TcpProbe = Extract<Probe, { kind: 'tcp' }>
 
+export type ActiveProbe = HttpProbe | TcpProbe
+
 /** Never rejects but for programmer errors; an aborted one's result is to be dropped. */
 export async function probe(
-  how: HttpProbe | TcpProbe,
+  how: ActiveProbe,
   outputBytesMax: number,
   clock: Clock,
   signal: AbortSignal,

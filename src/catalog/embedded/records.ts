@@ -123,7 +123,8 @@ export type Change =
   | { readonly kind: 'kv'; readonly entry: KvRecord }
   | { readonly kind: 'kv-gone'; readonly key: string }
   | { readonly kind: 'session'; readonly session: SessionRecord }
-  | { readonly kind: 'session-gone'; readonly id: string }
+  /** `held`: the keys whose locks it lost. */
+  | { readonly kind: 'session-gone'; readonly id: string; readonly held: readonly string[] }
 
 /** What happened at one index, all or nothing. */
 export interface Commit {

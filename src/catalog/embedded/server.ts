@@ -7,8 +7,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { errorText, FairleadError } from '../../core/errors.ts'
-import type { Parts, Route } from './parts.ts'
-import { answerBlocking } from './query.ts'
+import type { Logger } from '../../core/log.ts'
+import type { Route } from './parts.ts'
+import { answerBlocking, type Blocker } from './query.ts'
 import { Refusal, text, type Reply } from './reply.ts'
 
 /** Consul's default for KV values, here for every body. */
@@ -20,19 +21,16 @@ export interface ListenOptions {
 }
 
 export class CatalogServer {
-  readonly #parts: Parts
+  readonly #log: Logger
   readonly #exact = new Map<string, Route>()
   /** Longest first. */
-  readonly #prefixes: readonly Route[]
+  #prefixes: readonly Route[] = []
+  #blocker: Blocker | undefined
   readonly #server: Server
 
-  constructor(parts: Parts, routes: readonly Route[]) {
-    this.#parts = parts
-    for (const route of routes) if (route.path === '/' || !route.path.endsWith('/')) this.#exact.set(route.path, route)
-    this.#prefixes = routes
-      .filter((route) => route.path !== '/' && route.path.endsWith('/'))
-      .sort((a, b) => b.path.length - a.path.length)
-    this.#server = createServer({ keepAliveTimeout: 120_000 }, (req, res) => void this.#serve(req, res))
+  constructor(log: Logger) {
+    this.#log = log
+    this.#server = createServer({ keepAliveTimeout: 120_000 }, (req, res) => void this.#handle(req, res))
     this.#server.on('clientError', (_error, socket) => {
       if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
     })
@@ -55,6 +53,15 @@ export class CatalogServer {
     })
   }
 
+  /** Sets what is answered; until then everything is a 503. */
+  serve(blocker: Blocker, routes: readonly Route[]): void {
+    this.#blocker = blocker
+    for (const route of routes) if (route.path === '/' || !route.path.endsWith('/')) this.#exact.set(route.path, route)
+    this.#prefixes = routes
+      .filter((route) => route.path !== '/' && route.path.endsWith('/'))
+      .sort((a, b) => b.path.length - a.path.length)
+  }
+
   /** Takes no more requests, and closes every connection once its answer is out. */
   close(): Promise<void> {
     return new Promise((resolve) => {
@@ -69,7 +76,7 @@ export class CatalogServer {
     this.#server.closeAllConnections()
   }
 
-  async #serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  async #handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const gone = new AbortController()
     res.on('close', () => gone.abort())
     let reply: Reply
@@ -85,7 +92,9 @@ export class CatalogServer {
   }
 
   async #answer(req: IncomingMessage, signal: AbortSignal): Promise<Reply> {
-    const [path = '/', search = ''] = splitOnce(req.url ?? '/', '?')
+    const blocker = this.#blocker
+    if (!blocker) return text(503, 'The catalog is starting')
+    const [path, search] = splitOnce(req.url ?? '/', '?')
     const method = req.method ?? 'GET'
     const found = this.#find(decodePath(path))
     if (!found) {
@@ -102,7 +111,7 @@ export class CatalogServer {
     const query = new URLSearchParams(search)
     const body = await readBody(req)
     const blocking: Parameters<typeof handler>[0]['blocking'] = (topic, read) =>
-      answerBlocking({ ...this.#parts }, query, signal, topic, read)
+      answerBlocking(blocker, query, signal, topic, read)
     return handler({ method, rest, query, body, signal, blocking })
   }
 
@@ -116,7 +125,7 @@ export class CatalogServer {
   #refuse(error: unknown, req: IncomingMessage): Reply {
     if (error instanceof Refusal)
       return text(error.status, error.message, error.status === 413 ? { Connection: 'close' } : {})
-    this.#parts.log.error({ method: req.method, path: req.url, error: errorText(error) }, 'a catalog request failed')
+    this.#log.error({ method: req.method, path: req.url, error: errorText(error) }, 'a catalog request failed')
     return text(500, error instanceof FairleadError ? `${error.code}: ${error.message}` : 'internal error')
   }
 }
@@ -141,11 +150,16 @@ function send(res: ServerResponse, reply: Reply, pretty: boolean, last: boolean)
   res.writeHead(reply.status, {
     ...(reply.type === undefined ? {} : { 'Content-Type': reply.type }),
     Vary: 'Accept-Encoding',
-    ...reply.headers,
+    ...Object.fromEntries(Object.entries(reply.headers).map(([name, value]) => [name, printable(value)])),
     ...(last ? { Connection: 'close' } : {}),
     'Content-Length': body.length,
   })
   res.end(body)
+}
+
+/** Names that clients chose end up in headers; what cannot stand there is replaced. */
+function printable(value: string): string {
+  return value.replaceAll(/[^\t\x20-\x7e]/g, '?')
 }
 
 function indent(body: string | Buffer): Buffer {

@@ -144,7 +144,7 @@ export class CatalogState {
   #dropNode(name: string, index: number): void {
     const entry = this.nodes.get(name)
     if (!entry) return
-    for (const id of [...entry.services.keys()]) this.#dropService(name, id, index)
+    for (const id of entry.services.keys()) this.#dropService(name, id, index)
     this.servicesIndex = this.checksIndex = index
     this.nodes.delete(name)
   }
@@ -166,7 +166,7 @@ export class CatalogState {
     const entry = this.nodes.get(node)
     const service = entry?.services.get(id)
     if (!entry || !service) return
-    for (const checkId of [...(entry.checksOf.get(id)?.keys() ?? [])]) this.#dropCheck(node, checkId, index)
+    for (const checkId of entry.checksOf.get(id)?.keys() ?? []) this.#dropCheck(node, checkId, index)
     this.checksIndex = index
     entry.services.delete(id)
     this.#unname(service, index)

@@ -28,7 +28,7 @@ export function statusRoutes(parts: Parts): Route[] {
   const member = () => ({
     Name: parts.nodeName,
     Addr: node()?.address ?? '',
-    Port: Number(parts.address().split(':').pop()),
+    Port: Number(parts.address.split(':').pop()),
     Tags: { build: `${API_VERSION}:fairlead`, dc: parts.datacenter, id: node()?.id ?? '', role: 'consul' },
     Status: 1,
     ProtocolMin: 1,
@@ -39,8 +39,8 @@ export function statusRoutes(parts: Parts): Route[] {
     DelegateCur: 4,
   })
   return [
-    { path: '/v1/status/leader', methods: { GET: () => json(parts.address()) } },
-    { path: '/v1/status/peers', methods: { GET: () => json([parts.address()]) } },
+    { path: '/v1/status/leader', methods: { GET: () => json(parts.address) } },
+    { path: '/v1/status/peers', methods: { GET: () => json([parts.address]) } },
     { path: '/v1/agent/self', methods: { GET: () => json(self()) } },
     { path: '/v1/agent/members', methods: { GET: () => json([member()]) } },
     { path: '/', methods: { GET: () => text(200, 'Fairlead embedded catalog\n') } },

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../core/clock.ts'
 import type { Change, Commit } from './records.ts'
-import { CatalogState, type Touched } from './state.ts'
+import type { CatalogState, Touched } from './state.ts'
 
 /** Where commits are kept. `append` returns once the bytes are the system's, or throws FL_STORE and has kept nothing. */
 export interface Log {
@@ -23,6 +23,9 @@ export interface Topic {
   readonly concerns?: (keys: ReadonlySet<string>) => boolean
 }
 
+/** What else follows from some changes (a session ends with its check): committed together with them. */
+export type Consequences = (state: CatalogState, changes: readonly Change[], index: number) => readonly Change[]
+
 interface Waiter {
   readonly topic: Topic
   readonly above: number
@@ -33,14 +36,16 @@ export class CatalogStore {
   readonly state: CatalogState
   readonly #log: Log | undefined
   readonly #clock: Clock
+  readonly #consequences: Consequences
   readonly #waiters = new Set<Waiter>()
   readonly #listeners = new Set<(changes: readonly Change[]) => void>()
   #closed = false
 
-  constructor(state: CatalogState, log: Log | undefined, clock: Clock) {
+  constructor(state: CatalogState, log: Log | undefined, clock: Clock, consequences: Consequences = () => []) {
     this.state = state
     this.#log = log
     this.#clock = clock
+    this.#consequences = consequences
   }
 
   /** Queries that wait now. */
@@ -54,8 +59,9 @@ export class CatalogStore {
    */
   commit(changes: (index: number) => readonly Change[]): number {
     const index = this.state.index + 1
-    const list = changes(index)
-    if (list.length === 0) return this.state.index
+    const first = changes(index)
+    if (first.length === 0) return this.state.index
+    const list = [...first, ...this.#consequences(this.state, first, index)]
     const commit: Commit = { index, changes: list }
     this.#log?.append(commit)
     const touched = this.state.apply(commit)
