@@ -30,7 +30,11 @@ t.test('requests are told apart by the first two segments', (t) => {
   t.same(requestKinds(head('GET /v1/health/service/web?index=4&wait=60s HTTP/1.1')), ['health/service'])
   t.same(requestKinds(head('GET /v1/catalog/services?stale HTTP/1.1')), ['catalog/services'])
   t.same(requestKinds(head('PUT /v1/txn HTTP/1.1')), ['txn'])
-  t.same(requestKinds('PUT\r\n\r\n{"path":"GET /v1/kv/x HTTP/1.1\r\n"}'), [], 'what stands within a line is no request line')
+  t.same(
+    requestKinds('PUT\r\n\r\n{"path":"GET /v1/kv/x HTTP/1.1\r\n"}'),
+    [],
+    'what stands within a line is no request line',
+  )
   t.end()
 })
 
