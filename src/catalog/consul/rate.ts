@@ -47,7 +47,10 @@ export class RateBucket {
     this.#waits += 1
     if (this.#waits >= patience) {
       this.#waits = 0
-      this.#refillMs = Math.min(this.#limit.refillMaxMs, this.#refillMs * slowdown)
+      const beforeMs = this.#refillMs
+      this.#refillMs = Math.min(this.#limit.refillMaxMs, beforeMs * slowdown)
+      // What is owed was owed at the old pace.
+      this.#tokens *= beforeMs / this.#refillMs
     }
     return waitMs
   }
