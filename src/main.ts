@@ -1,5 +1,6 @@
 /** From the command line to a command, and from its outcome to an exit code: 0 done, 1 failed, 2 misused. */
 import { Command } from 'commander'
+import { addCatalogCommand } from './cli/catalog.ts'
 import { addCheckCommand } from './cli/check.ts'
 import { addDemoCommand } from './cli/demo.ts'
 import { addHealthCommand } from './cli/health.ts'
@@ -21,6 +22,7 @@ const program = new Command('fairlead')
 addServeCommand(program)
 addCheckCommand(program)
 addDemoCommand(program)
+addCatalogCommand(program)
 addHealthCommand(program)
 
 try {
