@@ -1,0 +1,141 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { parseTag } from '../../src/policy/parse-tag.ts'
+import { emptyPolicy, type Policy } from '../../src/policy/policy.ts'
+import { mergePolicy, readTags } from '../../src/policy/tags.ts'
+import { createMatcher } from '../../src/table/match.ts'
+import { freezeDeep, instance, route, service, snapshot } from '../fixtures/tables.ts'
+
+const base: Policy = freezeDeep({ ...emptyPolicy, routes: [route('/', 'root')], tagPrefix: 'urlprefix-' })
+
+void t.test('tags that make a route', async (t) => {
+  const cases: Readonly<Record<string, string>> = {
+    'urlprefix-/': '/',
+    'urlprefix-/cart': '/cart',
+    'urlprefix-/cart/': '/cart',
+    'urlprefix-shop.example.com/': 'shop.example.com/',
+    'urlprefix-Shop.Example.COM/Cart': 'shop.example.com/Cart',
+    'urlprefix-*.example.com/x': '*.example.com/x',
+    'urlprefix-*/x': '/x',
+    'urlprefix-localhost/': 'localhost/',
+    'urlprefix-10.0.0.1/': '10.0.0.1/',
+    'urlprefix-my_host/a//b': 'my_host/a/b',
+    'urlprefix-/%63aff%c3%a9': '/caff%C3%A9',
+    'urlprefix-/x proto=http': '/x',
+    '  urlprefix-  /x \t proto=http  ': '/x',
+  }
+  for (const [tag, place] of Object.entries(cases)) {
+    const slash = place.indexOf('/')
+    const expected = { kind: 'route', host: place.slice(0, slash), path: place.slice(slash) }
+    t.same(parseTag(tag, 'urlprefix-'), expected, tag)
+  }
+})
+
+void t.test('tags that make none, each with its reason', async (t) => {
+  const cases: readonly [string, RegExp, string?][] = [
+    ['urlprefix-', /neither a host nor a path/],
+    ['urlprefix-   ', /neither a host nor a path/],
+    ['urlprefix-:1234', /TCP port/],
+    ['urlprefix-:1234 proto=tcp', /TCP port/],
+    ['urlprefix-10.0.0.1:1234 proto=tcp', /no path/],
+    ['urlprefix-shop.example.com', /for all of an HTTP host write urlprefix-shop\.example\.com\//],
+    ['urlprefix-$DC.example.com/', /variables/],
+    ['urlprefix-/${DC}/x', /variables/],
+    ['urlprefix-shop.example.com:9999/', /host with a port/],
+    ['urlprefix-:80/x', /TCP port/],
+    ['urlprefix-{a,b}.example.com/', /neither a name/],
+    ['urlprefix-shop.*/', /neither a name/],
+    ['urlprefix-sh?p.com/', /neither a name/],
+    ['urlprefix-.example.com/', /neither a name/],
+    ['urlprefix-a..b/', /neither a name/],
+    ['urlprefix-/a?b', /characters/],
+    ['urlprefix-/a#b', /characters/],
+    ['urlprefix-/a\\b', /characters/],
+    ['urlprefix-/caffé', /characters/],
+    ['urlprefix-/a/../b', /segment/],
+    ['urlprefix-/a/.', /segment/],
+    ['urlprefix-/a/%2e%2e/b', /segment/],
+    ['urlprefix-/a%2', /two hex digits/],
+    ['urlprefix-/x strip=/x', /the option strip=\/x is not supported/, '/x'],
+    ['urlprefix-Shop/x/ strip=/x host=dst', /the options strip=\/x host=dst are not supported/, 'shop/x'],
+    ['urlprefix-/x weight=0.5', /weight=0\.5/, '/x'],
+    ['urlprefix-/x proto=https', /proto=https/, '/x'],
+    ['urlprefix-/x redirect=302,https://x/', /redirect=302/, '/x'],
+    ['urlprefix-/x proto=http nonsense', /the option nonsense is/, '/x'],
+  ]
+  for (const [tag, reason, place] of cases) {
+    const parsed = parseTag(tag, 'urlprefix-')
+    t.equal(parsed?.kind, 'bad', tag)
+    if (parsed?.kind !== 'bad') continue
+    t.match(parsed.reason, reason, tag)
+    t.equal(parsed.place, place, tag)
+  }
+})
+
+void t.test('other tags are none of ours', async (t) => {
+  for (const tag of ['', 'web', 'urlprefix', 'x urlprefix-/', 'URLPREFIX-/'])
+    t.equal(parseTag(tag, 'urlprefix-'), undefined)
+})
+
+void t.test('no tag throws, and each route that one makes can be reached', async () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.string({ unit: fc.constantFrom('a', '/', '.', '*', '-', ' ', ':', '%', '$', '=', 'é') }),
+      ),
+      (text) => {
+        const parsed = parseTag(`urlprefix-${text}`, 'urlprefix-')
+        if (parsed?.kind !== 'route') return parsed?.kind === 'bad' && parsed.reason !== ''
+        const match = createMatcher([{ ...parsed, value: true }])
+        return match(parsed.host.replace('*', 'x'), parsed.path) === true
+      },
+    ),
+    { numRuns: 1_000 },
+  )
+})
+
+void t.test('the tags of a service', async (t) => {
+  const web = service('web', [
+    instance('web', 'a', { tags: ['b', 'urlprefix-/x', 'urlprefix-/y strip=/y'] }),
+    instance('web', 'b', { tags: ['urlprefix-/x', 'urlprefix-/x/ proto=http'], status: 'critical' }),
+    instance('web', 'c', { tags: ['urlprefix-h/', 'urlprefix-:1'], status: 'maintenance' }),
+  ])
+  const { routes, problems } = readTags(freezeDeep(web), 'urlprefix-')
+  t.same(routes, [
+    { origin: 'tag:web:urlprefix-/x', host: '', path: '/x', service: 'web' },
+    { origin: 'tag:web:urlprefix-h/', host: 'h', path: '/', service: 'web' },
+  ])
+  t.same(
+    problems.map(({ code, where }) => `${code} ${where}`),
+    ['bad-tag tag:web:urlprefix-/y', 'bad-tag tag:web:urlprefix-:1'],
+  )
+  t.match(problems[0]?.message, /service web makes no route/)
+  t.equal(readTags(web, 'urlprefix-'), readTags(web, 'urlprefix-'), 'read once')
+  t.same(readTags(web, 'other-').routes, [], 'another prefix is another reading')
+})
+
+void t.test('the policy comes first, then services by name', async (t) => {
+  const tag = (name: string, ...tags: string[]) => service(name, [instance(name, 'a', { tags })])
+  const merged = mergePolicy(base, snapshot(tag('z', 'urlprefix-/'), tag('b', 'urlprefix-/b'), tag('none', 'x')))
+  t.same(
+    merged.routes.map(({ origin }) => origin),
+    ['config:/', 'tag:b:urlprefix-/b', 'tag:z:urlprefix-/'],
+  )
+  t.equal(merged.defaults, base.defaults)
+})
+
+void t.test('merging is the same object while it says the same', async (t) => {
+  const web = (tags: readonly string[], status: 'passing' | 'critical' = 'passing') =>
+    service('web', [instance('web', 'a', { tags, status })])
+  const first = mergePolicy(base, snapshot(web(['urlprefix-/x'])))
+  t.equal(mergePolicy(base, snapshot(web(['urlprefix-/x'], 'critical'))), first, 'health is not a route')
+  t.equal(mergePolicy(base, snapshot(web(['urlprefix-/x', 'v']), service('new', []))), first, 'nor is another tag')
+  const second = mergePolicy(base, snapshot(web(['urlprefix-/y'])))
+  t.same(second.routes[1]?.path, '/y')
+  t.same(mergePolicy(base, snapshot()).routes, base.routes)
+  t.same(mergePolicy(base, snapshot(web(['urlprefix-/x']))).routes, first.routes, 'and back')
+
+  const off = { ...base, tagPrefix: undefined }
+  t.equal(mergePolicy(off, snapshot(web(['urlprefix-/x']))), off)
+})
