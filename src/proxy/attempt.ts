@@ -61,6 +61,7 @@ export class Attempt implements ClientExchange {
   sendHead(head: string, last: boolean): void {
     this.started = true
     if (last) this.#connection.requestDone()
+    else this.#connection.bodyFollows()
     this.#connection.send(head)
   }
 

@@ -49,6 +49,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost {
   #dateSecond = 0
   #dateLine = ''
   #onQuiet: (() => void) | undefined
+  #drained: Promise<void> | undefined
 
   constructor(options: DataPlaneOptions) {
     this.#options = options
@@ -73,12 +74,12 @@ class Plane implements DataPlane, PlaneCore, ListenerHost {
   }
 
   async listen(wanted: readonly ListenerOptions[]): Promise<readonly ListenerAddress[]> {
-    const kept = new Set<Listener>()
+    const kept = new Map<Listener, ListenerOptions>()
     const opened: Listener[] = []
     try {
       for (const options of wanted) {
         const same = [...this.#listeners].find((listener) => !kept.has(listener) && isSame(listener.options, options))
-        if (same) kept.add(same)
+        if (same) kept.set(same, options)
         else {
           const listener = new Listener(this, options)
           await listener.open()
@@ -89,7 +90,11 @@ class Plane implements DataPlane, PlaneCore, ListenerHost {
       for (const listener of opened) listener.destroy()
       throw error
     }
-    for (const listener of this.#listeners) if (!kept.has(listener)) this.#retire(listener)
+    for (const listener of this.#listeners) {
+      const options = kept.get(listener)
+      if (options) listener.adopt(options)
+      else this.#retire(listener)
+    }
     for (const listener of opened) this.#listeners.add(listener)
     return this.addresses()
   }
@@ -130,7 +135,12 @@ class Plane implements DataPlane, PlaneCore, ListenerHost {
     }
   }
 
-  async drain(deadlineMs: number): Promise<void> {
+  drain(deadlineMs: number): Promise<void> {
+    this.#drained ??= this.#drain(deadlineMs)
+    return this.#drained
+  }
+
+  async #drain(deadlineMs: number): Promise<void> {
     for (const listener of this.#listeners) this.#retire(listener)
     if (this.#open > 0) {
       await new Promise<void>((resolve) => {
@@ -225,14 +235,9 @@ class Plane implements DataPlane, PlaneCore, ListenerHost {
   }
 }
 
+/** Whether one socket serves both; where the system chose the port, the name tells. */
 function isSame(a: ListenerOptions, b: ListenerOptions): boolean {
-  return (
-    a.name === b.name &&
-    a.host === b.host &&
-    a.port === b.port &&
-    a.trust.length === b.trust.length &&
-    a.trust.every((range, index) => range === b.trust[index])
-  )
+  return a.host === b.host && a.port === b.port && (a.port !== 0 || a.name === b.name)
 }
 
 /** Some 50 bits of chance, so that two processes hardly ever share a prefix. */

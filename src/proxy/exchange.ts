@@ -33,6 +33,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
   readonly #client: ServerConnection
   #forwarding: ForwardingFacts | undefined
   #head: RequestHead | undefined
+  /** The request could not be read, but was a HEAD. */
+  #refusedHead = false
   #requestId = ''
   #service: BoundService | undefined
   #group: BoundGroup | undefined
@@ -93,8 +95,9 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#tryEndpoint(pickEndpoint(this.#group.endpoints, this.#core.random, nothingTried, this.#algorithm()), false)
   }
 
-  onRefused(refusal: Refusal): void {
+  onRefused(refusal: Refusal, isHead: boolean): void {
     this.#reset(undefined)
+    this.#refusedHead = isHead
     this.#requestId = this.#core.nextRequestId()
     this.#answerOwn(refusalAnswer(refusal.status), refusal.rule)
   }
@@ -344,7 +347,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#status = answer.status
     const persist = this.#client.mayPersist && answer.status !== 508
     const details = this.#client.trusted && this.#endpoint ? this.#endpoint.endpoint.handle : ''
-    const isHead = this.#head?.method === 'HEAD'
+    const isHead = this.#refusedHead || this.#head?.method === 'HEAD'
     const text = ownAnswer(answer, this.#requestId, details, isHead, persist, this.#core.dateLine(), page)
     this.#client.write(text)
     this.#record(cause, 'proxy')
@@ -417,6 +420,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
 
   #reset(head: RequestHead | undefined): void {
     this.#head = head
+    this.#refusedHead = false
     this.#service = undefined
     this.#group = undefined
     this.#endpoint = undefined

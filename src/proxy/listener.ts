@@ -2,7 +2,7 @@
  * One listening socket and the client connections it accepted. Owns accepting, the caps on connections, and whose
  * forwarding headers are believed; what a request means is the exchange's.
  */
-import { BlockList, type Server, type Socket, createServer, isIPv6 } from 'node:net'
+import { BlockList, type Server, type Socket, createServer, isIP, isIPv6 } from 'node:net'
 import { FairleadError, errorText } from '../core/errors.ts'
 import type { Deadlines } from '../wire/deadlines.ts'
 import type { WireLimits } from '../wire/limits.ts'
@@ -22,12 +22,13 @@ export interface ListenerHost {
 }
 
 export class Listener implements ServerOwner {
-  readonly options: ListenerOptions
+  /** As last adopted. */
+  options: ListenerOptions
   readonly connections: Set<ServerConnection> = new Set()
   draining = false
   readonly #host: ListenerHost
   readonly #server: Server
-  readonly #trusted: BlockList
+  #trusted: BlockList
   #address: ListenerAddress | undefined
 
   constructor(host: ListenerHost, options: ListenerOptions) {
@@ -104,12 +105,21 @@ export class Listener implements ServerOwner {
       socket.on('error', () => socket.destroy())
       return void socket.destroy()
     }
-    this.connections.add(new ServerConnection(this, socket, this.#isTrusted(address)))
+    this.connections.add(new ServerConnection(this, socket, this.trusts(address)))
   }
 
-  #isTrusted(address: string): boolean {
+  /** Takes over what is new in settings that keep the socket; for connections accepted from now on. */
+  adopt(options: ListenerOptions): void {
+    this.options = options
+    this.#trusted = blockList(options.trust)
+    if (this.#address) this.#address = { ...this.#address, name: options.name }
+  }
+
+  trusts(address: string): boolean {
     const plain = plainAddress(address)
-    return this.options.trust.length > 0 && this.#trusted.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
+    return (
+      isIP(plain) !== 0 && this.options.trust.length > 0 && this.#trusted.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
+    )
   }
 }
 

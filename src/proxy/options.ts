@@ -10,7 +10,7 @@ import type { RouteTable } from '../table/table.ts'
 import type { ErrorPage } from './answers.ts'
 import type { WireLimits } from '../wire/limits.ts'
 
-/** A socket that accepts requests. Two that are equal in every field are the same socket across reloads. */
+/** A socket that accepts requests. Same host and port is the same socket across reloads; the rest is adopted. */
 export interface ListenerOptions {
   /** Shown in logs and problems. */
   readonly name: string

@@ -21,7 +21,8 @@ export function routingPath(target: string): string | undefined {
     if (decoded === undefined) return undefined
     path = decoded
   }
-  if (/\/\.{1,2}(?:[/;]|$)/.test(path)) return undefined
+  // An escaped slash is no separator to us, but some servers decode it before they look for dot segments.
+  if (/(?:\/|%2F)\.{1,2}(?:[/;]|%2F|$)/.test(path)) return undefined
   return path.replace(/\/{2,}/g, '/')
 }
 

@@ -2,7 +2,7 @@
  * The head we send upstream: the request line, Host, the client's lines, and the ones that are ours to write: framing,
  * forwarding, Via, X-Request-Id. One string. Source: RFC 9110 sections 7.2 to 7.6, RFC 7239, RFC 9112 section 6.
  */
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import type { RequestHead } from '../wire/request-head.ts'
 import type { ServerConnection } from '../wire/server-connection.ts'
 import { isFieldValue } from '../wire/syntax.ts'
@@ -69,7 +69,7 @@ export function upstreamHead(
 ): string {
   const host = head.host === '' ? authority(connection) : head.host
   let text = head.method + ' ' + head.target + ' HTTP/1.1\r\nHost: ' + host + '\r\n' + head.lines
-  text += connection.trusted ? trustedLines(head, facts, host) : ownLines(facts, host)
+  text += connection.trusted ? trustedLines(head, connection, facts, host) : ownLines(facts, host)
   text += head.minor === 1 ? via11 : via10
   text += requestId + '\r\n'
   if (head.chunked) text += 'Transfer-Encoding: chunked\r\n'
@@ -97,7 +97,7 @@ function ownLines(facts: ForwardingFacts, host: string): string {
 }
 
 /** A trusted peer's own words come first, ours are appended (RFC 7239 section 4). */
-function trustedLines(head: RequestHead, facts: ForwardingFacts, host: string): string {
+function trustedLines(head: RequestHead, connection: ServerConnection, facts: ForwardingFacts, host: string): string {
   const chain = head.forwardedFor === '' ? facts.address : withoutZones(head.forwardedFor) + ', ' + facts.address
   const proto = head.forwardedProto.toLowerCase() === 'https' ? 'https' : 'http'
   const forwardedHost = head.forwardedHost !== '' && isFieldValue(head.forwardedHost) ? head.forwardedHost : host
@@ -105,9 +105,21 @@ function trustedLines(head: RequestHead, facts: ForwardingFacts, host: string): 
   const element = 'for=' + facts.forwardedFor + ';host="' + host + '";proto=http'
   return (
     `X-Forwarded-For: ${chain}\r\nX-Forwarded-Proto: ${proto}\r\nX-Forwarded-Port: ${port}\r\n` +
-    `X-Forwarded-Host: ${forwardedHost}\r\n` +
+    `X-Forwarded-Host: ${forwardedHost}\r\nX-Real-IP: ${head.realIp === '' ? realIp(connection, head, facts) : head.realIp}\r\n` +
     `Forwarded: ${head.forwarded === '' ? element : head.forwarded + ', ' + element}\r\n`
   )
+}
+
+/** The nearest address in the chain that is not a trusted peer's; the farthest where all are. */
+function realIp(connection: ServerConnection, head: RequestHead, facts: ForwardingFacts): string {
+  let nearest = facts.address
+  for (const hop of withoutZones(head.forwardedFor).split(',').reverse()) {
+    const address = plainAddress(hop.trim())
+    if (isIP(address) === 0) break
+    nearest = address
+    if (!connection.trusts(address)) break
+  }
+  return nearest
 }
 
 function withoutZones(chain: string): string {

@@ -148,7 +148,7 @@ export class ChunkedDecoder {
       this.#trailer = text
       return bytes.length
     }
-    if (end > this.#limits.trailerBytes) return new Refusal(400, 'trailer-bytes')
+    if (end + 4 > this.#limits.trailerBytes) return new Refusal(400, 'trailer-bytes')
     const refusal = end === 0 ? undefined : this.#readTrailers(text.slice(0, end + 2))
     if (refusal) return refusal
     this.#state = state.done

@@ -9,7 +9,7 @@ import type { Deadlines, Watched } from './deadlines.ts'
 import type { WireLimits } from './limits.ts'
 import type { ResponseHead } from './response-head.ts'
 import { framing, parseResponseHead } from './response-head.ts'
-import { Refusal } from './syntax.ts'
+import { Refusal, withoutFields } from './syntax.ts'
 
 export type FailureKind =
   | 'refused' // nothing listens there
@@ -108,6 +108,8 @@ export class ClientConnection implements Watched, ChunkSink {
   #informational = 0
   #remaining = 0
   #decoder: ChunkedDecoder | undefined
+  #nominated: ReadonlySet<string> | undefined
+  #bodyFollows = false
   #keepAlive = true
   #idleMs = 0
   #ended = false
@@ -145,6 +147,7 @@ export class ClientConnection implements Watched, ChunkSink {
     this.#sent = false
     this.#received = false
     this.#requestDone = false
+    this.#bodyFollows = false
     this.#informational = 0
     const now = this.#owner.deadlines.now()
     if (this.#state === state.idle) {
@@ -161,8 +164,9 @@ export class ClientConnection implements Watched, ChunkSink {
 
   /** Writes bytes of the request's body; the caller gives them away. */
   sendBytes(bytes: Buffer): boolean {
-    if (this.#state === state.head) this.#deadline = this.#owner.deadlines.now() + this.#firstByteMs()
-    return this.#socket.write(bytes)
+    const more = this.#socket.write(bytes)
+    if (!more && this.#state === state.head) this.#awaitHead()
+    return more
   }
 
   cork(): void {
@@ -173,9 +177,16 @@ export class ClientConnection implements Watched, ChunkSink {
     this.#socket.uncork()
   }
 
+  /** A body follows: until it is complete the client's own timeouts govern, unless the upstream takes no bytes. */
+  bodyFollows(): void {
+    this.#bodyFollows = true
+    if (this.#state === state.head) this.#deadline = Infinity
+  }
+
   /** The whole request has been handed over; from here the time to the answer's head counts. */
   requestDone(): void {
     this.#requestDone = true
+    if (this.#bodyFollows && this.#state === state.head) this.#awaitHead()
   }
 
   /** Stops reading the answer until `resume`; its timeout rests meanwhile. */
@@ -236,8 +247,8 @@ export class ClientConnection implements Watched, ChunkSink {
     this.#exchange?.onBody(bytes)
   }
 
-  #firstByteMs(): number {
-    return this.#timeouts?.firstByteMs ?? Infinity
+  #awaitHead(): void {
+    this.#deadline = this.#owner.deadlines.now() + (this.#timeouts?.firstByteMs ?? Infinity)
   }
 
   /** Something moved: the idle timeout of an answer or a tunnel starts anew. */
@@ -252,11 +263,12 @@ export class ClientConnection implements Watched, ChunkSink {
     const exchange = this.#exchange
     if (exchange === undefined) return this.#becomeIdle()
     this.#state = state.head
-    this.#deadline = this.#owner.deadlines.now() + this.#firstByteMs()
+    this.#awaitHead()
     exchange.onConnected()
   }
 
   readonly #onDrain = (): void => {
+    if (this.#state === state.head && !this.#requestDone) this.#deadline = Infinity
     this.#exchange?.onWritable()
   }
 
@@ -298,7 +310,7 @@ export class ClientConnection implements Watched, ChunkSink {
     const text = this.#partial + shared.toString('latin1', from, stop)
     const end = text.indexOf('\r\n\r\n', Math.max(0, before - 3))
     if (end < 0) return this.#keepPartial(text)
-    if (end > this.#owner.limits.headBytes) return this.#fail('invalid', 'head-bytes')
+    if (end + 4 > this.#owner.limits.headBytes) return this.#fail('invalid', 'head-bytes')
     this.#partial = ''
     const head = parseResponseHead(text, 0, end, this.#isHead, this.#owner.limits)
     if (head instanceof Refusal) return this.#fail('invalid', head.rule)
@@ -352,6 +364,7 @@ export class ClientConnection implements Watched, ChunkSink {
     } else if (head.framing === framing.chunked) {
       this.#state = state.chunked
       this.#decoder = new ChunkedDecoder(this.#owner.limits)
+      this.#nominated = head.nominated
     } else this.#state = state.close
     this.#touch()
     exchange.onHead(head, '', false)
@@ -377,7 +390,7 @@ export class ClientConnection implements Watched, ChunkSink {
     if (used instanceof Refusal) return this.#fail('invalid', used.rule)
     if (!decoder.done) return
     this.#finish(used < bytes)
-    exchange.onComplete(decoder.trailers)
+    exchange.onComplete(this.#nominated ? withoutFields(decoder.trailers, this.#nominated) : decoder.trailers)
   }
 
   /** The answer is complete: free the connection if it is clean, end it otherwise. */

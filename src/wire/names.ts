@@ -27,6 +27,7 @@ export const field = {
   maxForwards: 17,
   keepAlive: 18,
   date: 19,
+  realIp: 20,
 } as const
 
 export type FieldId = (typeof field)[keyof typeof field]
@@ -52,7 +53,7 @@ const names = new Map<string, FieldId>([
   ['x-forwarded-host', field.forwardedHost],
   ['x-forwarded-proto', field.forwardedProto],
   ['x-forwarded-port', field.forwardedPort],
-  ['x-real-ip', field.identity],
+  ['x-real-ip', field.realIp],
   ['x-rewrite-url', field.identity],
   ['x-request-id', field.requestId],
   ['max-forwards', field.maxForwards],

@@ -40,6 +40,8 @@ export class RequestHead {
   forwardedHost = ''
   forwardedProto = ''
   forwardedPort = ''
+  /** X-Real-IP of a trusted peer. */
+  realIp = ''
   /** '' when absent or given twice. */
   requestId = ''
   /** -1 when absent. */
@@ -124,13 +126,13 @@ function parseRequestLine(
   if (second - space - 1 > limits.targetBytes) return new Refusal(414, 'target-length')
   head.target = text.slice(space + 1, second)
   if (!TARGET.test(head.target)) return new Refusal(400, 'target')
+  if (head.method === 'CONNECT') return new Refusal(405, 'connect')
   if (head.target.charCodeAt(0) === 0x2f) return undefined
   return parseOtherForms(head)
 }
 
-/** Everything but origin-form: asterisk-form, absolute-form, and CONNECT's authority-form (RFC 9112 section 3.2). */
+/** Everything but origin-form: asterisk-form and absolute-form (RFC 9112 section 3.2). */
 function parseOtherForms(head: RequestHead): Refusal | undefined {
-  if (head.method === 'CONNECT') return new Refusal(405, 'connect')
   if (head.target === '*') {
     return head.method === 'OPTIONS' ? undefined : new Refusal(400, 'asterisk-form')
   }
@@ -250,6 +252,7 @@ function noteForwarded(head: RequestHead, id: number, value: string): void {
   else if (id === field.forwardedHost) head.forwardedHost = value
   else if (id === field.forwardedProto) head.forwardedProto = value
   else if (id === field.forwardedPort) head.forwardedPort = value
+  else if (id === field.realIp) head.realIp = value
 }
 
 function join(before: string, value: string): string {
@@ -262,7 +265,10 @@ function resolveHost(head: RequestHead, seen: Gathered): Refusal | undefined {
   if (seen.hosts === 1) {
     const routing = routingHost(seen.host)
     if (routing === undefined) return new Refusal(400, 'host')
-    if (head.host !== '' && !sameAuthority(head.host, seen.host)) return new Refusal(400, 'host-mismatch')
+    if (head.host !== '') {
+      if (routingHost(head.host) === undefined) return new Refusal(400, 'host')
+      if (!sameAuthority(head.host, seen.host)) return new Refusal(400, 'host-mismatch')
+    }
     head.routingHost = routing
     if (head.host === '') head.host = seen.host
   } else if (head.host !== '') {

@@ -23,8 +23,10 @@ export class ResponseHead {
   /** Seconds from `Keep-Alive: timeout=N`; -1 without. */
   keepAliveSeconds = -1
   hasDate = false
-  /** The value of Upgrade, lower case; '' without. */
+  /** The value of Upgrade, lower case; '' without, or when Connection does not name it. */
   upgrade = ''
+  /** What Connection names besides its own options: removed from the lines, and to be removed from trailers. */
+  nominated: ReadonlySet<string> | undefined = undefined
   /** Lines to pass on, each with its CRLF. */
   lines = ''
 }
@@ -162,10 +164,12 @@ function resolveConnection(head: ResponseHead, connection: string | undefined): 
   head.keepAlive = head.minor === 1
   if (connection === undefined || connection === 'keep-alive') {
     if (connection !== undefined) head.keepAlive = true
+    head.upgrade = ''
     return undefined
   }
   const options = tokenList(connection)
   if (options === undefined) return bad('connection')
+  if (!options.includes('upgrade')) head.upgrade = ''
   let nominated: Set<string> | undefined
   for (const option of options) {
     if (option === 'close') head.keepAlive = false
@@ -174,5 +178,6 @@ function resolveConnection(head: ResponseHead, connection: string | undefined): 
     else if (option !== 'upgrade' && !neverNominated.has(option)) (nominated ??= new Set()).add(option)
   }
   if (nominated) head.lines = withoutFields(head.lines, nominated)
+  head.nominated = nominated
   return undefined
 }

@@ -14,8 +14,11 @@ import { Refusal, isToken } from './syntax.ts'
 export interface ServerExchange {
   /** A valid head; if it has a body, that follows through onBody and onBodyEnd. */
   onRequest(head: RequestHead): void
-  /** Bytes that were no valid head, or not in time. To be answered with the refusal's status and closed. */
-  onRefused(refusal: Refusal): void
+  /**
+   * Bytes that were no valid head, or not in time. To be answered with the refusal's status and closed. `isHead`: as far
+   * as one can tell it was a HEAD request, whose answer has no body.
+   */
+  onRefused(refusal: Refusal, isHead: boolean): void
   /** Decoded body bytes; they may be kept. */
   onBody(bytes: Buffer): void
   onBodyEnd(): void
@@ -36,6 +39,8 @@ export interface ServerOwner {
   /** True once this process takes no new requests: answers close their connections. */
   readonly draining: boolean
   exchangeFor(connection: ServerConnection): ServerExchange
+  /** Whether that address is a peer whose words on forwarding are believed. */
+  trusts(address: string): boolean
   closed(connection: ServerConnection): void
 }
 
@@ -120,6 +125,11 @@ export class ServerConnection implements Watched, ChunkSink {
     return this.#socket.bytesWritten
   }
 
+  /** Whether that address is a peer whose words on forwarding are believed. */
+  trusts(address: string): boolean {
+    return this.#owner.trusts(address)
+  }
+
   /** Writes text of the answer; false: wait for onWritable before more. */
   write(text: string): boolean {
     return this.#socket.write(text, 'latin1') || this.#stalled()
@@ -162,6 +172,7 @@ export class ServerConnection implements Watched, ChunkSink {
   pauseBody(): void {
     if (this.#pausedMs >= 0) return
     this.#pausedMs = this.#owner.deadlines.now()
+    if (this.#state === state.body) this.#readDeadline = Infinity
     this.#socket.pause()
   }
 
@@ -285,10 +296,11 @@ export class ServerConnection implements Watched, ChunkSink {
     }
     this.#partial = ''
     if (this.#state === state.waiting) this.startedMs = this.#owner.deadlines.now()
-    if (end - from > this.#owner.limits.headBytes) return this.#refuse(new Refusal(431, 'head-bytes'))
+    const isHead = text.startsWith('HEAD ', from)
+    if (end + 4 - from > this.#owner.limits.headBytes) return this.#refuse(new Refusal(431, 'head-bytes'), isHead)
     const head = parseRequestHead(text, from, end, this.#owner.limits, this.trusted)
-    if (head instanceof Refusal) return this.#refuse(head)
-    if (head.contentLength > this.#owner.limits.bodyBytes) return this.#refuse(new Refusal(413, 'body-bytes'))
+    if (head instanceof Refusal) return this.#refuse(head, isHead)
+    if (head.contentLength > this.#owner.limits.bodyBytes) return this.#refuse(new Refusal(413, 'body-bytes'), isHead)
     this.#begin(head)
     const used = end + 4 - before
     return used < bytes.length ? bytes.subarray(used) : undefined
@@ -300,7 +312,8 @@ export class ServerConnection implements Watched, ChunkSink {
     const first = text.charAt(from)
     if (first !== '' && first !== '\r' && !isToken(first)) return new Refusal(400, 'method')
     if (from === 2 && first === '\r') return new Refusal(400, 'empty-lines')
-    if (/[^\r]\n|^\n|\r[^\n]/.test(text.slice(Math.max(0, before - 1)))) return new Refusal(400, 'line-end')
+    if (/[^\r]\n|\r[^\n]/.test(text.slice(Math.max(0, before - 1)))) return new Refusal(400, 'line-end')
+    if (text.length - from > 32 && !text.slice(from, from + 33).includes(' ')) return new Refusal(400, 'method')
     const lineEnd = text.indexOf('\r\n', from)
     if (lineEnd < 0 && text.length - from > limits.targetBytes + 64) return new Refusal(414, 'target-length')
     if (text.length - from > limits.headBytes) return new Refusal(431, 'head-bytes')
@@ -325,13 +338,13 @@ export class ServerConnection implements Watched, ChunkSink {
     }
   }
 
-  #refuse(refusal: Refusal): undefined {
+  #refuse(refusal: Refusal, isHead = false): undefined {
     this.#partial = ''
     this.#answering = true
     this.#keepAlive = false
     this.#state = state.answer
     this.#readDeadline = Infinity
-    this.#exchange.onRefused(refusal)
+    this.#exchange.onRefused(refusal, isHead)
     return undefined
   }
 

@@ -100,15 +100,18 @@ export function withoutFields(lines: string, names: ReadonlySet<string>): string
   return kept
 }
 
-/** The trimmed value of the first line with that lower-case name in well-formed header lines; undefined: none. */
+/** The trimmed value of the only line with that lower-case name in well-formed header lines; undefined: none, or several. */
 export function fieldValue(lines: string, name: string): string | undefined {
+  let value: string | undefined
   let at = 0
   while (at < lines.length) {
     const colon = lines.indexOf(':', at)
     const eol = lines.indexOf('\r\n', at)
-    if (colon - at === name.length && lines.slice(at, colon).toLowerCase() === name)
-      return trimmed(lines, colon + 1, eol)
+    if (colon - at === name.length && lines.slice(at, colon).toLowerCase() === name) {
+      if (value !== undefined) return undefined
+      value = trimmed(lines, colon + 1, eol)
+    }
     at = eol + 2
   }
-  return undefined
+  return value
 }
