@@ -14,11 +14,11 @@ import { parseCatalogOptions } from './catalog/options.ts'
 import type { CatalogOptions } from './catalog/options.ts'
 import { startProxy } from './catalog/proxy.ts'
 import type { CatalogProxy } from './catalog/proxy.ts'
-import { measureArrivals } from './catalog/registration.ts'
+import { deregister, measureArrivals, registerArriving } from './catalog/registration.ts'
 import type { Arrival, Scene } from './catalog/registration.ts'
 import { catalogGoals, renderArrivals, renderScale } from './catalog/report.ts'
 import type { ScaleResult } from './catalog/report.ts'
-import { measureChanges, measureQuiet, whenComplete } from './catalog/scale.ts'
+import { measureChanges, measureQuiet, measureSweep, whenComplete } from './catalog/scale.ts'
 import { chooseCores, sayProgress } from './lib/lab.ts'
 import { describeMachine, describeRevision } from './lib/machine.ts'
 import { allowedCores, pinSelf } from './lib/process.ts'
@@ -34,6 +34,9 @@ interface Stage {
 }
 
 const quietMs = 5_000
+const arrivalsAtScale = 5
+/** The streams of a large catalog are asked at most every half second when changes never end; this is quieter. */
+const arrivalGapMs = 1_500
 
 async function runRegistrations({ options, agent, proxyCore, dir, scene }: Stage): Promise<readonly Arrival[]> {
   const service = 'web'
@@ -91,6 +94,9 @@ async function runScale(stage: Stage): Promise<ScaleResult> {
     sayProgress('quiet')
     const quiet = await measureQuiet(relay, quietMs)
     const whole = { ...scene, service, proxyPort: proxy.port }
+    sayProgress('sweep')
+    const sweep = await measureSweep(proxy, relay, () => registerArriving(whole, 'arriving-first'))
+    await deregister(whole, 'arriving-first')
     const changes = await measureChanges(whole, proxy, relay, options.changes, options.windowMs, sayProgress)
     return {
       services: options.services,
@@ -99,6 +105,8 @@ async function runScale(stage: Stage): Promise<ScaleResult> {
       connectionsPeak: relay.counts().openPeak,
       quiet: { ...quiet, seconds: quietMs / 1_000 },
       changes,
+      sweep,
+      arrivals: await measureArrivals(whole, arrivalsAtScale, arrivalGapMs, sayProgress),
       residentBytes: memoryBytes(proxy.pid).resident,
     }
   } finally {

@@ -31,7 +31,7 @@ export function parseCatalogOptions(args: readonly string[]): CatalogOptions {
     .option('--instances <n>', 'instances of each', numberFrom(1, 1_000, true), 10)
     .option('--starts <n>', 'starts timed with it', numberFrom(1, 100, true), 3)
     .option('--changes <n>', 'registrations and deregistrations priced with it', numberFrom(0, 1_000, true), 10)
-    .option('--window <ms>', 'length of a window with or without a change', numberFrom(50, 60_000, false), 1_000)
+    .option('--window <ms>', 'length of a window with or without a change', numberFrom(50, 60_000, false), 700)
     .option('--json <file>', 'write every figure to this file as JSON')
     .exitOverride()
     .parse(args, { from: 'user' })

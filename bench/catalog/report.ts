@@ -5,7 +5,7 @@ import type { Goal } from '../lib/report.ts'
 import { markdownTable } from '../lib/report.ts'
 import { median, spreadOf } from '../lib/statistics.ts'
 import type { Arrival } from './registration.ts'
-import type { ChangeCost } from './scale.ts'
+import type { ChangeCost, Sweep } from './scale.ts'
 
 /** What part 2 found. Times in ms. */
 export interface ScaleResult {
@@ -19,6 +19,10 @@ export interface ScaleResult {
   readonly connectionsPeak: number
   readonly quiet: { readonly requests: ReadonlyMap<string, number>; readonly open: number; readonly seconds: number }
   readonly changes: readonly ChangeCost[]
+  /** What followed the first change. */
+  readonly sweep: Sweep
+  /** As in part 1, with this catalog; its promise is for the fewer services that have a watch each. */
+  readonly arrivals: readonly Arrival[]
   readonly residentBytes: number
 }
 
@@ -87,7 +91,9 @@ export function renderScale(result: ScaleResult): string {
     ['one change: CPU of all threads, ms', ...changes((change) => change.allThreadsMs)],
     ['one change: building the table, ms', ...changes((change) => change.buildMs)],
   ]
-  const { quiet } = result
+  const arrivals = result.arrivals.map((one) => one.routedAfterShownMs)
+  rows.push(['Consul showing an instance to it being routed, ms', ...summary(arrivals, 1)])
+  const { quiet, sweep } = result
   return [
     `### ${result.services} services, ${result.instances} instances`,
     '',
@@ -97,6 +103,9 @@ export function renderScale(result: ScaleResult): string {
     `- Requests until the table was complete: ${describeRequests(result.startRequests)}.`,
     `- Requests in ${quiet.seconds} s of quiet: ${describeRequests(quiet.requests)}.`,
     `- Requests per change, the median of each kind: ${describeRequests(typicalRequests(result.changes))}.`,
+    `- The sweep after a change that the streams do not show: ${describeRequests(sweep.requests)} within ` +
+      `${(sweep.lastedMs / 1_000).toFixed(1)} s, CPU ${sweep.mainThreadMs.toFixed(0)} ms on the thread that serves, ` +
+      `${sweep.allThreadsMs.toFixed(0)} ms on all.`,
     `- Resident memory: ${(result.residentBytes / 1_048_576).toFixed(0)} MiB.`,
   ].join('\n')
 }

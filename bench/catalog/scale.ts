@@ -49,6 +49,53 @@ export async function whenComplete(client: Client, proxy: CatalogProxy, instance
   }
 }
 
+/** Resolves when nothing was asked of Consul for so long; at most after a minute. */
+async function untilQuiet(relay: CountingRelay, quietMs: number): Promise<void> {
+  const deadline = performance.now() + 60_000
+  let before = relay.counts()
+  for (let quietSince = performance.now(); performance.now() < Math.min(deadline, quietSince + quietMs);) {
+    await delay(20)
+    const now = relay.counts()
+    if (requestsBetween(before, now).size > 0) quietSince = performance.now()
+    before = now
+  }
+}
+
+/** What follows a change that Consul's streams woke for and did not show: every service is read again, at a bounded pace. */
+export interface Sweep {
+  readonly requests: ReadonlyMap<string, number>
+  /** From the change until Consul was asked nothing more. */
+  readonly lastedMs: number
+  readonly mainThreadMs: number
+  readonly allThreadsMs: number
+}
+
+const quietEnoughMs = 500
+
+/** One change and everything that it leads to. */
+export async function measureSweep(
+  proxy: CatalogProxy,
+  relay: CountingRelay,
+  change: () => Promise<void>,
+): Promise<Sweep> {
+  await untilQuiet(relay, quietEnoughMs)
+  const before = read(proxy, relay)
+  const startedAt = performance.now()
+  await change()
+  await untilQuiet(relay, quietEnoughMs)
+  const after = read(proxy, relay)
+  return {
+    requests: requestsBetween(before.counts, after.counts),
+    lastedMs: performance.now() - startedAt - quietEnoughMs,
+    mainThreadMs: (after.main - before.main) / 1_000,
+    allThreadsMs: (after.all - before.all) / 1_000,
+  }
+}
+
+/** More service reads than this in a window belong to a sweep, which is priced by itself. */
+const readsOfOneChangeMax = 5
+
+/** Undefined: a sweep ran in one of the two windows. */
 async function measureChange(
   proxy: CatalogProxy,
   relay: CountingRelay,
@@ -56,7 +103,8 @@ async function measureChange(
   windowMs: number,
   kind: ChangeCost['kind'],
   change: () => Promise<void>,
-): Promise<ChangeCost> {
+): Promise<ChangeCost | undefined> {
+  await untilQuiet(relay, quietEnoughMs)
   const first = read(proxy, relay)
   await delay(windowMs)
   const second = read(proxy, relay)
@@ -65,16 +113,22 @@ async function measureChange(
   const third = read(proxy, relay)
   const cost = (field: 'main' | 'all'): number =>
     (third[field] - second[field] - (second[field] - first[field])) / 1_000
+  const requests = requestsBetween(second.counts, third.counts)
+  const swept = requestsBetween(first.counts, second.counts).size > 0
+  if (swept || (requests.get('health/service') ?? 0) > readsOfOneChangeMax) return undefined
   return {
     kind,
     mainThreadMs: cost('main'),
     allThreadsMs: cost('all'),
     buildMs: (await readMetric(client, proxy, 'fairlead_table_build_seconds')) * 1_000,
-    requests: requestsBetween(second.counts, third.counts),
+    requests,
   }
 }
 
-/** `count` registrations and as many deregistrations, each in a window of its own after a quiet one of the same length. */
+/**
+ * `count` registrations and as many deregistrations, each in a window of its own after a quiet one of the same length.
+ * Those that a sweep fell into are left out.
+ */
 export async function measureChanges(
   scene: Scene,
   proxy: CatalogProxy,
@@ -86,18 +140,19 @@ export async function measureChanges(
   const client = new Client()
   const costs: ChangeCost[] = []
   const path = `/${scene.service}`
-  const measure = (kind: ChangeCost['kind'], change: () => Promise<void>): Promise<ChangeCost> =>
-    measureChange(proxy, relay, client, windowMs, kind, change)
+  const measure = async (kind: ChangeCost['kind'], change: () => Promise<void>): Promise<void> => {
+    const cost = await measureChange(proxy, relay, client, windowMs, kind, change)
+    if (cost) costs.push(cost)
+  }
   try {
     await whenAnswers(client, proxy.port, path, 'lasting')
     for (let round = 0; round < count; round++) {
-      say(`change ${2 * round + 1} of ${2 * count}`)
+      say(`changes ${2 * round + 1} and ${2 * round + 2} of ${2 * count}`)
       const id = `arriving-at-scale-${round}`
-      costs.push(await measure('registered', () => registerArriving(scene, id)))
+      await measure('registered', () => registerArriving(scene, id))
       // outside the window: it must have had the effect that is being priced
       await whenAnswers(client, proxy.port, path, 'arriving')
-      say(`change ${2 * round + 2} of ${2 * count}`)
-      costs.push(await measure('deregistered', () => deregister(scene, id)))
+      await measure('deregistered', () => deregister(scene, id))
       await whenAnswers(client, proxy.port, path, 'lasting')
     }
     return costs

@@ -159,6 +159,8 @@ const scale: ScaleResult = {
     buildMs: 1,
     requests: new Map([['health/service', 1]]),
   })),
+  sweep: { requests: new Map([['health/service', 1_000]]), lastedMs: 4_200, mainThreadMs: 300, allThreadsMs: 500 },
+  arrivals: [],
   residentBytes: 100 * 1_048_576,
 }
 
@@ -177,6 +179,7 @@ t.test('the tables', (t) => {
   const text = renderScale(scale)
   t.match(text, /### 1000 services, 10000 instances/)
   t.match(text, /every instance in the table, ms +\| +2000 \| +5000 \| +1000 \| +5000 \|/)
+  t.match(text, /health\/service 1000 within 4\.2 s, CPU 300 ms/)
   t.match(text, /Requests in 5 s of quiet: none\./)
   t.match(text, /per change, the median of each kind: health\/service 1\./)
   t.equal(
