@@ -1,5 +1,5 @@
 /** `fairlead catalog`: the command line of the catalog alone. What it does is in `catalog/run.ts`, loaded when asked for. */
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { parseHostPort } from '../config/addresses.ts'
 import { Because } from '../config/declare.ts'
 
@@ -15,7 +15,11 @@ export function addCatalogCommand(program: Command): void {
   program
     .command('catalog')
     .description("run Fairlead's own catalog alone: Consul's HTTP API for one machine")
-    .option('--address <host:port>', 'where to listen', parseAddress, { host: '127.0.0.1', port: 8500 })
+    .addOption(
+      new Option('--address <host:port>', 'where to listen')
+        .argParser(parseAddress)
+        .default({ host: '127.0.0.1', port: 8500 }, '127.0.0.1:8500'),
+    )
     .option('--state-dir <dir>', 'keep registrations, KV and sessions there; without it they are gone at the end')
     .option('--node <name>', 'name of its node (default: fairlead)')
     .option('--datacenter <name>', 'name of its datacenter (default: dc1)')
