@@ -1,4 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../src/core/clock.ts'
@@ -188,7 +189,10 @@ if (consul.path === undefined) {
   })
 
   await t.test('a Unix socket', async (t) => {
-    const socket = path.join(t.testdir({}), 'consul.sock')
+    // A socket's path is short, so not in the tree.
+    const folder = await mkdtemp(path.join(tmpdir(), 'consul-'))
+    t.teardown(async () => rm(folder, { recursive: true, force: true }))
+    const socket = path.join(folder, 's')
     const agent = await agentFor(t, { extraArgs: ['-hcl', `addresses = { http = "127.0.0.1 unix://${socket}" }`] })
     const seen = follow(t, { address: `unix:${socket}` }, ['web'])
     await seen.until(() => true)

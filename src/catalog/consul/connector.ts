@@ -3,6 +3,7 @@
  * so that a rotated one needs no restart. It tells its owner which protocol TLS agreed on.
  */
 import { readFile, stat } from 'node:fs/promises'
+import { TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
 import type { ConsulTls } from './options.ts'
 import type { Target } from './target.ts'
@@ -51,7 +52,7 @@ export function createConnector(
     }
     connect(options, (...result) => {
       const socket = result[1]
-      if (socket !== null && 'alpnProtocol' in socket) onProtocol(socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1')
+      if (socket instanceof TLSSocket) onProtocol(socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1')
       callback(...result)
     })
   }

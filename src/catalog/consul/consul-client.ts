@@ -114,6 +114,7 @@ export class ConsulClient {
 
   /** Ends every request and connection. Idempotent. */
   async destroy(): Promise<void> {
+    if (this.#ended.signal.aborted) return
     this.#ended.abort(new FairleadError('FL_CATALOG_UNREACHABLE', 'stopped'))
     await Promise.all([this.#transport.destroy(), this.#decoder.destroy()])
   }
