@@ -60,8 +60,11 @@ function arrange(
   policy: Policy,
   memo: Memo | undefined,
 ): Pick<Memo, 'given' | 'kept' | 'ordered' | 'needed'> {
+  const sameRoutes = memo?.given === policy.routes
+  // Then every route of the table before is still the policy's, and none can be a last good one.
+  if (memo && sameRoutes && memo.kept.length === 0) return memo
   const kept = lastGoodRoutes(previous, snapshot, policy)
-  if (memo && memo.given === policy.routes && sameData(memo.kept, kept)) return memo
+  if (memo && sameRoutes && sameData(memo.kept, kept)) return memo
   const ordered = orderRoutes(kept.length === 0 ? policy.routes : [...policy.routes, ...kept])
   const first = new Map<string, RoutePolicy>()
   for (const route of ordered.routes) if (!first.has(route.service)) first.set(route.service, route)

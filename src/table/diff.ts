@@ -138,13 +138,14 @@ function diffRoutes(a: RouteTable, b: RouteTable): RouteChange[] {
 /** What leads from `a` to `b`: routes first, then services by name. Empty when they say the same. */
 export function diffTables(a: RouteTable, b: RouteTable): TableChange[] {
   if (a === b) return []
-  const services: ServiceChange[] = []
-  if (a.services !== b.services)
-    for (const name of [...new Set([...a.services.keys(), ...b.services.keys()])].sort()) {
-      const before = a.services.get(name)
-      const after = b.services.get(name)
-      const change = before === after ? undefined : diffService(name, before, after)
-      if (change) services.push(change)
-    }
+  const names: string[] = []
+  if (a.services !== b.services) {
+    for (const [name, service] of b.services) if (a.services.get(name) !== service) names.push(name)
+    for (const name of a.services.keys()) if (!b.services.has(name)) names.push(name)
+  }
+  const services = names
+    .sort()
+    .map((name) => diffService(name, a.services.get(name), b.services.get(name)))
+    .filter((change) => change !== undefined)
   return [...diffRoutes(a, b), ...services]
 }
