@@ -3,7 +3,7 @@
  * each knows its place. Only schemas convert: `9.10`, `4821e57` and `007` stay versions. Bounded in size, depth and
  * what aliases may unfold to; hostile keys never reach an object. Pure.
  */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
+import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import type { Document, Pair, Scalar, YAMLMap, YAMLSeq } from 'yaml'
 
 /** A value as written. Undefined stands for a key with nothing behind it. Mappings have no prototype. */
@@ -41,6 +41,7 @@ export type ScalarFilter = (text: string) => { readonly text: string } | { reado
 
 export const maxTextLength: number = 1_048_576
 const maxDepth = 32
+const tooDeep = 'nested too deeply to be read'
 const maxNodes = 200_000
 const hostileKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 
@@ -63,7 +64,7 @@ export function readYaml(text: string, filter: ScalarFilter = keepText): ReadTex
       uniqueKeys: false,
     })
   } catch (error) {
-    if (error instanceof RangeError) return unusable('nested too deeply to be read')
+    if (error instanceof RangeError) return unusable(tooDeep)
     throw error
   }
   const position: ReadText['position'] = (offset) => {
@@ -76,7 +77,7 @@ export function readYaml(text: string, filter: ScalarFilter = keepText): ReadTex
     message: syntaxMessage(error.code, error.message),
   }))
   if (syntax.length > 0) return { value: undefined, root: nowhere, mistakes: firstPerLine(syntax, position), position }
-  const reader = new Reader(document, filter)
+  const reader = new Reader(filter)
   const { value, place } = reader.convert(document.contents, '', 0, 0)
   return { value, root: place, mistakes: reader.mistakes, position }
 }
@@ -106,6 +107,7 @@ function firstPerLine(mistakes: readonly Mistake[], position: ReadText['position
 function syntaxMessage(code: string, message: string): string {
   if (code === 'TAG_RESOLVE_FAILED') return 'YAML tags are not supported: write the plain value'
   if (code === 'MULTIPLE_DOCS') return 'only one YAML document is read; remove what follows the second "---"'
+  if (/call stack|stack overflow/i.test(message)) return tooDeep
   return `YAML: ${message.replace(/:? ".*$/s, '')}`
 }
 
@@ -117,12 +119,12 @@ interface Converted {
 /** Walks the parsed document once; aliases are followed, so what it visits is what they unfold to. */
 class Reader {
   readonly mistakes: Mistake[] = []
-  readonly #document: Document.Parsed
+  /** Filled in the order of the text, in which an anchor stands before its aliases. Theirs searches the whole document. */
+  readonly #anchors = new Map<string, unknown>()
   readonly #filter: ScalarFilter
   #nodes = 0
 
-  constructor(document: Document.Parsed, filter: ScalarFilter) {
-    this.#document = document
+  constructor(filter: ScalarFilter) {
     this.#filter = filter
   }
 
@@ -133,15 +135,20 @@ class Reader {
     if (this.#nodes > maxNodes) return this.#refuse(place, path, 'too many values, aliases unfolded')
     if (depth > maxDepth) return this.#refuse(place, path, `nested more than ${String(maxDepth)} levels deep`)
     if (isAlias(node)) {
-      const target = node.resolve(this.#document)
+      const target = this.#anchors.get(node.source)
       if (!target) return this.#refuse(place, path, `no anchor is named ${node.source}`)
       // Positions inside belong to the anchor's text; the value itself stands where the alias does.
       return { ...this.convert(target, path, key, depth + 1) }
     }
+    this.#remember(node)
     if (isMap(node)) return this.#convertMap(node, path, place, depth)
     if (isSeq(node)) return this.#convertSeq(node, path, place, depth)
     if (isScalar(node)) return this.#convertScalar(node, path, place)
     return { value: undefined, place }
+  }
+
+  #remember(node: unknown): void {
+    if (isNode(node) && !isAlias(node) && node.anchor !== undefined) this.#anchors.set(node.anchor, node)
   }
 
   #convertScalar(node: Scalar, path: string, place: Place): Converted {
@@ -170,6 +177,7 @@ class Reader {
     const value: Record<string, Raw> = Object.create(null) as Record<string, Raw>
     for (const pair of node.items as readonly Pair[]) {
       if (this.#nodes > maxNodes) break
+      this.#remember(pair.key)
       const [keyStart] = rangeOf(pair.key, place.start)
       const name = isScalar(pair.key) && typeof pair.key.value === 'string' ? pair.key.value : undefined
       const shown = name === undefined ? path : joinPath(path, name)

@@ -1,0 +1,76 @@
+import t from 'tap'
+import { formatConfigError } from '../../src/config/config-error.ts'
+import { load } from '../../src/config/load.ts'
+
+function found(text: string): { readonly errors: readonly string[]; readonly warnings: readonly string[] } {
+  const { errors, warnings } = load(text, {}, 'f')
+  return { errors: (errors ?? []).map(formatConfigError), warnings: warnings.map(formatConfigError) }
+}
+
+void t.test('errors between settings', (t) => {
+  const cases: Readonly<Record<string, RegExp>> = {
+    'listen: [{ address: 0.0.0.0:80 }, { address: 127.0.0.1:80 }]':
+      /^f:1:46: listen\[1\]\.address: 127\.0\.0\.1:80 is already taken by listen\[0\]\.address$/,
+    'listen: [{ address: "[::]:80" }, { address: 10.0.0.1:80 }]': /already taken/,
+    'listen: [{ address: 10.0.0.1:8081 }]': /status\.address: 0\.0\.0\.0:8081 is already taken by listen/,
+    'status: { address: 0.0.0.0:8080 }': /already taken by listen$/,
+    'admin: { address: 127.0.0.1:8081 }': /admin\.address: 127\.0\.0\.1:8081 is already taken by status\.address/,
+    'status: { address: unix:/a }\nadmin: { address: unix:/a }': /unix:\/a is already taken/,
+    'catalog: { embedded: { address: 127.0.0.1:8082 } }': /catalog\.embedded\.address: .* already taken by admin/,
+    'listen: [{ address: a:1, name: x }, { address: a:2, name: x }]':
+      /listen\[1\]\.name: listen\[0\] has this name already/,
+    'admin: { address: 0.0.0.0:8082 }': /admin\.address: anything but a loopback address/,
+    'catalog: { consul: {}, file: x }': /catalog: one source is consul, file or embedded; here stands consul and file/,
+    'catalog: [{}]': /catalog\[0\]: .* here stands none/,
+    'catalog: [{ file: a }, { file: { path: b, name: file } }]': /is called "file" already/,
+    'catalog: { consul: { token: a, tokenFile: b } }': /catalog\.consul\.tokenFile: there is a token already/,
+    'catalog: { consul: { tls: { cert: a } } }': /catalog\.consul\.tls: .* key is missing/,
+    'catalog: { file: a }\nregister: {}': /register: there is no consul or embedded source/,
+    'catalog: [{ consul: { name: main } }]\nregister: { source: mian }': /register\.source: .* did you mean "main"/,
+    'listen: [{ address: 0.0.0.0:0 }]\nregister: {}': /register: port is missing/,
+    'services: { a: { versions: { 1: 0, 2: 0.0 } } }': /services\.a\.versions: every weight is zero/,
+    'defaults: { versions: {} }': /defaults\.versions: every weight is zero/,
+  }
+  for (const [text, message] of Object.entries(cases)) t.match(found(text).errors, [message], text)
+  t.end()
+})
+
+void t.test('what is no conflict', (t) => {
+  for (const text of [
+    'listen: [{ address: 0.0.0.0:0 }, { address: 0.0.0.0:0, name: b }]',
+    'listen: [{ address: 10.0.0.1:80 }, { address: 10.0.0.2:80 }]',
+    'listen: [{ address: 0.0.0.0:80 }, { address: "[::1]:80" }]',
+    'admin: { address: localhost:8082 }',
+    'admin: { address: 127.8.8.8:8082 }',
+    'status: { address: off }\nadmin: { address: off }',
+    'listen: []',
+    'services:\ndefaults:\nroutes:\ncatalog:\n',
+    'services: { a: { versions: { 1: 0, 2: 1 } } }',
+  ])
+    t.same(found(text).errors, [], text)
+  t.end()
+})
+
+void t.test('warnings', (t) => {
+  const cases: Readonly<Record<string, RegExp>> = {
+    'routes: [{ service: a, path: /x }, { service: b, path: /x/ }]':
+      /^f:1:36: routes\[1\]: routes\[0\] has the same host and path and wins/,
+    'routes: [{ service: a, host: A.b }, { service: b, host: a.b }]': /routes\[1\]: routes\[0\] has the same/,
+    'routes: [{ service: shop }]\nservices: { shp: {} }':
+      /^f:2:13: services\.shp: no route leads to this service; did you mean "shop"\?$/,
+    'catalog: { embedded: { address: 0.0.0.0:8500 } }': /whoever reaches this address/,
+    'catalog: { consul: { address: "http://a:1", tls: { ca: x } } }': /tls: it has no effect/,
+  }
+  for (const [text, message] of Object.entries(cases)) t.match(found(text), { errors: [], warnings: [message] }, text)
+  t.same(found('services: { shop: {} }').warnings, [], 'tags may route it')
+  t.end()
+})
+
+void t.test('one bad setting hides no conflict elsewhere', (t) => {
+  const { errors, warnings } = found(
+    'log: { level: x }\nroutes: [{ service: a }, { service: a, path: x }, { service: b }]\nadmin: { address: 10.0.0.1:1 }\n',
+  )
+  t.match(errors, [/log\.level/, /routes\[1\]\.path/, /admin\.address/])
+  t.match(warnings, [/routes\[2\]: routes\[0\] has the same/])
+  t.end()
+})

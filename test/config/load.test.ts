@@ -1,0 +1,234 @@
+import t from 'tap'
+import { formatConfigError } from '../../src/config/config-error.ts'
+import { load } from '../../src/config/load.ts'
+import { defaultWireLimits } from '../../src/wire/limits.ts'
+
+/** Errors as `line:column path message`. */
+function errorsOf(text: string, env: Readonly<Record<string, string>> = {}): readonly string[] {
+  return (load(text, env, 'f.yaml').errors ?? []).map((error) =>
+    formatConfigError(error).replace(/^f\.yaml:(\d+:\d+):/, '$1'),
+  )
+}
+
+function configOf(text: string, env: Readonly<Record<string, string>> = {}, file = 'f.yaml') {
+  const { config, errors } = load(text, env, file)
+  if (!config) throw new Error(errors.map(formatConfigError).join('\n'))
+  return config
+}
+
+void t.test('no configuration at all', (t) => {
+  const config = configOf('')
+  t.match(config, {
+    listen: [{ name: '0.0.0.0:8080', host: '0.0.0.0', port: 8080, trust: [] }],
+    status: { kind: 'tcp', host: '0.0.0.0', port: 8081 },
+    admin: { kind: 'tcp', host: '127.0.0.1', port: 8082 },
+    catalog: [{ kind: 'consul', name: 'consul', address: 'http://127.0.0.1:8500', stale: true, waitMs: 60_000 }],
+    tagPrefix: 'urlprefix-',
+    shutdown: { lameDuckMs: 2_000, deadlineMs: 8_000 },
+    log: { level: 'info', access: 'all' },
+  })
+  t.same(config.limits, defaultWireLimits)
+  t.end()
+})
+
+void t.test('a whole configuration', (t) => {
+  const config = configOf(
+    `
+listen: [{ address: "[::1]:80", name: a, trust: [10.0.0.0/8, "fd00::1"] }]
+status: { address: unix:/run/s.sock }
+admin: { address: off }
+zone: "\${ZONE:-}"
+catalog:
+  - consul: { address: consul.example.com:8500, tokenFile: secrets/token, tls: { ca: /etc/ca.pem } }
+  - file: services.json
+  - embedded: { address: 127.0.0.1:0 }
+  - file: { path: more.json, name: more }
+register: { tags: [edge], meta: { a: b } }
+routes:
+  - { host: "*.Example.COM", path: /cart/, service: shop }
+  - { service: other }
+services:
+  shop:
+    versions: { 9.10: 90, 1.0: 0.5, "*": 0 }
+    balance: round-robin
+    timeouts: { firstByte: 1m30s }
+    retry: { attempts: 1, budget: 5%, body: 0 }
+defaults: { timeouts: { connect: 250ms } }
+stateDir: state
+limits: { body: 10MB, connectionsPerClient: 100, upstreamIdleTimeout: 2s }
+errorPages: { 503: error.html }
+`,
+    { ZONE: 'eu-1' },
+    '/etc/fairlead/f.yaml',
+  )
+  t.same(config.listen, [{ name: 'a', host: '::1', port: 80, trust: ['10.0.0.0/8', 'fd00::1/128'] }])
+  t.same(config.status, { kind: 'unix', path: '/run/s.sock' })
+  t.equal(config.admin, undefined)
+  t.equal(config.zone, 'eu-1')
+  t.match(config.catalog, [
+    {
+      kind: 'consul',
+      name: 'consul',
+      address: 'http://consul.example.com:8500',
+      tokenFile: '/etc/fairlead/secrets/token',
+    },
+    { kind: 'file', name: 'file', path: '/etc/fairlead/services.json' },
+    { kind: 'embedded', name: 'embedded', stateDir: '/etc/fairlead/state' },
+    { kind: 'file', name: 'more', path: '/etc/fairlead/more.json' },
+  ])
+  t.match(config.register, { source: 'consul', service: 'fairlead', port: 80, tags: ['edge'], ttlMs: 15_000 })
+  t.same(config.routes, [
+    { host: '*.example.com', path: '/cart', service: 'shop' },
+    { host: '', path: '/', service: 'other' },
+  ])
+  t.equal(config.tagPrefix, undefined, 'whoever writes routes gets none from tags unasked')
+  const shop = config.services.get('shop')
+  t.same(
+    [...(shop?.versions ?? [])],
+    [
+      ['9.10', 90],
+      ['1.0', 0.5],
+      ['*', 0],
+    ],
+  )
+  t.match(shop, {
+    balance: 'round-robin',
+    timeouts: { firstByte: 90_000 },
+    retry: { attempts: 1, budget: 0.05, body: 0 },
+  })
+  t.equal(config.limits.bodyBytes, 10_000_000)
+  t.equal(config.limits.connectionsPerClient, 100)
+  t.equal(config.limits.upstreamIdleTimeoutMs, 2_000)
+  t.equal(config.limits.headBytes, defaultWireLimits.headBytes)
+  t.same([...config.errorPages], [[503, '/etc/fairlead/error.html']])
+  t.end()
+})
+
+void t.test('the environment speaks for what the file leaves out', (t) => {
+  const env = { CONSUL_HTTP_ADDR: 'consul:8501', CONSUL_HTTP_SSL: 'true', CONSUL_HTTP_TOKEN: 'secret' }
+  t.match(configOf('', env).catalog, [{ address: 'https://consul:8501', token: 'secret' }])
+  t.match(configOf('catalog: { consul: { address: "http://a:1" } }', env).catalog, [
+    { address: 'http://a:1', token: 'secret' },
+  ])
+  const two = configOf('catalog: [{ consul: { address: "http://a:1" } }, { consul: { name: b } }]', env).catalog
+  t.match(two, [{ address: 'http://a:1' }, { name: 'b', token: 'secret' }])
+  t.notOk(two[0]?.kind === 'consul' && two[0].token, 'a token is sent to no other cluster')
+  t.match(load('', { CONSUL_HTTP_ADDR: 'ftp://x' }, 'f').errors, [{ file: 'environment', path: 'CONSUL_HTTP_ADDR' }])
+  t.end()
+})
+
+void t.test('all mistakes at once, each with its place', (t) => {
+  t.same(
+    errorsOf(`listen:
+  - adress: 0.0.0.0:8080
+    trust: [10.0.2.555/8]
+routes:
+  - path: /a/../b
+services:
+  shop:
+    versions: { 9.7.0: -1, 9.8.0: x }
+    retry: { attempts: 99, budget: 0.2 }
+    timeouts: { connect: 10, idle: "\${NOPE}" }
+log: { level: warning }
+errorPages: { 200: a, 404: }
+`),
+    [
+      '2:5 listen[0].adress: there is no setting "adress"; did you mean "address"?',
+      '3:13 listen[0].trust[0]: expected a range of IP addresses such as 10.0.0.0/8 or fd00::/8; found "10.0.2.555/8": 10.0.2.555 is no IP address',
+      '5:5 routes[0].service: expected the name of a service; found nothing',
+      '5:11 routes[0].path: expected a path such as /cart; found "/a/../b": no request gets through with such a path',
+      '8:24 services.shop.versions["9.7.0"]: expected a weight, a number of 0 to 1000000; found "-1": a weight is not negative',
+      '8:35 services.shop.versions["9.8.0"]: expected a weight, a number of 0 to 1000000; found "x"',
+      '9:24 services.shop.retry.attempts: expected a whole number, 1 to 10; found "99": the most is 10',
+      '9:36 services.shop.retry.budget: expected a share such as 20%, 0% to 100%; found "0.2": a share is written with %',
+      '10:26 services.shop.timeouts.connect: expected a duration such as 500ms, 2s or 1m30s, 10ms to 1m; found "10": a number needs a unit: ms, s, m, h or d',
+      '10:36 services.shop.timeouts.idle: the environment has no NOPE; ${NOPE:-default} would give it one',
+      '11:15 log.level: expected debug, info, warn or error; found "warning"',
+      '12:15 errorPages.200: expected a status code of 400 to 599; found "200"',
+      '12:23 errorPages.404: expected the path of a file; found nothing',
+    ],
+  )
+  t.same(errorsOf('services: { shop: { retry: { attemps: 3 } } }'), [
+    '1:30 services.shop.retry.attemps: there is no setting "attemps"; did you mean "attempts"?',
+  ])
+  t.same(errorsOf('- a\n'), [
+    '1:1 expected a mapping with listen, status, admin, zone, catalog, register, ...; found a list',
+  ])
+  t.match(errorsOf('log: info'), [/^1:6 log: expected a mapping with level, access; found "info"$/])
+  t.match(errorsOf('catalog: { consul: { tls: { verify: yes } } }'), [/expected true or false; found "yes"$/])
+  t.end()
+})
+
+void t.test('what this version does not have is refused by name', (t) => {
+  const refused = [
+    ['admin: { tokens: [] }', 'admin.tokens'],
+    ['policy: { kv: fairlead }', 'policy.kv'],
+    ['workers: 2', 'workers'],
+    ['routes: [{ service: a, versions: { 1: 1 } }]', 'routes[0].versions'],
+    ['routes: [{ service: a, rules: [] }]', 'routes[0].rules'],
+    ['services: { a: { sticky: { ip: true } } }', 'services.a.sticky'],
+    ['services: { a: { affinity: { cookie: x } } }', 'services.a.affinity'],
+    ['services: { a: { health: { http: / } } }', 'services.a.health'],
+    ['services: { a: { balance: hash } }', 'services.a.balance'],
+    ['defaults: { health: {} }', 'defaults.health'],
+  ] as const
+  for (const [text, path] of refused)
+    t.match(load(text, {}, 'f').errors, [{ path, message: /is not available in this version$/ }], text)
+  t.end()
+})
+
+void t.test('addresses, hosts and paths', (t) => {
+  const bad: Readonly<Record<string, RegExp>> = {
+    'listen: [{ address: "8080" }]': /write 0\.0\.0\.0:8080/,
+    'listen: [{ address: ":8080" }]': /write 0\.0\.0\.0:8080 or \[::\]:8080/,
+    'listen: [{ address: "::1" }]': /\[::1\]:8080/,
+    'listen: [{ address: "10.0.2.555:80" }]': /no IP address and no host name/,
+    'listen: [{ address: "a:70000" }]': /a port is 0 to 65535/,
+    'listen: [{ address: "a b:80" }]': /no host name/,
+    'listen: [{ address: "a:80", trust: [10.0.0.0/33] }]': /prefix is 0 to 32/,
+    'admin: { address: "unix:relative" }': /absolute path/,
+    'catalog: { consul: { address: "http://u:p@h:1" } }': /credentials do not belong/,
+    'catalog: { consul: { address: "ftp://h" } }': /only http, https and unix/,
+    'routes: [{ service: a, host: "*" }]': /leave host out/,
+    'routes: [{ service: a, host: "a.*.b" }]': /whole first label/,
+    'routes: [{ service: a, host: "a.b:80" }]': /ports play no part/,
+    'routes: [{ service: a, host: "http://a" }]': /only the host/,
+    'routes: [{ service: a, host: "bücher.de" }]': /xn--bcher-kva\.de/,
+    'routes: [{ service: a, host: "10.0.0.256" }]': /expected a host/,
+    'routes: [{ service: a, path: cart }]': /begins with \//,
+    'routes: [{ service: a, path: /a?b }]': /query/,
+    'routes: [{ service: a, path: /a/* }]': /without \*/,
+    'routes: [{ service: a, path: //a }]': /write it as requests are compared: \/a$/,
+    'routes: [{ service: a, path: /%7ea }]': /write it as requests are compared: \/~a$/,
+    'routes: [{ service: a, path: /a%2e%2e }]': /write it as requests are compared/,
+    'routes: [{ service: a, path: /a/%2e%2e }]': /no request gets through/,
+    'routes: [{ service: "" }]': /it is empty/,
+  }
+  for (const [text, message] of Object.entries(bad)) t.match(errorsOf(text), [message], text)
+  for (const address of ['0.0.0.0:1', '[::]:0', 'localhost:80', 'my_host-1.lan:8080'])
+    t.same(errorsOf(`listen: [{ address: "${address}" }]`), [], address)
+  t.end()
+})
+
+void t.test('no secret is ever shown', (t) => {
+  const texts = [
+    'catalog: { consul: { token: "hunter2 x" } }',
+    'catalog: { consul: { token: "hunter2", stale: maybe } }',
+    'catalog: { consul: { tokn: hunter2 } }',
+    'catalog: { consul: { "token": "hunter2", : } }',
+    'catalog:\n  consul:\n    token: hunter2: x\n',
+    'catalog:\n  consul:\n    token: >\n      hunter2 hunter2\n',
+    'catalog:\n  consul:\n    token:\n      hunter2 : {[\n',
+    'catalog: { consul: { token: hunter2 } }\n x: "hunter3',
+    'catalog: { consul: { token: "${CONSUL_TOKEN} x" } }',
+    'catalog: { consul: { address: "http://user:hunter2@consul:8500" } }',
+    'zone: "${CONSUL_TOKEN}\n\n"\nlog: { level: "${CONSUL_TOKEN}" }',
+    'catalog: { consul: { token: [hunter2] } }',
+  ]
+  for (const text of texts) {
+    const { errors, warnings } = load(text, { CONSUL_TOKEN: 'hunter2' }, 'f.yaml')
+    t.ok(errors && errors.length > 0, text)
+    t.notMatch(JSON.stringify([errors, warnings]), /hunter2/, text)
+  }
+  t.end()
+})
