@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { CommanderError } from 'commander'
 import { startConsulAgent } from '../test/fixtures/consul-agent.ts'
 import type { ConsulAgent } from '../test/fixtures/consul-agent.ts'
+import { findConsul } from '../test/fixtures/install.ts'
 import { Client, startNamedBackend } from './catalog/clients.ts'
 import { CountingRelay, requestsBetween } from './catalog/counting-relay.ts'
 import { fill, serviceName } from './catalog/fill.ts'
@@ -143,6 +144,12 @@ async function runParts(stage: Stage): Promise<void> {
 
 async function main(): Promise<void> {
   const options = parseCatalogOptions(process.argv.slice(2))
+  const consul = await findConsul()
+  if (consul.path === undefined) {
+    process.stderr.write(`${consul.reason}\n`)
+    process.exitCode = 1
+    return
+  }
   const cores = chooseCores(allowedCores())
   pinSelf(cores.rest)
   const dir = mkdtempSync(join(tmpdir(), 'fairlead-bench-'))

@@ -31,7 +31,8 @@ function takingPart(options: BenchOptions): readonly Contestant[] {
 
 function printHead(lab: Lab, options: BenchOptions, contestants: readonly Contestant[], pinned: string): void {
   print(`## Bench\n`)
-  print(`${describeMachine()}; ${pinned}. Load: ${lab.load.name}. Backend: ${lab.backend.name}.`)
+  const wrk = options.load === 'auto' && lab.load.name === 'node' ? ' (for wrk: apt-get install wrk)' : ''
+  print(`${describeMachine()}; ${pinned}. Load: ${lab.load.name}${wrk}. Backend: ${lab.backend.name}.`)
   print(`Contestants: ${contestants.map((one) => `${one.name} ${one.version ?? ''}`).join(', ')}.`)
   print(`Fairlead's source: ${describeRevision()}.`)
   print(
