@@ -4,7 +4,7 @@
  */
 import type { WireLimits } from './limits.ts'
 import { isUnderscoreTwin, mayTrail } from './names.ts'
-import { Refusal, hasForbidden, tokenEnd } from './syntax.ts'
+import { Refusal, isFieldSection } from './syntax.ts'
 
 /** Takes the decoded bytes. The slice is lent: copy what must outlive the call. */
 export interface ChunkSink {
@@ -156,14 +156,12 @@ export class ChunkedDecoder {
   }
 
   #readTrailers(lines: string): Refusal | undefined {
-    if (hasForbidden(lines)) return new Refusal(400, 'trailer')
+    if (!isFieldSection(lines)) return new Refusal(400, 'trailer')
     let at = 0
     let count = 0
     while (at < lines.length) {
-      const colon = tokenEnd(lines, at, lines.length)
-      if (colon === at || lines.charCodeAt(colon) !== 0x3a) return new Refusal(400, 'trailer')
-      const eol = lines.indexOf('\r', colon)
-      if (lines.indexOf('\n', colon) !== eol + 1) return new Refusal(400, 'trailer')
+      const colon = lines.indexOf(':', at)
+      const eol = lines.indexOf('\r\n', colon)
       if (++count > this.#limits.headerLines) return new Refusal(400, 'trailer-lines')
       const name = lines.slice(at, colon).toLowerCase()
       if (mayTrail(name) && !isUnderscoreTwin(name)) this.trailers += lines.slice(at, eol + 2)

@@ -62,23 +62,40 @@ const names = new Map<string, FieldId>([
 
 const identityPrefixes = ['x-forwarded-', 'x-original-']
 
-/** Candidates by (length, first letter): 1 where a listed name could stand. Names of 32 and more are looked at by `x`. */
-const candidates = new Uint8Array(32 * 32)
-for (const name of names.keys()) candidates[(name.length << 5) | (name.charCodeAt(0) & 31)] = 1
-for (let length = 0; length < 32; length++) candidates[(length << 5) | ('x'.charCodeAt(0) & 31)] = 1
+interface Listed {
+  readonly name: string
+  readonly id: FieldId
+}
 
-/** The field id of the name that stands at `from` to `end` in `text`. */
+/** The listed names by (length, first letter), most often one; names of 32 and more are none of them. */
+const buckets: (Listed[] | undefined)[] = Array.from({ length: 32 * 32 }, () => undefined)
+for (const [name, id] of names) (buckets[(name.length << 5) | (name.charCodeAt(0) & 31)] ??= []).push({ name, id })
+
+const letterX = 'x'.charCodeAt(0)
+
+/** The field id of the token that stands at `from` to `end` in `text`, in any case. Allocates nothing. */
 export function fieldId(text: string, from: number, end: number): FieldId {
   const length = end - from
-  const letter = text.charCodeAt(from) & 31
+  const first = text.charCodeAt(from)
   if (length < 32) {
-    if (candidates[(length << 5) | letter] === 0) return field.other
-  } else if (letter !== 24) return field.other
-  const name = text.slice(from, end).toLowerCase()
-  const id = names.get(name)
-  if (id !== undefined) return id
-  for (const prefix of identityPrefixes) if (name.startsWith(prefix)) return field.identity
+    const bucket = buckets[(length << 5) | (first & 31)]
+    if (bucket !== undefined)
+      for (let index = 0; index < bucket.length; index++) {
+        const listed = bucket[index]
+        if (listed !== undefined && startsWithName(text, from, listed.name)) return listed.id
+      }
+  }
+  if ((first | 0x20) === letterX)
+    for (const prefix of identityPrefixes)
+      if (length > prefix.length && startsWithName(text, from, prefix)) return field.identity
   return field.other
+}
+
+/** Whether the token at `from` begins with `name`, which is in lower case. Setting bit 5 lowers a token's letters and leaves the rest. */
+function startsWithName(text: string, from: number, name: string): boolean {
+  for (let index = 0; index < name.length; index++)
+    if ((text.charCodeAt(from + index) | 0x20) !== name.charCodeAt(index)) return false
+  return true
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import type { WireLimits } from './limits.ts'
 import { field, fieldId, fatalNominations, neverNominated } from './names.ts'
-import { Refusal, hasForbidden, parseLength, tokenEnd, tokenList, trimmed, withoutFields } from './syntax.ts'
+import { Refusal, isFieldSection, parseLength, tokenList, trimmed, withoutFields } from './syntax.ts'
 
 /** Where an answer's body ends (RFC 9112 section 6.3). */
 export const framing = { none: 0, length: 1, chunked: 2, close: 3 } as const
@@ -50,7 +50,7 @@ export function parseResponseHead(
     head.status = 200
     head.reason = 'OK'
   } else if (!parseStatusLine(head, text.slice(from, lineEnd))) return bad('status-line')
-  if (hasForbidden(text.slice(lineEnd, end))) return bad('control-character')
+  if (!isFieldSection(text.slice(lineEnd + 2, end + 2))) return bad('header-section')
   if (head.status > 599) return bad('status')
   return parseLines(head, text, lineEnd + 2, end + 2, isHead, limits) ?? head
 }
@@ -83,11 +83,8 @@ function parseLines(
   let upgrade = ''
   let at = from
   while (at < end) {
-    const colon = tokenEnd(text, at, end)
-    if (colon === at || text.charCodeAt(colon) !== 0x3a) return bad('field-name')
-    const eol = text.indexOf('\r', colon)
-    if (text.charCodeAt(eol + 1) !== 0x0a) return bad('bare-cr')
-    if (text.indexOf('\n', colon) !== eol + 1) return bad('bare-lf')
+    const colon = text.indexOf(':', at)
+    const eol = text.indexOf('\r\n', colon)
     if (++count > limits.headerLines) return bad('header-lines')
     const id = fieldId(text, at, colon)
     let dropped = true
