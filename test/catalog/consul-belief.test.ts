@@ -20,7 +20,7 @@ function instance(id: string, more: Partial<Instance> = {}): Instance {
   })
 }
 
-const list = (ids: string): Instance[] => [...ids].map((id) => instance(id))
+const list = (ids: string): Instance[] => ids.split('').map((id) => instance(id))
 
 function evidence(more: Partial<Evidence> = {}): Evidence {
   return { nowMs: 100_000, troubleMs: undefined, leader: true, filtered: false, catalog: async () => 'gone', ...more }

@@ -40,7 +40,7 @@ function many(count: number): FakeInstance[] {
 void t.test('a read with all it says', async (t) => {
   const fake = await fakeFor(t)
   fake.set('web', [{ id: 'a', port: 7 }])
-  const client = clientFor(t, { address: `${fake.address}`, datacenter: 'dc2', token: 'secret' })
+  const client = clientFor(t, { address: fake.address, datacenter: 'dc2', token: 'secret' })
   const answer = await client.get(web, '/health/service/web', {
     signal,
     index: 1n,
