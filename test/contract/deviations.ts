@@ -1,0 +1,48 @@
+/**
+ * Where the embedded catalog answers otherwise than Consul 1.8.7, on purpose. Cases name a row; nothing else may differ.
+ */
+/** What it is about, what Consul does, what the embedded catalog does. */
+export type Deviation = readonly [what: string, consul: string, embedded: string]
+
+type Name =
+  | 'tagsSorted'
+  | 'noConsulService'
+  | 'indexAboveCurrent'
+  | 'filter'
+  | 'connect'
+  | 'checkless'
+  | 'bodyCap'
+  | 'absentApi'
+  | 'lockIndex'
+  | 'decodeText'
+  | 'ownNode'
+  | 'root'
+  | 'checkTypes'
+
+export const deviations: Readonly<Record<Name, Deviation>> = {
+  tagsSorted: ['catalog/services: tags', 'in random order', 'sorted, so that equal sets are equal bytes'],
+  noConsulService: [
+    'the service `consul`',
+    'every server registers itself',
+    'absent: there is no server cluster to find',
+  ],
+  indexAboveCurrent: [
+    'index above the current one',
+    'blocks until the wait is over',
+    'answers at once: the client of a catalog that started anew would hang',
+  ],
+  filter: ['?filter', 'evaluated', '400 that says so: never silently ignored'],
+  connect: ['Kind, Connect, Proxy', 'accepted', '400: there is no Connect'],
+  checkless: [
+    'health/state of a service without a check',
+    'nothing',
+    'one passing check, so that clients that look only there (fabio) find it',
+  ],
+  bodyCap: ['a body above 512 KiB', '413 for KV, else read whole', '413 for all'],
+  absentApi: ['/v1/acl, /v1/txn, /v1/query, …', 'there', '501 that says so'],
+  lockIndex: ['LockIndex after a plain write to a held key', 'back to 0 (mended in later versions)', 'kept'],
+  decodeText: ['text of a JSON error', "Go's", 'the same beginning, then what is wrong'],
+  ownNode: ['catalog/deregister of the own node', 'comes back within a minute', '400'],
+  root: ['GET /', 'redirect to the web UI', 'a line of text'],
+  checkTypes: ['gRPC, Docker, alias and script checks', 'run (scripts if allowed)', 'refused'],
+}
