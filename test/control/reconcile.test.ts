@@ -177,6 +177,10 @@ void t.test('a new policy is applied, and sources hear of it only when it matter
   reconciler.setPolicy({ ...policy([route('/', 'app')]), tagPrefix: 'urlprefix-' })
   t.equal(sources[0]?.interests.at(-1)?.tagPrefix, 'urlprefix-')
   t.equal(interests(), 3)
+  reconciler.setPolicy({ ...policy([route('/', 'app'), route('/x', 'web')]), tagPrefix: 'urlprefix-' })
+  t.equal(interests(), 4, 'one more')
+  reconciler.setPolicy({ ...policy([route('/', 'app')]), tagPrefix: 'urlprefix-' })
+  t.equal(interests(), 5, 'one fewer')
   await reconciler.stop()
 })
 

@@ -55,6 +55,14 @@ void t.test('a new life of the same key is a new state, and the old one leaves',
   t.same([...registry.endpoints()], [now])
 })
 
+void t.test('a table with another life of it is a table without it', async (t) => {
+  const registry = make()
+  const old = registry.endpoint(endpoint('a'))
+  registry.retain(table(endpoint('a')))
+  registry.retain(table(endpoint('a', { life: 2 })))
+  t.equal(old.leaving, true)
+})
+
 void t.test('what is in no table any more drains, then is forgotten', async (t) => {
   const registry = make()
   const [a, b] = [registry.endpoint(endpoint('a')), registry.endpoint(endpoint('b'))]
@@ -141,6 +149,15 @@ void t.test('counts of what is gone are kept, up to a bound, the longest gone dr
   t.equal(names.length, absentVersionsKept + 1, 'the bound, and the one that is there')
   t.notOk(names.includes('v1'))
   t.ok(names.includes(`v${absentVersionsKept + 19}`))
+
+  const stays = endpoint('stays', { version: 'v30' })
+  const back = registry.version('web', 'v30')
+  registry.retain(table(stays))
+  for (let i = 0; i < absentVersionsKept + 20; i++) {
+    registry.version('web', `w${i}`)
+    registry.retain(table(stays, endpoint(`k${i}`, { version: `w${i}` })))
+  }
+  t.ok([...registry.versions()].includes(back), 'one that came back is not dropped in its turn')
 
   for (let i = 0; i < absentServicesKept + 20; i++) {
     registry.service(`s${i}`)

@@ -104,11 +104,19 @@ void t.test('where the version is found', async (t) => {
 })
 
 void t.test('a change of versionFrom alone is seen', async (t) => {
-  const snap = web(instance('web', 'a', { meta: { version: '1', rev: 'x' } }))
-  const first = build(snap, toWeb)
-  const second = build(snap, { ...toWeb, versionFrom: { metaKey: 'rev', tagPrefix: '' } }, first)
-  t.equal(endpoints(second)[0]?.version, 'x')
-  t.equal(endpoints(build(snap, toWeb, second))[0]?.version, '1')
+  const snap = web(instance('web', 'a', { meta: { version: '1', rev: 'x' }, tags: ['v=2'] }))
+  const version = (metaKey: string, tagPrefix: string, previous?: RouteTable): RouteTable =>
+    build(snap, { ...toWeb, versionFrom: { metaKey, tagPrefix } }, previous)
+  let table = version('version', '')
+  for (const [metaKey, tagPrefix, expected] of [
+    ['rev', '', 'x'],
+    ['none', '', ''],
+    ['none', 'v=', '2'],
+    ['version', 'v=', '1'],
+  ] as const) {
+    table = version(metaKey, tagPrefix, table)
+    t.equal(endpoints(table)[0]?.version, expected, `${metaKey} ${tagPrefix}`)
+  }
 })
 
 void t.test('the zone is the instance, else the node', async (t) => {
@@ -342,6 +350,11 @@ void t.test('handles that collide are told apart, the same way whichever came fi
     t.same(content(grown), content(both))
   }
   t.same(content(build(web(b), toWeb, both)), content(build(web(b), toWeb)), 'alone it has the short one')
+
+  const pol = policy([route('/a', 'x y'), route('/b', 'x-y')])
+  const [one, two] = [service('x y', [{ ...a, service: 'x y' }]), service('x-y', [{ ...b, service: 'x-y' }])]
+  const expected = content(build(snapshot(one, two), pol))
+  for (const first of [one, two]) t.same(content(build(snapshot(one, two), pol, build(snapshot(first), pol))), expected)
 })
 
 void t.test('routes: order and shadows', async (t) => {
@@ -411,6 +424,12 @@ void t.test('what did not change is the same object', async (t) => {
   t.equal(paths(after, '/app'), paths(before, '/app'))
   t.equal(paths(after, '/app/x'), paths(before, '/app/x'))
   t.not(paths(after, '/'), paths(before, '/'))
+
+  const odd = { code: 'bad-definition', where: 'x', message: 'y' }
+  const noted = build({ ...snapshot(app, service('web', [a, b])), problems: [odd] }, pol, before)
+  t.equal(noted.version, before.version + 1, 'a problem alone is a change')
+  t.equal(noted.services, before.services)
+  t.equal(noted.routes, before.routes)
 
   const more = build(
     snapshot(app, service('web', [a, b])),
@@ -488,7 +507,8 @@ void t.test('last good routes', async (t) => {
   t.same(places(step(['urlprefix-/y'], empty)), ['/y', '/'], 'until an instance says otherwise')
 
   const forgotten = snapshot(service('root', [instance('root', 'r')]))
-  t.same(places(build(forgotten, mergePolicy(base, forgotten), empty)), ['/'], 'or the source forgets the service')
+  const gone = step(undefined, first)
+  t.same(places(build(forgotten, mergePolicy(base, forgotten), gone)), ['/'], 'or the source forgets the service')
   t.same(places(build(forgotten, { ...base, tagPrefix: undefined }, empty)), ['/'], 'or tags make no routes any more')
 
   const taken = snapshot(service('web', []), service('new', [instance('new', 'n', { tags: ['urlprefix-/x'] })]))
@@ -509,20 +529,19 @@ void t.test('a chain of builds ends where one build does', async () => {
     createIndex: fc.integer({ min: 0, max: 3 }),
     source: fc.constantFrom('consul', 'file'),
   })
-  const anySnapshot = fc
-    .dictionary(name, fc.array(anyInstance, { maxLength: 5 }), { noNullPrototype: true })
-    .map((services) =>
-      freezeDeep(
-        snapshot(
-          ...Object.entries(services).map(([key, list]) =>
-            service(
-              key,
-              list.map((each) => instance(key, each.id, each)),
-            ),
-          ),
+  const anyService = fc.array(anyInstance, { maxLength: 4 })
+  /** For each name some forms of the service, made once: a step that has the same form again has the same object. */
+  const anyForms = fc
+    .array(fc.tuple(name, anyService), { minLength: 1, maxLength: 8 })
+    .map((forms) =>
+      forms.map(([key, list]) =>
+        service(
+          key,
+          list.map((each) => instance(key, each.id, each)),
         ),
       ),
     )
+    .map(freezeDeep)
   const anyVersions = fc.option(
     fc
       .array(fc.tuple(fc.constantFrom('1', '2', '9', '*'), fc.integer({ min: 0, max: 3 })))
@@ -550,11 +569,17 @@ void t.test('a chain of builds ends where one build does', async () => {
         ),
       ),
     )
+  const anySteps = fc.array(
+    fc.record({ forms: fc.subarray([0, 1, 2, 3, 4, 5, 6, 7]), policy: fc.nat(1), fork: fc.boolean() }),
+    { minLength: 1, maxLength: 8 },
+  )
   fc.assert(
-    fc.property(fc.array(fc.tuple(anySnapshot, anyPolicy, fc.boolean()), { minLength: 1, maxLength: 6 }), (steps) => {
+    fc.property(anyForms, fc.array(anyPolicy, { minLength: 1, maxLength: 2 }), anySteps, (forms, policies, steps) => {
       let table = emptyTable
       let branch = emptyTable
-      for (const [snap, pol, fork] of steps) {
+      for (const { forms: chosen, policy: at, fork } of steps) {
+        const snap = freezeDeep(snapshot(...forms.filter((_, i) => chosen.includes(i))))
+        const pol = policies[at % policies.length] ?? emptyPolicy
         const before = table
         table = buildTable(before, snap, pol).table
         const fresh = buildTable(emptyTable, snap, pol).table
