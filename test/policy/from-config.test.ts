@@ -1,0 +1,56 @@
+import t from 'tap'
+import { load } from '../../src/config/load.ts'
+import { policyFromConfig } from '../../src/policy/from-config.ts'
+import { defaultServicePolicy, defaultVersionFrom } from '../../src/policy/policy.ts'
+import type { Policy } from '../../src/policy/policy.ts'
+
+function policyOf(text: string): Policy {
+  const { config, errors } = load(text, {}, 'f')
+  if (!config) throw new Error(errors[0]?.message)
+  return policyFromConfig(config)
+}
+
+void t.test('nothing configured is the built-in policy', (t) => {
+  const policy = policyOf('')
+  t.same(policy.defaults, defaultServicePolicy)
+  t.same(policy.versionFrom, defaultVersionFrom)
+  t.equal(policy.tagPrefix, 'urlprefix-')
+  t.same(policy.routes, [])
+  t.equal(policy.services.size, 0)
+  t.end()
+})
+
+void t.test('what a service leaves out comes from defaults, then from the built-in', (t) => {
+  const policy = policyOf(`
+routes: [{ host: a.b, path: /x, service: shop }, { service: other }]
+versionFrom: { meta: v, tag: release- }
+policy: { tags: route- }
+defaults: { timeouts: { connect: 250ms, idle: 5s }, retry: { attempts: 2 }, versions: { 1: 1 } }
+services:
+  shop: { versions: { 9.10: 3 }, timeouts: { idle: 1s }, retry: { budget: 50%, body: 1KiB }, balance: round-robin }
+  other: {}
+`)
+  t.same(policy.routes, [
+    { origin: 'config:routes[0]', host: 'a.b', path: '/x', service: 'shop' },
+    { origin: 'config:routes[1]', host: '', path: '/', service: 'other' },
+  ])
+  t.same(policy.versionFrom, { metaKey: 'v', tagPrefix: 'release-' })
+  t.equal(policy.tagPrefix, 'route-')
+  t.same(policy.services.get('shop'), {
+    versions: new Map([['9.10', 3]]),
+    balance: 'round-robin',
+    timeouts: { connectMs: 250, firstByteMs: 30_000, idleMs: 1_000 },
+    retry: { attempts: 2, budget: 0.5, bodyBytes: 1_024 },
+  })
+  t.same(policy.services.get('other'), policy.defaults)
+  t.same(policy.defaults.versions, new Map([['1', 1]]))
+  t.ok(Object.isFrozen(policy) && Object.isFrozen(policy.routes) && Object.isFrozen(policy.defaults.timeouts))
+  t.end()
+})
+
+void t.test('routes switch tags off, unless they are asked for', (t) => {
+  t.equal(policyOf('routes: [{ service: a }]').tagPrefix, undefined)
+  t.equal(policyOf('routes: [{ service: a }]\npolicy: { tags: urlprefix- }').tagPrefix, 'urlprefix-')
+  t.equal(policyOf('policy: { tags: false }').tagPrefix, undefined)
+  t.end()
+})
