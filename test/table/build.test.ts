@@ -440,6 +440,15 @@ void t.test('what did not change is the same object', async (t) => {
   t.equal(more.services.get('web'), before.services.get('web'))
 })
 
+void t.test('a route that only comes from elsewhere is a change', async (t) => {
+  const snap = web(instance('web', 'a'))
+  const first = build(snap, policy([route('/', 'web', 'config:routes[0]')]))
+  const second = build(snap, policy([route('/', 'web', 'tag:web:urlprefix-/')]), first)
+  t.equal(second.routes[0]?.origin, 'tag:web:urlprefix-/')
+  t.equal(second.version, first.version + 1)
+  t.equal(second.services, first.services)
+})
+
 void t.test('two successors of one table do not know of each other', async (t) => {
   const at = { address: '10.0.0.9', port: 80 }
   const pol = policy([route('/', 'web'), route('/b', 'shop')])
