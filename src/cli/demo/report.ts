@@ -24,6 +24,8 @@ interface Window {
 
 const emptyWindow = (): Window => ({ byInstance: new Map(), byVersion: new Map(), tenths: new Map(), requests: 0 })
 
+/** A request that started this soon after the kill may have met a connection whose end was not seen yet, ms. */
+const noticedWithinMs = 50
 /** Between the kill and the last moment at which a request that the instance held can have failed, ms. */
 const heldForMs = 1_000
 
@@ -111,7 +113,7 @@ export class Report {
     const where = member ? ` at ${member.id} (${member.version})` : record?.endpoint ? ` at ${record.endpoint}` : ''
     const held =
       killedAtMs !== undefined &&
-      killedAtMs >= nowMs - durationMs - 1 &&
+      killedAtMs >= nowMs - durationMs - noticedWithinMs &&
       killedAtMs <= nowMs &&
       nowMs - killedAtMs < heldForMs
     const text = `${method} ${path} -> ${met}${why}${where}${killedAtMs === undefined ? '' : `, killed ${(nowMs - killedAtMs).toFixed(0)} ms before`}`
