@@ -7,6 +7,7 @@ import { silentLogger } from '../../src/core/log.ts'
 import { systemRandom } from '../../src/core/random.ts'
 import { makeCertificate } from '../fixtures/certificates.ts'
 import { type Collected, collect } from '../fixtures/collect-source.ts'
+import { FakeClock } from '../fixtures/fake-clock.ts'
 import { FakeConsul, type FakeInstance } from '../fixtures/fake-consul.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -59,6 +60,35 @@ void t.test('Consul away later: what was known stands, and it is read anew', asy
   await seen.untilState('current')
   t.ok((source.lastSuccessMs() ?? 0) > (success ?? Infinity))
   t.equal(before.services.get('web')?.instances[0], seen.of('web')[0])
+})
+
+void t.test('once Consul is back, all streams are, whatever each would have waited', async (t) => {
+  const fake = await fakeFor(t)
+  const all = names(60)
+  for (const name of all) fake.set(name, list('a'))
+  const clock = new FakeClock()
+  const source = createConsulSource({ address: fake.address }, { clock, random: () => 0.5, log: silentLogger })
+  t.teardown(async () => source.stop())
+  const seen = collect(source, all)
+  const tick = (ms: number) => async (): Promise<boolean> => {
+    clock.advance(ms)
+    return seen.snapshots.length > 0 && all.every((name) => seen.of(name).length === 1)
+  }
+  await until(tick(5))
+  await fake.pause()
+  for (let n = 0; n < 12; n++) {
+    clock.advance(31_000)
+    await until(() => fake.connections === 0)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  await fake.resume()
+  for (const name of all) fake.set(name, list('ab'))
+  const from = clock.now()
+  await until(async () => {
+    await tick(50)()
+    return all.every((name) => seen.of(name).length === 2)
+  })
+  t.ok(clock.now() - from < 30_000, `after ${String(clock.now() - from)} ms`)
 })
 
 void t.test('errors of every kind leave the last snapshot and end by themselves', async (t) => {

@@ -45,9 +45,3 @@ export class CatalogReader {
     }
   }
 }
-
-/** Compares sorted tags; undefined is no such service. */
-export function sameTags(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b
-  return a.length === b.length && a.every((tag, at) => tag === b[at])
-}

@@ -55,9 +55,12 @@ export class Conduct {
     this.say()
   }
 
-  succeeded(key: string): void {
+  /** Returns whether this stream had failed until now. */
+  succeeded(key: string): boolean {
     this.#successMs = this.#clock.now()
+    const recovered = this.#failing.has(key)
     this.forget(key)
+    return recovered
   }
 
   forget(key: string): void {

@@ -24,6 +24,20 @@ export function parseCatalogServices(json: unknown): CatalogServices {
   return services
 }
 
+/** Services that came, went, or changed their tags. */
+export function touchedServices(before: CatalogServices, after: CatalogServices): string[] {
+  const names: string[] = []
+  for (const [name, tags] of after) if (!sameTags(before.get(name), tags)) names.push(name)
+  for (const name of before.keys()) if (!after.has(name)) names.push(name)
+  return names
+}
+
+/** Compares sorted tags; undefined is no such service. */
+function sameTags(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return a.length === b.length && a.every((tag, at) => tag === b[at])
+}
+
 /** Body of `health/state/any`; throws a plain Error when it is not one. The order of checks does not matter. */
 export function parseHealthState(json: unknown): HealthState {
   if (!Array.isArray(json)) throw new Error('health/state is no list')

@@ -19,6 +19,8 @@ export interface Failure {
 export interface ServiceReader {
   readonly clock: Clock
   readonly random: Random
+  /** The wait of a stream after a failure: it ends early when another succeeds again. */
+  rest(delayMs: Milliseconds, signal: AbortSignal): Promise<void>
   /** Waits for a change after `index`, or answers at once without one. */
   readService(name: string, index: bigint | undefined, signal: AbortSignal): Promise<Answer<ParsedService>>
   readHealthState(index: bigint | undefined, signal: AbortSignal): Promise<Answer<HealthState>>

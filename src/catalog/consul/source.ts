@@ -11,11 +11,12 @@ import type { CatalogSource, Interest, SourceListener } from '../source.ts'
 import { Belief, union } from './belief.ts'
 import { catalogKey, Conduct } from './conduct.ts'
 import { type Answer, ConsulClient } from './consul-client.ts'
-import { CatalogReader, sameTags } from './catalog-reader.ts'
+import { CatalogReader } from './catalog-reader.ts'
 import { type ConsulOptions, emptyHoldDefaultMs, waitDefaultMs } from './options.ts'
 import type { ParsedService } from './parse.ts'
-import type { CatalogServices } from './parse-streams.ts'
+import { type CatalogServices, touchedServices } from './parse-streams.ts'
 import { RateBucket } from './rate.ts'
+import { Rests } from './rests.ts'
 import { type Failure, type Scheme, type ServiceReader, serviceKey } from './service-reader.ts'
 import { ServiceStore } from './store.ts'
 import { type Doubt, watch } from './watch.ts'
@@ -55,6 +56,7 @@ class ConsulSource implements CatalogSource, ServiceReader {
   readonly #log: Logger
   readonly #client: ConsulClient
   readonly #catalogReader: CatalogReader
+  readonly #rests: Rests
   readonly #store = new ServiceStore()
   readonly #belief: Belief
   readonly #holdMs: Milliseconds
@@ -79,6 +81,7 @@ class ConsulSource implements CatalogSource, ServiceReader {
     this.#log = deps.log
     this.#client = new ConsulClient(options, deps)
     this.#catalogReader = new CatalogReader(this.#client, this.#ended.signal)
+    this.#rests = new Rests(deps.clock, deps.random)
     this.#publishPace = new RateBucket(publishRate, deps.clock.now())
     this.#holdMs = options.emptyHoldMs ?? emptyHoldDefaultMs
     this.#belief = new Belief(this.#holdMs)
@@ -104,6 +107,7 @@ class ConsulSource implements CatalogSource, ServiceReader {
           signal,
         }),
       onAnswer: async (answer) => this.#tookCatalog(answer),
+      rest: async (delayMs, signal) => this.rest(delayMs, signal),
       onFailure: (failure) => {
         this.#catalogIndex = undefined
         this.failed(catalogKey, failure)
@@ -129,6 +133,10 @@ class ConsulSource implements CatalogSource, ServiceReader {
   }
 
   // === ServiceReader ===
+
+  async rest(delayMs: Milliseconds, signal: AbortSignal): Promise<void> {
+    await this.#rests.rest(delayMs, signal)
+  }
 
   async readService(name: string, index: bigint | undefined, signal: AbortSignal): Promise<Answer<ParsedService>> {
     const kind = { kind: 'health-service', source: this.name, service: name } as const
@@ -173,7 +181,7 @@ class ConsulSource implements CatalogSource, ServiceReader {
   }
 
   succeeded(key: string): void {
-    this.#conduct.succeeded(key)
+    if (this.#conduct.succeeded(key)) this.#rests.wakeAll()
     this.#publishSoon()
   }
 
@@ -200,7 +208,7 @@ class ConsulSource implements CatalogSource, ServiceReader {
     if (before) await this.#judgeVanished(services, answer)
     if (this.#ended.signal.aborted) return undefined
     this.#reconcile()
-    if (moved && before) this.#scheme?.scheme.catalogMoved(touched(before, services))
+    if (moved && before) this.#scheme?.scheme.catalogMoved(touchedServices(before, services))
     this.succeeded(catalogKey)
     return undefined
   }
@@ -335,11 +343,4 @@ class ConsulSource implements CatalogSource, ServiceReader {
 
 function blindText(name: string): string {
   return `the catalog lists ${name} but shows none of its instances: the token may lack node:read`
-}
-
-function touched(before: CatalogServices, after: CatalogServices): string[] {
-  const names: string[] = []
-  for (const [name, tags] of after) if (!sameTags(before.get(name), tags)) names.push(name)
-  for (const name of before.keys()) if (!after.has(name)) names.push(name)
-  return names
 }

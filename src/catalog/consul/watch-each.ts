@@ -57,6 +57,7 @@ export class WatchEach implements Scheme {
         if (doubt === undefined && !controller.signal.aborted) reader.succeeded(serviceKey(name))
         return doubt
       },
+      rest: async (delayMs, signal) => reader.rest(delayMs, signal),
       onFailure: (failure) => reader.failed(serviceKey(name), failure),
     })
   }

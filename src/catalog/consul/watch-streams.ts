@@ -53,6 +53,7 @@ export class WatchStreams implements Scheme {
         reader.succeeded(streamKey)
         return undefined
       },
+      rest: async (delayMs, signal) => reader.rest(delayMs, signal),
       onFailure: (failure) => {
         reader.failed(streamKey, failure)
         this.#begin()

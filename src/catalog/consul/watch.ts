@@ -6,7 +6,7 @@
 import { type Clock, type Milliseconds, sleep } from '../../core/clock.ts'
 import { FairleadError } from '../../core/errors.ts'
 import type { Random } from '../../core/random.ts'
-import { backoffMaxMs, backoffMs } from './backoff.ts'
+import { backoffMs } from './backoff.ts'
 import type { Answer } from './consul-client.ts'
 import { RateBucket, type RateLimit } from './rate.ts'
 
@@ -33,7 +33,8 @@ export interface WatchOptions<T> {
   readonly rate: RateLimit
   /** The first request waits up to this long, by chance, so that many watches do not begin together. Default 0. */
   readonly spreadMs?: Milliseconds
-  readonly backoffMaxMs?: Milliseconds
+  /** The wait after a failure; default just waits. A doubt is always waited out. */
+  readonly rest?: (delayMs: Milliseconds, signal: AbortSignal) => Promise<void>
   readonly signal: AbortSignal
 }
 
@@ -67,12 +68,13 @@ export async function watch<T>(options: WatchOptions<T>): Promise<void> {
     } catch (error) {
       if (signal.aborted) return
       failures += 1
-      retryMs = backoffMs(failures, random, options.backoffMaxMs ?? backoffMaxMs)
+      retryMs = backoffMs(failures, random)
       options.onFailure({ error, doubt: false, retryMs })
     }
     // Whatever was missed meanwhile, only a whole read tells.
     index = undefined
-    await sleep(clock, retryMs, signal)
+    if (failures > 0 && options.rest) await options.rest(retryMs, signal)
+    else await sleep(clock, retryMs, signal)
   }
 }
 
