@@ -3,10 +3,9 @@
  * reaches it through `DataPlane` only. It never asks the catalog, never decides policy.
  */
 import { httpDate } from '../core/clock.ts'
-import { bindTable } from '../live/bind.ts'
+import { type Current, createCurrent } from '../live/current.ts'
 import { type Registry, createRegistry } from '../live/registry.ts'
 import { type BoundGroup, type BoundService, type BoundTable, durationBucketsMs } from '../live/runtime.ts'
-import { emptyTable } from '../table/build.ts'
 import type { RouteTable } from '../table/table.ts'
 import { Deadlines } from '../wire/deadlines.ts'
 import type { WireLimits } from '../wire/limits.ts'
@@ -30,7 +29,6 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
 }
 
 class Plane implements DataPlane, PlaneCore, ListenerHost {
-  bound: BoundTable
   limits: WireLimits
   observer: DataPlaneObserver | undefined
   errorPages: ReadonlyMap<number, ErrorPage> = new Map()
@@ -38,6 +36,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost {
   readonly random: () => number
   readonly deadlines: Deadlines
   readonly #options: DataPlaneOptions
+  readonly #current: Current
   readonly #listeners = new Set<Listener>()
   /** Listeners that are gone from the settings and still have connections. */
   readonly #retired = new Set<Listener>()
@@ -60,13 +59,17 @@ class Plane implements DataPlane, PlaneCore, ListenerHost {
     this.registry = createRegistry(
       (endpoint) => new Pool(endpoint.address, endpoint.port, this.deadlines, () => this.limits),
     )
-    this.bound = bindTable(emptyTable, this.registry)
+    this.#current = createCurrent(this.registry)
     this.#idPrefix = idPrefix(options.random)
   }
 
+  /** The table of this moment. */
+  get bound(): BoundTable {
+    return this.#current.get()
+  }
+
   apply(table: RouteTable): void {
-    this.bound = bindTable(table, this.registry, this.bound)
-    this.registry.retain(table)
+    this.#current.apply(table)
   }
 
   current(): BoundTable {

@@ -3,7 +3,6 @@
  */
 import type { Problem } from '../core/problem.ts'
 import type { ServicePolicy } from '../policy/policy.ts'
-import type { Adjustment } from './claims.ts'
 import { sameData } from './same.ts'
 import type { Endpoint, ServiceTable, VersionGroup } from './table.ts'
 import { weighVersions } from './weigh.ts'
@@ -13,10 +12,8 @@ export interface BuiltService {
   readonly problems: readonly Problem[]
 }
 
-function adjusted(endpoint: Endpoint, adjustment: Adjustment | undefined): Endpoint {
-  if (!adjustment) return endpoint
-  const weight = adjustment.displaced ? 0 : endpoint.weight
-  return Object.freeze({ ...endpoint, handle: adjustment.handle, weight })
+function renamed(endpoint: Endpoint, handle: string | undefined): Endpoint {
+  return handle === undefined ? endpoint : Object.freeze({ ...endpoint, handle })
 }
 
 function sameList(a: readonly unknown[], b: readonly unknown[]): boolean {
@@ -28,7 +25,7 @@ export function buildService(
   name: string,
   endpoints: readonly Endpoint[],
   policy: ServicePolicy,
-  adjustments: ReadonlyMap<string, Adjustment> | undefined,
+  handles: ReadonlyMap<string, string> | undefined,
   previous: ServiceTable | undefined,
 ): BuiltService {
   const knownGroups = new Map<string, VersionGroup>()
@@ -40,7 +37,7 @@ export function buildService(
 
   const byVersion = new Map<string, Endpoint[]>()
   for (const read of endpoints) {
-    const made = adjusted(read, adjustments?.get(read.key))
+    const made = renamed(read, handles?.get(read.key))
     const known = knownEndpoints.get(made.key)
     const endpoint = known && sameData(known, made) ? known : made
     const list = byVersion.get(endpoint.version)

@@ -10,7 +10,7 @@ import type { ServiceSnapshot, Snapshot } from '../catalog/snapshot.ts'
 import type { Problem } from '../core/problem.ts'
 import type { Policy, RoutePolicy, ServicePolicy } from '../policy/policy.ts'
 import { buildService, type BuiltService } from './build-service.ts'
-import { Claims, type Adjustment } from './claims.ts'
+import { Claims } from './claims.ts'
 import { lastGoodRoutes } from './last-good.ts'
 import { orderRoutes, type OrderedRoutes } from './order-routes.ts'
 import { readService, type ReadService } from './read-service.ts'
@@ -36,7 +36,7 @@ interface Entry {
   readonly snapshot: ServiceSnapshot | undefined
   readonly read: ReadService
   readonly policy: ServicePolicy
-  readonly adjustments: ReadonlyMap<string, Adjustment> | undefined
+  readonly handles: ReadonlyMap<string, string> | undefined
   readonly built: BuiltService
 }
 
@@ -140,11 +140,11 @@ function buildEntries(
   for (const [name, read] of reads) {
     const known = memo?.entries.get(name)
     const wanted = policy.services.get(name) ?? policy.defaults
-    const adjustments = verdict.adjustments.get(name)
+    const handles = verdict.handles.get(name)
     let entry = known
-    if (known?.read !== read || known.policy !== wanted || !sameData(known.adjustments, adjustments)) {
-      const built = buildService(name, read.endpoints, wanted, adjustments, previous.services.get(name))
-      entry = { snapshot: snapshot.services.get(name), read, policy: wanted, adjustments, built }
+    if (known?.read !== read || known.policy !== wanted || !sameData(known.handles, handles)) {
+      const built = buildService(name, read.endpoints, wanted, handles, previous.services.get(name))
+      entry = { snapshot: snapshot.services.get(name), read, policy: wanted, handles, built }
     }
     if (!entry) continue
     entries.set(name, entry)

@@ -1,5 +1,5 @@
 /**
- * What endpoints of all services must not share: an address and port between two services, and a handle. Kept as an index
+ * What endpoints of all services are not meant to share: an address and port between two services, and a handle. Kept as an index
  * that follows the services one by one, so that a change costs what changed; its verdict depends on what it holds alone,
  * not on the order in which that came.
  */
@@ -7,20 +7,13 @@ import type { Problem } from '../core/problem.ts'
 import { endpointHandle } from './read-service.ts'
 import type { Endpoint } from './table.ts'
 
-/** How an endpoint differs from what its own registration says. */
-export interface Adjustment {
-  readonly handle: string
-  /** True when its address belongs to another service by now: it gets nothing. */
-  readonly displaced: boolean
-}
-
 export interface Verdict {
-  /** By service, then by endpoint key; only those that differ. */
-  readonly adjustments: ReadonlyMap<string, ReadonlyMap<string, Adjustment>>
+  /** Handles by service, then by endpoint key; only those that differ from the endpoint's own. */
+  readonly handles: ReadonlyMap<string, ReadonlyMap<string, string>>
   readonly problems: readonly Problem[]
 }
 
-const agreed: Verdict = Object.freeze({ adjustments: new Map(), problems: Object.freeze([]) })
+const agreed: Verdict = Object.freeze({ handles: new Map(), problems: Object.freeze([]) })
 
 const byKey = (a: Endpoint, b: Endpoint): number => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)
 const newestFirst = (a: Endpoint, b: Endpoint): number => b.life - a.life || byKey(a, b)
@@ -79,25 +72,24 @@ export class Claims {
     }
   }
 
-  /** Costs what is in dispute; nothing when nothing is. */
+  /**
+   * Costs what is in dispute; nothing when nothing is. A shared address is told, and takes nothing from anybody: one process
+   * may well serve under two names, and a registration must not be able to take another service's instance away.
+   */
   judge(): Verdict {
     if (this.#addresses.several.size === 0 && this.#handles.several.size === 0) return agreed
-    const adjustments = new Map<string, Map<string, Adjustment>>()
+    const handles = new Map<string, Map<string, string>>()
     const problems: Problem[] = []
-    const adjust = (endpoint: Endpoint, change: Partial<Adjustment>): void => {
-      let own = adjustments.get(endpoint.service)
-      if (!own) adjustments.set(endpoint.service, (own = new Map()))
-      own.set(endpoint.key, { handle: endpoint.handle, displaced: false, ...own.get(endpoint.key), ...change })
-    }
     for (const holders of this.#handles.several.values())
-      for (const [endpoint, handle] of this.#renamed(holders)) adjust(endpoint, { handle })
-    for (const holders of this.#addresses.several.values())
-      for (const [endpoint, winner] of displaced(holders)) {
-        adjust(endpoint, { displaced: true })
-        problems.push(displacement(endpoint, winner))
+      for (const [endpoint, handle] of this.#renamed(holders)) {
+        let own = handles.get(endpoint.service)
+        if (!own) handles.set(endpoint.service, (own = new Map()))
+        own.set(endpoint.key, handle)
       }
+    for (const holders of this.#addresses.several.values())
+      for (const [endpoint, newest] of contested(holders)) problems.push(contest(endpoint, newest))
     problems.sort((a, b) => (a.where < b.where ? -1 : a.where > b.where ? 1 : 0))
-    return { adjustments, problems }
+    return { handles, problems }
   }
 
   /** The first by key keeps the short handle, the others get all 16 digits, and a number should even those be taken. */
@@ -114,20 +106,20 @@ export class Claims {
   }
 }
 
-/** Pairs of an endpoint that gets nothing and the one that has its address now; none when all are of one service. */
-function displaced(holders: ReadonlySet<Endpoint>): [Endpoint, Endpoint][] {
-  const [winner, ...others] = [...holders].sort(newestFirst)
-  if (!winner) return []
-  return others.filter(({ service }) => service !== winner.service).map((endpoint) => [endpoint, winner])
+/** Pairs of an endpoint and the newest one at its address; none when all are of one service. */
+function contested(holders: ReadonlySet<Endpoint>): [Endpoint, Endpoint][] {
+  const [newest, ...others] = [...holders].sort(newestFirst)
+  if (!newest) return []
+  return others.filter(({ service }) => service !== newest.service).map((endpoint) => [endpoint, newest])
 }
 
-function displacement(endpoint: Endpoint, winner: Endpoint): Problem {
+function contest(endpoint: Endpoint, newest: Endpoint): Problem {
   const at = endpoint.address.includes(':') ? `[${endpoint.address}]` : endpoint.address
   return Object.freeze({
-    code: 'address-taken',
+    code: 'address-shared',
     where: `endpoint ${endpoint.handle} of service ${endpoint.service}`,
     message:
-      `${at}:${endpoint.port} is registered for ${winner.service} too, and more lately (create index ${winner.life}, ` +
-      `here ${endpoint.life}), so this one gets no traffic. Deregister it if its container is gone`,
+      `${at}:${endpoint.port} is registered for ${newest.service} too, and more lately (create index ${newest.life}, ` +
+      `here ${endpoint.life}). Both get traffic. Deregister this one if its container is gone and the port was used again`,
   })
 }
