@@ -152,20 +152,45 @@ const service = {
   EnableTagOverride: true,
 }
 const serf = {
-  ...{ Node: 'n1', CheckID: 'serfHealth', Name: 'Serf Health Status', Status: 'passing', Notes: '' },
-  ...{ Output: 'Agent alive and reachable', ServiceID: '', ServiceName: '', ServiceTags: [], Type: '' },
-  ...{ Definition: {}, ...indexes },
+  Node: 'n1',
+  CheckID: 'serfHealth',
+  Name: 'Serf Health Status',
+  Status: 'passing',
+  Notes: '',
+  Output: 'Agent alive and reachable',
+  ServiceID: '',
+  ServiceName: '',
+  ServiceTags: [],
+  Type: '',
+  Definition: {},
+  ...indexes,
 }
 const check = {
-  ...{ Node: 'n1', CheckID: 'service:web-1', Name: "Service 'web' check", Status: 'critical', Notes: 'nn' },
-  ...{ Output: '', ServiceID: 'web-1', ServiceName: 'web', ServiceTags: ['b', 'a'], Type: 'ttl' },
-  ...{ Definition: {}, ...indexes },
+  Node: 'n1',
+  CheckID: 'service:web-1',
+  Name: "Service 'web' check",
+  Status: 'critical',
+  Notes: 'nn',
+  Output: '',
+  ServiceID: 'web-1',
+  ServiceName: 'web',
+  ServiceTags: ['b', 'a'],
+  Type: 'ttl',
+  Definition: {},
+  ...indexes,
 }
 const inService = { ...service, Proxy: { MeshGateway: {}, Expose: {} }, Connect: {}, ...indexes }
 const registration = {
-  ...{ ID: 'web-1', Name: 'web', Tags: ['b', 'a'], Address: '10.0.0.1', Port: 9101, Meta: { version: '1' } },
-  ...{ Weights: { Passing: 10, Warning: 1 }, EnableTagOverride: true },
-  ...{ TaggedAddresses: { lan: tagged.lan }, Check: { TTL: '30s', Notes: 'nn' } },
+  ID: 'web-1',
+  Name: 'web',
+  Tags: ['b', 'a'],
+  Address: '10.0.0.1',
+  Port: 9101,
+  Meta: { version: '1' },
+  Weights: { Passing: 10, Warning: 1 },
+  EnableTagOverride: true,
+  TaggedAddresses: { lan: tagged.lan },
+  Check: { TTL: '30s', Notes: 'nn' },
 }
 
 async function settled(it: Speaker, name: string, count: number): Promise<void> {
@@ -213,10 +238,20 @@ for (const entrant of await entrants()) {
       t.strictSame(steady(catalog), [
         {
           ...node,
-          ...{ NodeMeta: nodeMeta, ServiceKind: '', ServiceID: 'web-1', ServiceName: 'web', ServiceTags: ['b', 'a'] },
-          ...{ ServiceAddress: '10.0.0.1', ServiceTaggedAddresses: tagged, ServiceWeights: service.Weights },
-          ...{ ServiceMeta: { version: '1' }, ServicePort: 9101, ServiceEnableTagOverride: true },
-          ...{ ServiceProxy: { MeshGateway: {}, Expose: {} }, ServiceConnect: {}, ...indexes },
+          NodeMeta: nodeMeta,
+          ServiceKind: '',
+          ServiceID: 'web-1',
+          ServiceName: 'web',
+          ServiceTags: ['b', 'a'],
+          ServiceAddress: '10.0.0.1',
+          ServiceTaggedAddresses: tagged,
+          ServiceWeights: service.Weights,
+          ServiceMeta: { version: '1' },
+          ServicePort: 9101,
+          ServiceEnableTagOverride: true,
+          ServiceProxy: { MeshGateway: {}, Expose: {} },
+          ServiceConnect: {},
+          ...indexes,
         },
       ])
 
@@ -252,7 +287,7 @@ for (const entrant of await entrants()) {
       t.equal(stale.headers.get('x-consul-effective-consistency'), 'stale')
       const narrowed = await it.ask('GET', 'health/service/web?tag=a&tag=b')
       t.equal(narrowed.json<unknown[]>().length, 1)
-      t.strictSame((await it.ask('GET', 'health/service/web?tag=zz')).json(), [])
+      for (const tag of ['zz', '']) t.strictSame((await it.ask('GET', `health/service/web?tag=${tag}`)).json(), [])
       t.strictSame((await it.ask('GET', 'health/service/web?passing')).json(), [], 'critical is not passing')
       t.match((await it.ask('GET', 'health/service/web?pretty')).text, /^\[\n {4}\{/, 'pretty')
     })
@@ -333,7 +368,9 @@ for (const entrant of await entrants()) {
       await it.ask('PUT', 'agent/service/register', { Name: 'two', Port: 1, Check: { CheckID: 'own-two', TTL: '9s' } })
       t.equal((await ids()).length, 4, 'earlier checks stay')
       await it.ask('PUT', 'agent/service/register?replace-existing-checks', {
-        ...{ Name: 'two', Port: 1, Check: { CheckID: 'own-two', TTL: '9s' } },
+        Name: 'two',
+        Port: 1,
+        Check: { CheckID: 'own-two', TTL: '9s' },
       })
       t.strictSame(await ids(), ['own-two'], 'unless they are replaced')
       await it.ask('PUT', 'agent/check/deregister/own-two')
@@ -392,8 +429,15 @@ for (const entrant of await entrants()) {
         (await it.ask('PUT', 'session/create', body)).json<{ ID: string }>().ID
       const first = await create({ Name: 's1', TTL: '15s', LockDelay: '1s' })
       const shown = {
-        ...{ ID: 'UUID', Name: 's1', Node: 'n1', LockDelay: 1_000_000_000, Behavior: 'release', TTL: '15s' },
-        ...{ NodeChecks: ['serfHealth'], ServiceChecks: null, ...indexes },
+        ID: 'UUID',
+        Name: 's1',
+        Node: 'n1',
+        LockDelay: 1_000_000_000,
+        Behavior: 'release',
+        TTL: '15s',
+        NodeChecks: ['serfHealth'],
+        ServiceChecks: null,
+        ...indexes,
       }
       const info = await it.ask('GET', `session/info/${first}`)
       t.ok(info.index >= 1)
@@ -439,7 +483,10 @@ for (const entrant of await entrants()) {
 
     await t.test('nodes registered from outside', async (t) => {
       const body = {
-        ...{ Node: 'ext', Address: '10.1.1.1', NodeMeta: { rack: 'r1' }, Service: { Service: 'far', Port: 80 } },
+        Node: 'ext',
+        Address: '10.1.1.1',
+        NodeMeta: { rack: 'r1' },
+        Service: { Service: 'far', Port: 80 },
         Checks: [
           {
             CheckID: 'q',

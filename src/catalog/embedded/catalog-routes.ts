@@ -36,7 +36,7 @@ export function catalogReadRoutes(parts: Parts): Route[] {
 
   const listInstances = (request: CatalogRequest) => {
     if (request.rest === '') throw new Refusal(400, 'Missing service name')
-    const topic: Topic = { table: 'catalog', index: () => state.serviceIndex(request.rest) }
+    const topic: Topic = { table: 'catalog', index: () => state.definitionIndex(request.rest) }
     return request.blocking(topic, () => {
       const wanted = nodeMetaFilter(request.query)
       const found = instancesOf(state, request.rest, request.query.getAll('tag')).filter(({ entry }) => wanted(entry))

@@ -13,7 +13,7 @@ export interface FoundInstance {
 export function instancesOf(state: CatalogState, name: string, tags: readonly string[]): FoundInstance[] {
   const named = state.byName.get(name)
   if (!named) return []
-  const wanted = tags.filter((tag) => tag !== '').map((tag) => tag.toLowerCase())
+  const wanted = tags.map((tag) => tag.toLowerCase())
   const found: FoundInstance[] = []
   for (const key of [...named.keys()].sort()) {
     const service = named.get(key)

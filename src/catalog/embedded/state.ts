@@ -35,25 +35,35 @@ export class CatalogState {
   nodesIndex: number
   checksIndex: number
   sessionsIndex: number
+  /** When a service last lost its last instance. */
+  #extinctionIndex: number
   #kvFloor: number
   readonly #serviceIndex = new Map<string, number>()
+  readonly #definitionIndex = new Map<string, number>()
   readonly #tombstones = new Map<string, number>()
 
   /** Every resource starts at `index`, at least 1. */
   constructor(index: number) {
-    this.index = this.servicesIndex = this.nodesIndex = this.checksIndex = this.sessionsIndex = this.#kvFloor = index
+    this.index = this.servicesIndex = this.nodesIndex = this.checksIndex = this.sessionsIndex = index
+    this.#kvFloor = this.#extinctionIndex = index
   }
 
   /** Raises every index to `index`: after a load, so that a client's older one is answered at once. */
   raise(index: number): void {
-    this.index = this.servicesIndex = this.nodesIndex = this.checksIndex = this.sessionsIndex = this.#kvFloor = index
-    for (const name of this.#serviceIndex.keys()) this.#serviceIndex.set(name, index)
+    this.index = this.servicesIndex = this.nodesIndex = this.checksIndex = this.sessionsIndex = index
+    this.#kvFloor = this.#extinctionIndex = index
+    for (const name of this.#serviceIndex.keys()) this.#touchName(name, index)
     this.#tombstones.clear()
   }
 
-  /** Of one service; of the set of services when it has no instance, so that its first one is noticed. */
+  /** Of one service with its checks. One without an instance has the index at which a service last came to its end. */
   serviceIndex(name: string): number {
-    return this.#serviceIndex.get(name) ?? Math.max(this.servicesIndex, this.nodesIndex)
+    return this.#serviceIndex.get(name) ?? this.#extinctionIndex
+  }
+
+  /** Of one service, its checks aside. */
+  definitionIndex(name: string): number {
+    return this.#definitionIndex.get(name) ?? this.#extinctionIndex
   }
 
   keyIndex(key: string): number {
@@ -157,7 +167,7 @@ export class CatalogState {
     entry.services.set(service.id, service)
     const named = this.byName.get(service.name) ?? new Map<string, ServiceRecord>()
     this.byName.set(service.name, named.set(instanceKey(service), service))
-    this.#serviceIndex.set(service.name, index)
+    this.#touchName(service.name, index)
     // Without a check of its own it shows in health/state through a synthesised one, so it counts there too.
     if (!entry.checksOf.has(service.id)) this.checksIndex = index
   }
@@ -176,12 +186,11 @@ export class CatalogState {
   #unname(service: ServiceRecord, index: number): void {
     const named = this.byName.get(service.name)
     named?.delete(instanceKey(service))
-    if (named && named.size > 0) {
-      this.#serviceIndex.set(service.name, index)
-      return
-    }
+    if (named && named.size > 0) return this.#touchName(service.name, index)
     this.byName.delete(service.name)
     this.#serviceIndex.delete(service.name)
+    this.#definitionIndex.delete(service.name)
+    this.#extinctionIndex = index
   }
 
   #setCheck(check: CheckRecord, index: number): void {
@@ -207,14 +216,22 @@ export class CatalogState {
   }
 
   #touchChecked(entry: NodeEntry, serviceId: string, index: number): void {
-    if (serviceId === '') return this.#touchNode(entry.record.name, index)
+    if (serviceId === '') {
+      for (const service of entry.services.values()) this.#serviceIndex.set(service.name, index)
+      return
+    }
     const service = entry.services.get(serviceId)
     if (service) this.#serviceIndex.set(service.name, index)
   }
 
   /** What is true of a node is true of every service on it. */
   #touchNode(name: string, index: number): void {
-    for (const service of this.nodes.get(name)?.services.values() ?? []) this.#serviceIndex.set(service.name, index)
+    for (const service of this.nodes.get(name)?.services.values() ?? []) this.#touchName(service.name, index)
+  }
+
+  #touchName(name: string, index: number): void {
+    this.#serviceIndex.set(name, index)
+    this.#definitionIndex.set(name, index)
   }
 }
 
