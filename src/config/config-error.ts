@@ -43,10 +43,27 @@ export function excerptAt(text: string, offset: number, secrets: readonly Place[
     const to = Math.min(place.end, end) - start
     if (from < to && !line.slice(from, to).includes('${')) line = `${line.slice(0, from)}***${line.slice(to)}`
   }
-  const before = text.slice(0, Math.max(0, start - 1))
-  if (/(?:^|[\s{,])["']?token["']?\s*:\s*[|>]?[+-]?\s*$/.test(before.slice(before.lastIndexOf('\n') + 1))) return '***'
+  // Patterns are for lines of a human length; what follows would not be shown anyway.
+  line = line.slice(0, 400)
+  if (belongsToSecret(text.slice(Math.max(0, start - 8_192), start), line)) return '***'
   const masked = maskText(line).trimEnd()
   return masked.length > 160 ? `${masked.slice(0, 157)}...` : masked
+}
+
+/**
+ * Whether a line without a key of its own continues the value of a secret: the nearest line before it that is indented
+ * less holds the key. Places say so too, but a text that YAML refuses has none.
+ */
+function belongsToSecret(before: string, line: string): boolean {
+  if (/^[\s{,]*["']?[A-Za-z_][\w-]*["']?\s*:/.test(line)) return false
+  const indent = line.search(/\S|$/)
+  const owner = before
+    .split('\n')
+    .slice(-50)
+    .map((above) => above.slice(0, 400))
+    .findLast((above) => /\S/.test(above) && (above.search(/\S/) < indent || /["']?\w+["']?\s*:/.test(above)))
+  const key = owner === undefined ? undefined : /([A-Za-z_][\w-]*)["']?\s*:[^:]*$/.exec(owner)?.[1]
+  return key !== undefined && isSecretKey(key)
 }
 
 const pair = /([A-Za-z_][A-Za-z0-9_-]*)(["']?\s*:\s*)("[^"]*"?|'[^']*'?|[^,}\s{[][^,}\n]*)/g

@@ -92,7 +92,7 @@ function becauseOf(issue: { readonly params?: unknown } | undefined | object): s
 /** What stands there. What came from a variable whose name speaks of a secret is not shown. */
 function describe(raw: Raw, source: string): string {
   if (typeof raw !== 'string') return raw === undefined ? 'nothing' : Array.isArray(raw) ? 'a list' : 'a mapping'
-  const shown = JSON.stringify(clip(maskText(raw)))
+  const shown = JSON.stringify(clip(maskText(raw.slice(0, 400))))
   if (!source.includes('${') || source.includes('$${')) return shown
   return /token|secret|passw|key|cred/i.test(source)
     ? `what ${clip(source)} stands for`

@@ -108,7 +108,8 @@ function syntaxMessage(code: string, message: string): string {
   if (code === 'TAG_RESOLVE_FAILED') return 'YAML tags are not supported: write the plain value'
   if (code === 'MULTIPLE_DOCS') return 'only one YAML document is read; remove what follows the second "---"'
   if (/call stack|stack overflow/i.test(message)) return tooDeep
-  return `YAML: ${message.replace(/:? ".*$/s, '')}`
+  if (code === 'BAD_DIRECTIVE') return 'YAML: this directive is not known; quote a text that begins with %'
+  return `YAML: ${message.replace(/:.*$/s, '')}`
 }
 
 interface Converted {
@@ -136,7 +137,8 @@ class Reader {
     if (depth > maxDepth) return this.#refuse(place, path, `nested more than ${String(maxDepth)} levels deep`)
     if (isAlias(node)) {
       const target = this.#anchors.get(node.source)
-      if (!target) return this.#refuse(place, path, `no anchor is named ${node.source}`)
+      if (!target)
+        return this.#refuse(place, path, 'no anchor of this name stands before it; quote a text that begins with *')
       // Positions inside belong to the anchor's text; the value itself stands where the alias does.
       return { ...this.convert(target, path, key, depth + 1) }
     }

@@ -154,6 +154,7 @@ errorPages: { 200: a, 404: }
   t.same(errorsOf('- a\n'), [
     '1:1 expected a mapping with listen, status, admin, zone, catalog, register, ...; found a list',
   ])
+  t.match(errorsOf('routes: [{ service: "${NOPE}" }]'), [/^1:21 routes\[0\]\.service: the environment has no NOPE/])
   t.match(errorsOf('log: info'), [/^1:6 log: expected a mapping with level, access; found "info"$/])
   t.match(errorsOf('catalog: { consul: { tls: { verify: yes } } }'), [/expected true or false; found "yes"$/])
   t.end()
@@ -210,6 +211,16 @@ void t.test('addresses, hosts and paths', (t) => {
   t.end()
 })
 
+void t.test('long lines and many mistakes take no long time', (t) => {
+  const started = performance.now()
+  for (const text of [`${'a'.repeat(200_000)}: "`, `zone: ${'//a'.repeat(60_000)}`, `a: [${'x: y, '.repeat(10_000)}`])
+    t.ok(load(text, {}, 'f').errors?.every(({ excerpt, message }) => excerpt.length <= 160 && message.length < 300))
+  const many = Array.from({ length: 5_000 }, (_, n) => `k${String(n)}: 1`).join('\n')
+  t.equal(load(many, {}, 'f').errors?.length, 5_000)
+  t.ok(performance.now() - started < 15_000)
+  t.end()
+})
+
 void t.test('no secret is ever shown', (t) => {
   const texts = [
     'catalog: { consul: { token: "hunter2 x" } }',
@@ -222,8 +233,17 @@ void t.test('no secret is ever shown', (t) => {
     'catalog: { consul: { token: hunter2 } }\n x: "hunter3',
     'catalog: { consul: { token: "${CONSUL_TOKEN} x" } }',
     'catalog: { consul: { address: "http://user:hunter2@consul:8500" } }',
-    'zone: "${CONSUL_TOKEN}\n\n"\nlog: { level: "${CONSUL_TOKEN}" }',
-    'catalog: { consul: { token: [hunter2] } }',
+    'log: { level: "${CONSUL_TOKEN}" }',
+    'token: |hunter2\n',
+    'token: ]hunter2\n',
+    'token: !hunter2 x\n',
+    'token: !e!hunter2 x\n',
+    'token: |9x hunter2\n a\n',
+    'token: *hunter2\n',
+    'token: &a &b hunter2\n',
+    'token: "\\hunter2"\n',
+    'token: "a\nhunter2\n',
+    'catalog:\n  consul:\n    token: >\n      hunter2\n      hunter2 x\n     y\n    : {\n',
   ]
   for (const text of texts) {
     const { errors, warnings } = load(text, { CONSUL_TOKEN: 'hunter2' }, 'f.yaml')

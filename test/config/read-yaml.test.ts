@@ -56,7 +56,7 @@ void t.test('what cannot be read says where and why', (t) => {
   const cases: Readonly<Record<string, readonly string[]>> = {
     'a: 1\nb: 2\na: 3\n': ['3:1 "a" stands here twice'],
     '? [x]\n: 1\n': ['1:3 a key must be a plain name'],
-    'a: *nowhere\n': ['1:4 no anchor is named nowhere'],
+    'a: *nowhere\n': ['1:4 no anchor of this name stands before it; quote a text that begins with *'],
     'a: !!int 5\n': ['1:4 YAML tags are not supported: write the plain value'],
     '<<: { a: 1 }\n': ['1:1 merge keys are not supported; repeat the settings, or put them into defaults'],
     'a: 1\n---\nb: 2\n': ['2:1 only one YAML document is read; remove what follows the second "---"'],

@@ -1,6 +1,6 @@
 /**
- * Reads the keys of one definition whatever way they are spelt: `EnableTagOverride`, `enable_tag_override` and
- * `enabletagoverride` are one key to a Consul agent. Pure.
+ * Reads the keys of one definition whatever their case: `Name`, `name` and `NAME` are one key to a Consul agent. None of
+ * those that matter here has two words, so `snake_case` and `CamelCase` need no more. Pure.
  */
 import { isList } from '../../config/locate.ts'
 import type { Place, Raw } from '../../config/read-yaml.ts'
@@ -22,7 +22,7 @@ export class Fields {
     this.isMapping = typeof raw === 'object' && !isList(raw)
     if (typeof raw !== 'object' || isList(raw)) return
     for (const [key, value] of Object.entries(raw)) {
-      const name = key.replaceAll('_', '').toLowerCase()
+      const name = key.toLowerCase()
       const at = place.children.get(key)
       if (at && !this.#byName.has(name)) this.#byName.set(name, { key, raw: value, place: at })
     }
@@ -32,9 +32,5 @@ export class Fields {
   take(name: string): Field | undefined {
     const field = this.#byName.get(name)
     return field?.raw === undefined || field.raw === 'null' ? undefined : field
-  }
-
-  names(): readonly string[] {
-    return [...this.#byName.keys()]
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Consul service definitions as agents read them from files (JSON, or YAML) to instances. Keys are accepted as
- * `ServiceName`-style, `snake_case` or lower case, as an agent does. A bad definition costs only itself. Pure.
+ * `CamelCase` or lower case, as an agent does. A bad definition costs only itself. Pure.
  */
 import { isList } from '../../config/locate.ts'
 import { clip, readYaml } from '../../config/read-yaml.ts'
