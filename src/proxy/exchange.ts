@@ -59,7 +59,6 @@ export class Exchange implements ServerExchange, AttemptOwner {
   #status = 0
   #cause = ''
   #tunnel: Tunnel | undefined
-  #readBefore = 0
   #writtenBefore = 0
 
   constructor(core: PlaneCore, client: ServerConnection) {
@@ -74,22 +73,22 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#requestId =
       head.requestId !== '' && isSaneRequestId(head.requestId) ? head.requestId : this.#core.nextRequestId()
     if (head.method === 'TRACE') return this.#answerOwn(refusalAnswer(405), 'trace')
-    if (head.maxForwards === 0) return this.#answerOwn(own.finalRecipient, 'max_forwards')
+    if (head.maxForwards === 0) return this.#answerOwn(own.finalRecipient, 'max-forwards')
     if (isLoop(head.via)) return this.#answerOwn(own.loop, 'loop')
     const path = routingPath(head.target)
     if (path === undefined) return this.#answerOwn(refusalAnswer(400), 'path')
     const route = this.#core.bound.match(head.routingHost, path)
-    if (route === undefined) return this.#answerOwn(own.noRoute, 'no_route')
+    if (route === undefined) return this.#answerOwn(own.noRoute, 'no-route')
     this.#service = route.service
     route.service.stats.inFlight++
     const upgrade = asksForWebSocket(head)
     if (upgrade) {
       const key = webSocketKey(head)
-      if (key === undefined) return this.#answerOwn(refusalAnswer(400), 'websocket_key')
+      if (key === undefined) return this.#answerOwn(refusalAnswer(400), 'websocket-key')
       this.#webSocketKey = key
     }
     this.#group = pickGroup(route.service, this.#core.random())
-    if (this.#group === undefined) return this.#answerOwn(own.noEndpoint, 'no_endpoint')
+    if (this.#group === undefined) return this.#answerOwn(own.noEndpoint, 'no-endpoint')
     this.#forwarding ??= new ForwardingFacts(this.#client)
     this.#upstreamHead = upstreamHead(head, this.#client, this.#forwarding, this.#requestId, upgrade)
     this.#tryEndpoint(pickEndpoint(this.#group.endpoints, this.#core.random, nothingTried, this.#algorithm()), false)
@@ -128,7 +127,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   onGone(): void {
     this.#cancelAttempt('client')
     if (!this.#answering) this.#status = 499
-    this.#record('client_gone', this.#answering ? 'upstream' : 'proxy')
+    this.#record('client-gone', this.#answering ? 'upstream' : 'proxy')
   }
 
   onTunnelData(bytes: Buffer): void {
@@ -264,12 +263,12 @@ export class Exchange implements ServerExchange, AttemptOwner {
     const head = this.#head
     const group = this.#group
     if (endpoint === undefined || head === undefined || group === undefined)
-      return this.#answerOwn(own.noEndpoint, 'no_endpoint')
+      return this.#answerOwn(own.noEndpoint, 'no-endpoint')
     const connection = endpoint.state.pool.acquire(fresh)
     if (connection === undefined) {
       this.#tried = [...this.#tried, endpoint.state]
       const other = this.#nextEndpoint()
-      if (other === undefined) return this.#answerOwn(own.connectionLimit, 'connection_limit')
+      if (other === undefined) return this.#answerOwn(own.connectionLimit, 'connection-limit')
       return this.#tryEndpoint(other, fresh)
     }
     this.#attempts++
@@ -412,7 +411,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
       handle: endpoint?.handle ?? '',
       attempts: this.#attempts,
       durationMs,
-      bytesReceived: this.#client.bytesRead - this.#readBefore,
+      bytesReceived: this.#client.requestBytes,
       bytesSent: this.#client.bytesWritten - this.#writtenBefore,
       cause: this.#cause,
     })
@@ -436,9 +435,6 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#answering = false
     this.#delivery = delivery.none
     this.#status = 0
-    if (this.#core.observer) {
-      this.#readBefore = this.#client.bytesRead
-      this.#writtenBefore = this.#client.bytesWritten
-    }
+    if (this.#core.observer) this.#writtenBefore = this.#client.bytesWritten
   }
 }

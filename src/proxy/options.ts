@@ -51,7 +51,11 @@ export interface RequestRecord {
   readonly durationMs: number
   readonly bytesReceived: number
   readonly bytesSent: number
-  /** Why the proxy answered itself or cut the answer: a stable word such as `no_route`, `connection_refused`; ''. */
+  /**
+   * Why the proxy answered itself or cut the answer, '' otherwise. A stable word: `no-route`, `no-endpoint`,
+   * `connection-limit`, `loop`, `path`, `trace`, `max-forwards`, `websocket-key`, `upgrade`, `client-gone`; the kind of a
+   * `Failure` (`refused`, `closed`, `first-byte-timeout` …); or the rule by which the request was refused (`host-missing` …).
+   */
   readonly cause: string
 }
 

@@ -165,7 +165,8 @@ export class ClientConnection implements Watched, ChunkSink {
   /** Writes bytes of the request's body; the caller gives them away. */
   sendBytes(bytes: Buffer): boolean {
     const more = this.#socket.write(bytes)
-    if (!more && this.#state === state.head) this.#awaitHead()
+    if (!more && this.#state === state.head)
+      this.#deadline = this.#owner.deadlines.now() + (this.#timeouts?.idleMs ?? Infinity)
     return more
   }
 

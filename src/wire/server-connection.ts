@@ -60,6 +60,8 @@ export class ServerConnection implements Watched, ChunkSink {
   readonly trusted: boolean
   /** When the request under way began, ms of the clock. */
   startedMs: number
+  /** Bytes of the request under way that were read: head, body as it came, tunnel. */
+  requestBytes = 0
   readonly #owner: ServerOwner
   readonly #socket: Socket
   readonly #exchange: ServerExchange
@@ -116,11 +118,7 @@ export class ServerConnection implements Watched, ChunkSink {
     return this.#keepAlive && this.#state === state.answer && !this.#owner.draining
   }
 
-  /** Bytes read from and handed to the socket since it was accepted. */
-  get bytesRead(): number {
-    return this.#socket.bytesRead
-  }
-
+  /** Bytes handed to the socket since it was accepted. */
   get bytesWritten(): number {
     return this.#socket.bytesWritten
   }
@@ -255,6 +253,7 @@ export class ServerConnection implements Watched, ChunkSink {
           rest = undefined
           break
         case state.tunnel:
+          this.requestBytes += rest.length
           this.#exchange.onTunnelData(rest)
           rest = undefined
           break
@@ -283,9 +282,10 @@ export class ServerConnection implements Watched, ChunkSink {
     // One empty line before a request is forgiven (RFC 9112 section 2.2).
     const from = text.startsWith('\r\n') ? 2 : 0
     const end = text.indexOf('\r\n\r\n', Math.max(from, before - 3))
+    const isHead = text.startsWith('HEAD ', from)
     if (end < 0) {
       const early = this.#refuseEarly(text, from, before)
-      if (early) return this.#refuse(early)
+      if (early) return this.#refuse(early, isHead)
       if (this.#state === state.waiting) {
         this.#state = state.head
         this.startedMs = this.#owner.deadlines.now()
@@ -296,11 +296,11 @@ export class ServerConnection implements Watched, ChunkSink {
     }
     this.#partial = ''
     if (this.#state === state.waiting) this.startedMs = this.#owner.deadlines.now()
-    const isHead = text.startsWith('HEAD ', from)
     if (end + 4 - from > this.#owner.limits.headBytes) return this.#refuse(new Refusal(431, 'head-bytes'), isHead)
     const head = parseRequestHead(text, from, end, this.#owner.limits, this.trusted)
     if (head instanceof Refusal) return this.#refuse(head, isHead)
     if (head.contentLength > this.#owner.limits.bodyBytes) return this.#refuse(new Refusal(413, 'body-bytes'), isHead)
+    this.requestBytes = end + 4 - from
     this.#begin(head)
     const used = end + 4 - before
     return used < bytes.length ? bytes.subarray(used) : undefined
@@ -353,6 +353,7 @@ export class ServerConnection implements Watched, ChunkSink {
     const decoder = this.#decoder
     if (decoder === undefined) {
       const end = Math.min(bytes.length, this.#remaining)
+      this.requestBytes += end
       this.#remaining -= end
       this.#bodyBytes += end
       this.#exchange.onBody(end === bytes.length ? bytes : bytes.subarray(0, end))
@@ -360,6 +361,7 @@ export class ServerConnection implements Watched, ChunkSink {
       return end < bytes.length ? bytes.subarray(end) : undefined
     }
     const used = decoder.decode(bytes, 0, this)
+    this.requestBytes += used instanceof Refusal ? bytes.length : used
     this.#bodyBytes += bytes.length
     if (this.#state !== state.body) return undefined
     if (used instanceof Refusal) return this.#refuseBody(used)
