@@ -461,8 +461,10 @@ const draining: Case[] = [
           await until(() => rig.backend.requests.length === 2)
           let drained = false
           const drain = rig.plane.drain(5_000).then(() => void (drained = true))
-          await waiting.closedByPeer()
-          await fresh.closedByPeer()
+          for (const idleClient of [waiting, fresh]) {
+            await idleClient.closedByPeer()
+            idleClient.end()
+          }
           await assert.rejects(rig.client())
           assert.equal(drained, false)
           const connection = rig.backend.connections.find(
