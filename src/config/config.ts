@@ -47,6 +47,7 @@ export interface RegisterConfig {
   readonly id: string | undefined
   /** Undefined: the agent's own address. */
   readonly address: string | undefined
+  /** 0: the one the system chose for the first listener. */
   readonly port: number
   readonly tags: readonly string[]
   readonly meta: ReadonlyMap<string, string>

@@ -162,14 +162,6 @@ function checkRegister(
       suggestion,
     })
   }
-  const port = childOf(childOf(itemsOf(childOf(file, 'listen'))[0], 'address'), 0)
-  if (port === undefined && !hasKey(register, 'port') && listensOnAnyPort(file))
-    errors.push({ path: ['register'], message: 'port is missing: the first listener lets the system choose its own' })
-}
-
-function listensOnAnyPort(file: Raw): boolean {
-  const text = childOf(itemsOf(childOf(file, 'listen'))[0], 'address')
-  return typeof text === 'string' && /:0+$/.test(text)
 }
 
 function checkRoutes(file: Raw, { warnings }: Findings): void {

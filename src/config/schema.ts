@@ -272,7 +272,7 @@ export const fileSchema: Setting<FileConfig> = section({
       access: withDefault(
         choice('all', 'errors', 'off'),
         'all',
-        'Lines for requests: all, only those answered 5xx or cut, or none.',
+        'Lines for requests: all; those that went wrong (5xx, cut, refused, given up by the client); or none.',
       ),
     }),
     'What is written to standard output.',

@@ -27,7 +27,6 @@ void t.test('errors between settings', (t) => {
     'catalog: { consul: { tls: { cert: a } } }': /catalog\.consul\.tls: .* key is missing/,
     'catalog: { file: a }\nregister: {}': /register: there is no consul or embedded source/,
     'catalog: [{ consul: { name: main } }]\nregister: { source: mian }': /register\.source: .* did you mean "main"/,
-    'listen: [{ address: 0.0.0.0:0 }]\nregister: {}': /register: port is missing/,
     'services: { a: { versions: { 1: 0, 2: 0.0 } } }': /services\.a\.versions: every weight is zero/,
     'defaults: { versions: {} }': /defaults\.versions: every weight is zero/,
   }
