@@ -59,7 +59,9 @@ function full(): Metrics {
             attempts: new Map([['ok', 8]]),
           },
         ],
-        services: [{ service: 'shop', inFlight: 3, retrying: 0, retries: new Map([['refused', 2]]), retryBudgetExhausted: 1 }],
+        services: [
+          { service: 'shop', inFlight: 3, retrying: 0, retries: new Map([['refused', 2]]), retryBudgetExhausted: 1 },
+        ],
         downstream: { open: 5, idle: 2 },
         upstream: { open: 4, idle: 4 },
         unrouted: new Map([[404, 9]]),
