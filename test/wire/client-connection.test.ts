@@ -1,0 +1,307 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { framing } from '../../src/wire/response-head.ts'
+import type { WireLimits } from '../../src/wire/limits.ts'
+import { cut, headText, places } from '../fixtures/heads.ts'
+import { type BackendConnection, type BackendScript, okAnswer } from '../fixtures/raw-backend.ts'
+import { settle, turn } from '../fixtures/raw-client.ts'
+import { Recording, type Sending, timeouts, Upstream } from '../fixtures/upstream-parts.ts'
+import { until } from '../fixtures/until.ts'
+
+/** Runs with one upstream and leaves nothing open. */
+async function withUpstream(
+  script: BackendScript,
+  fn: (upstream: Upstream) => Promise<void>,
+  limits: Partial<WireLimits> = {},
+  refusing = false,
+): Promise<void> {
+  const upstream = await Upstream.open(script, limits, refusing)
+  try {
+    await fn(upstream)
+  } finally {
+    await upstream.close()
+  }
+  if (upstream.deadlines.size !== 0 || upstream.clock.pending !== 0) throw new Error('something is still watched')
+}
+
+interface Reading {
+  readonly name: string
+  readonly answer: string
+  /** Sent after the answer: FIN. */
+  readonly fin?: boolean
+  readonly sending?: Sending
+  readonly body?: string
+  readonly trailers?: string
+  readonly failure?: string
+  /** Whether the connection can be used again. */
+  readonly reused?: boolean
+  readonly limits?: Partial<WireLimits>
+}
+
+const ok = (...lines: readonly string[]): string => headText('HTTP/1.1 200 OK', ...lines)
+const chunked = ok('Transfer-Encoding: chunked')
+
+const readings: readonly Reading[] = [
+  { name: 'a length', answer: `${ok('Content-Length: 5')}hello`, body: 'hello', reused: true },
+  { name: 'a length of nothing', answer: ok('Content-Length: 0'), body: '', reused: true },
+  { name: 'chunks', answer: `${chunked}3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n`, body: 'abcde', reused: true },
+  { name: 'chunks and trailers', answer: `${chunked}0\r\nX-A: b\r\nCookie: c\r\n\r\n`, body: '', trailers: 'X-A: b\r\n', reused: true },
+  { name: 'a nominated trailer', answer: `${ok('Transfer-Encoding: chunked', 'Connection: x-a')}0\r\nX-A: b\r\nX-B: c\r\n\r\n`, body: '', trailers: 'X-B: c\r\n', reused: true },
+  { name: 'to the end', answer: `${ok()}hello`, fin: true, body: 'hello', reused: false },
+  { name: 'close', answer: `${ok('Content-Length: 2', 'Connection: close')}ok`, body: 'ok', reused: false },
+  { name: '1.0', answer: 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok', body: 'ok', reused: false },
+  { name: '1.0 that stays', answer: 'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok', body: 'ok', reused: true },
+  { name: 'HEAD', answer: ok('Content-Length: 5'), sending: { isHead: true }, body: '', reused: true },
+  { name: 'HEAD with a body', answer: `${ok('Content-Length: 5')}hello`, sending: { isHead: true }, body: '', reused: false },
+  { name: '204', answer: headText('HTTP/1.1 204 X'), body: '', reused: true },
+  { name: '304 with a length', answer: headText('HTTP/1.1 304 X', 'Content-Length: 5'), body: '', reused: true },
+  { name: 'more than its length', answer: `${ok('Content-Length: 2')}okHTTP/1.1 200 OK\r\n`, body: 'ok', reused: false },
+  { name: 'more than its last chunk', answer: `${chunked}2\r\nok\r\n0\r\n\r\nX`, body: 'ok', reused: false },
+  { name: 'to a request that is not complete', answer: `${ok('Content-Length: 2')}ok`, sending: { unfinished: true }, body: 'ok', reused: false },
+  { name: 'Keep-Alive: timeout=2', answer: `${ok('Content-Length: 2', 'Keep-Alive: timeout=2')}ok`, body: 'ok', reused: false },
+  { name: 'Keep-Alive: timeout=3', answer: `${ok('Content-Length: 2', 'Keep-Alive: timeout=3')}ok`, body: 'ok', reused: true },
+  { name: '1xx before it', answer: `${headText('HTTP/1.1 103 X', 'Link: a')}${headText('HTTP/1.1 100 X')}${okAnswer}`, body: 'ok', reused: true },
+  { name: 'as many 1xx as may be', answer: headText('HTTP/1.1 102 X').repeat(3) + okAnswer, limits: { informational: 3 }, body: 'ok', reused: true },
+  { name: 'one 1xx more', answer: headText('HTTP/1.1 102 X').repeat(4) + okAnswer, limits: { informational: 3 }, failure: 'invalid too-many-1xx' },
+  { name: '101 that nobody asked for', answer: headText('HTTP/1.1 101 X', 'Connection: upgrade', 'Upgrade: websocket'), failure: 'invalid unasked-101' },
+  { name: '101 to nothing', answer: headText('HTTP/1.1 101 X'), sending: { upgrade: true }, failure: 'invalid unasked-101' },
+  { name: 'another protocol', answer: 'SSH-2.0-OpenSSH_9.2\r\n', failure: 'invalid status-line' },
+  { name: 'bare LF', answer: 'HTTP/1.1 200 OK\nContent-Length: 0\n\n', failure: 'invalid line-end' },
+  { name: 'two lengths', answer: ok('Content-Length: 1', 'Content-Length: 2'), failure: 'invalid content-length-twice' },
+  { name: 'a bad chunk', answer: `${chunked}x`, failure: 'invalid chunk-size' },
+  { name: 'a head at the limit', answer: ok('Content-Length: 0', `A: ${'x'.repeat(59)}`), limits: { headBytes: 102 }, reused: true },
+  { name: 'a head past the limit', answer: ok('Content-Length: 0', `A: ${'x'.repeat(60)}`), limits: { headBytes: 102 }, failure: 'invalid head-bytes' },
+  { name: 'nothing', answer: '', fin: true, failure: 'closed end' },
+  { name: 'half a head', answer: 'HTTP/1.1 200 OK\r\nConte', fin: true, failure: 'closed end' },
+  { name: 'half a body', answer: `${ok('Content-Length: 5')}hel`, fin: true, failure: 'closed cut' },
+  { name: 'no last chunk', answer: `${chunked}3\r\nabc\r\n`, fin: true, failure: 'closed cut' },
+] // prettier-ignore
+
+for (const how of ['whole', 'bytes'] as const)
+  t.test(`answers, sent ${how === 'whole' ? 'in one piece' : 'byte by byte'}`, async (t) => {
+    const run = async (reading: Reading): Promise<void> => {
+      const { name, answer, fin, sending, limits } = reading
+      const script: BackendScript = {
+        onHead: (_head, connection) =>
+          void connection.send(answer, how).then(() => (fin ? connection.end() : undefined)),
+      }
+      await withUpstream(
+        script,
+        async (upstream) => {
+          const exchange = await upstream.exchange(sending)
+          if (reading.failure === undefined) t.equal(exchange.failure?.detail, undefined, `${name}: no failure`)
+          else t.equal(`${exchange.failure?.kind} ${exchange.failure?.detail}`, reading.failure, `${name}: failure`)
+          if (reading.body !== undefined) t.equal(exchange.body, reading.body, `${name}: body`)
+          if (reading.trailers !== undefined) t.equal(exchange.trailers, reading.trailers, `${name}: trailers`)
+          // In pieces, surplus may come when the connection rests already; that ends it too, only later.
+          const idle = reading.reused === true ? 1 : 0
+          await until(() => upstream.pool.idle === idle && upstream.pool.open === idle, {
+            what: `${name}: ${idle} idle`,
+          })
+        },
+        limits,
+      )
+    }
+    await Promise.all(readings.map(run))
+  })
+
+const answers = fc.constantFrom(
+  ...readings
+    .filter((each) => !each.limits && !each.sending && each.failure !== 'closed end')
+    .map((each) => each.answer),
+  `${ok('Content-Length: 20000')}${'x'.repeat(20_000)}`,
+  `${chunked}2ee0\r\n${'y'.repeat(12_000)}\r\n0\r\n\r\n`,
+)
+
+t.test('segments do not matter', async (t) => {
+  let script: (connection: BackendConnection) => Promise<void> = () => Promise.resolve()
+  await withUpstream({ onHead: (_head, connection) => void script(connection) }, async (upstream) => {
+    const read = async (pieces: readonly string[]): Promise<string> => {
+      script = async (connection) => {
+        for (const piece of pieces) {
+          await connection.send(piece)
+          await turn()
+        }
+        connection.end()
+      }
+      const { head, body, trailers, failure, events } = await upstream.exchange({ fresh: true })
+      const failed = failure && `${failure.kind} ${failure.detail}`
+      return JSON.stringify([head, body, trailers, failed, events])
+    }
+    await fc.assert(
+      fc.asyncProperty(answers, places, async (answer, at) => {
+        const whole = await read([answer])
+        const parts = await read(cut(answer, at))
+        return whole === parts
+      }),
+      { numRuns: 60 },
+    )
+    t.pass()
+  })
+})
+
+t.test('what a failure says', async (t) => {
+  await withUpstream({}, async (upstream) => {
+    const exchange = await upstream.exchange()
+    t.match(exchange.failure, { kind: 'refused', detail: 'ECONNREFUSED', reused: false, sent: false, received: false })
+    t.equal(upstream.pool.open, 0)
+  }, {}, true) // prettier-ignore
+  await withUpstream({ onRequest: (_request, connection) => connection.abort() }, async (upstream) => {
+    t.match((await upstream.exchange()).failure, {
+      kind: 'reset',
+      detail: 'ECONNRESET',
+      reused: false,
+      sent: true,
+      received: false,
+    })
+  })
+  const twice: BackendScript = {
+    onRequest: (_request, connection) => {
+      if (connection.requests.length === 1) void connection.send(okAnswer)
+      else connection.end()
+    },
+  }
+  await withUpstream(twice, async (upstream) => {
+    await upstream.exchange()
+    t.match((await upstream.exchange()).failure, { kind: 'closed', reused: true, sent: true, received: false })
+  })
+  const hint = headText('HTTP/1.1 103 X')
+  const cutShort: BackendScript = {
+    onRequest: (_request, connection) => void connection.send(hint).then(() => connection.end()),
+  }
+  await withUpstream(cutShort, async (upstream) => {
+    t.match((await upstream.exchange()).failure, { kind: 'closed', sent: true, received: true })
+  })
+})
+
+t.test('timeouts', async (t) => {
+  const silent: BackendScript = { onRequest: () => undefined }
+  await withUpstream(silent, async (upstream) => {
+    const { exchange } = upstream.send()
+    upstream.clock.advance(timeouts.connectMs + 100)
+    t.match(exchange.failure, { kind: 'connect-timeout', sent: false }, 'no connection, as far as is known')
+  })
+  await withUpstream(silent, async (upstream) => {
+    const { exchange } = upstream.send()
+    await until(() => upstream.backend.requests.length === 1)
+    upstream.clock.advance(timeouts.firstByteMs - 100)
+    t.equal(exchange.failure, undefined)
+    upstream.clock.advance(200)
+    t.match(exchange.failure, { kind: 'first-byte-timeout', sent: true, received: false })
+  })
+  const stuck: BackendScript = {
+    onRequest: (_request, connection) => void connection.send(`${ok('Content-Length: 5')}he`),
+  }
+  await withUpstream(stuck, async (upstream) => {
+    const { exchange } = upstream.send()
+    await until(() => exchange.body === 'he')
+    upstream.clock.advance(timeouts.idleMs - 100)
+    await upstream.backend.connections[0]?.send('l')
+    await until(() => exchange.body === 'hel')
+    upstream.clock.advance(timeouts.idleMs - 100)
+    t.equal(exchange.failure, undefined, 'a byte starts it anew')
+    upstream.clock.advance(200)
+    t.match(exchange.failure, { kind: 'idle-timeout', received: true })
+  })
+})
+
+t.test('the time to the answer begins when the request is complete', async (t) => {
+  await withUpstream({ onRequest: () => undefined }, async (upstream) => {
+    const text = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n'
+    const { exchange, connection } = upstream.send({ text, unfinished: true })
+    await until(() => exchange.events.includes('connected'))
+    upstream.clock.advance(60_000)
+    t.equal(exchange.failure, undefined, 'a slow client is not the upstream')
+    connection.sendBytes(Buffer.from('a'))
+    upstream.clock.advance(60_000)
+    connection.sendBytes(Buffer.from('b'))
+    connection.requestDone()
+    upstream.clock.advance(timeouts.firstByteMs - 100)
+    t.equal(exchange.failure, undefined)
+    upstream.clock.advance(200)
+    t.match(exchange.failure, { kind: 'first-byte-timeout' })
+  })
+})
+
+t.test('an upstream that takes no bytes of an upload is timed out', async (t) => {
+  await withUpstream({ deaf: true }, async (upstream) => {
+    const { exchange, connection } = upstream.send({ text: 'POST / HTTP/1.1\r\n', unfinished: true })
+    await until(() => exchange.events.includes('connected'))
+    t.equal(connection.sendBytes(Buffer.alloc(64 * 1_048_576)), false, 'more than the kernels hold')
+    await settle(20)
+    upstream.clock.advance(timeouts.idleMs - 100)
+    t.equal(exchange.failure, undefined)
+    upstream.clock.advance(200)
+    t.match(exchange.failure, { kind: 'first-byte-timeout' })
+  })
+})
+
+t.test('a paused answer is neither read nor timed out', async (t) => {
+  const size = 8 * 1_048_576
+  const script: BackendScript = {
+    onRequest: (_request, connection) => void connection.send(ok(`Content-Length: ${size}`) + 'x'.repeat(size)),
+  }
+  await withUpstream(script, async (upstream) => {
+    const { exchange, connection } = upstream.send()
+    exchange.on.head = () => connection.pause()
+    await until(() => exchange.head !== undefined)
+    await settle(20)
+    const before = exchange.body.length
+    t.ok(before <= 65_536, 'what one read brought')
+    upstream.clock.advance(100_000)
+    await settle(20)
+    t.equal(exchange.body.length, before)
+    t.equal(exchange.failure, undefined)
+    connection.resume()
+    await until(() => exchange.ended)
+    t.equal(exchange.body.length, size)
+    t.equal(upstream.pool.idle, 1)
+  })
+})
+
+t.test('a tunnel: what came with the 101, both ways, half-close', async (t) => {
+  const script: BackendScript = {
+    onRequest: (_request, connection) => {
+      connection.tunnel = true
+      void connection.send(headText('HTTP/1.1 101 X', 'Connection: upgrade', 'Upgrade: websocket') + 'first')
+    },
+    onTunnel: (bytes, connection) => void connection.send(bytes.toUpperCase()),
+    onEnd: (connection) => void connection.send('last').then(() => connection.end()),
+  }
+  await withUpstream(script, async (upstream) => {
+    const { exchange, connection } = upstream.send({ upgrade: true })
+    await until(() => exchange.tunnel === 'first')
+    connection.sendBytes(Buffer.from('abc'))
+    await until(() => exchange.tunnel === 'firstABC')
+    upstream.clock.advance(1_000_000)
+    t.equal(exchange.failure, undefined, 'its timeout is the tunnel’s own')
+    connection.endTunnel()
+    await until(() => exchange.events.includes('tunnel end'))
+    t.equal(exchange.tunnel, 'firstABClast')
+    t.equal(upstream.pool.idle, 0)
+  })
+})
+
+t.test('a cancelled exchange hears nothing more, and its connection is gone', async (t) => {
+  const script: BackendScript = {
+    onRequest: (each, connection) => void (each.startLine.includes('/silent') ? undefined : connection.send(okAnswer)),
+  }
+  await withUpstream(script, async (upstream) => {
+    const connecting = upstream.send()
+    connecting.connection.cancel()
+    t.equal(upstream.pool.open, 0)
+    const sent = upstream.send({ text: 'GET /silent HTTP/1.1\r\nHost: a.test\r\n\r\n' })
+    await until(() => sent.exchange.events.includes('connected'))
+    sent.connection.cancel()
+    const inHead = new Recording()
+    const third = upstream.send({ exchange: inHead })
+    inHead.on.head = () => third.connection.cancel()
+    await until(() => inHead.head !== undefined)
+    await until(() => upstream.backend.openConnections === 0)
+    await settle()
+    t.strictSame(connecting.exchange.events, [])
+    t.strictSame(sent.exchange.events, ['connected'])
+    t.equal(inHead.head?.framing, framing.length)
+    t.equal(upstream.pool.open, 0)
+  })
+})
