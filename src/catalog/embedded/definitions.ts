@@ -14,6 +14,7 @@ const META_PAIRS_MAX = 64
 const META_KEY_MAX = 128
 const META_VALUE_MAX = 512
 const WEIGHT_MAX = 65_535
+const PORT_MAX = 65_535
 
 const SERVICE_FIELDS: readonly string[] = (
   'ID Name Service Tags Address TaggedAddresses Meta Port Check ' +
@@ -57,6 +58,7 @@ export function parseService(body: object): ServiceDefinition {
   const enableTagOverride = fields.boolean('EnableTagOverride')
   if (name === '') throw new Refusal(400, 'Missing service name')
   if (address === '0.0.0.0' || address === '::' || address === '[::]') throw new Refusal(400, 'Invalid service address')
+  if (port < 0 || port > PORT_MAX) throw new Refusal(400, `Invalid service port: ${String(port)}`)
   checkWeights(weights)
   checkMeta(meta)
   const checks = checkBodies.flatMap((item) => (Object.keys(item).length === 0 ? [] : [parseCheck(item)]))

@@ -69,7 +69,12 @@ export function createEmbeddedCatalog(options: EmbeddedCatalogOptions, deps: Emb
       return { host: address.address, port: address.port }
     },
     close() {
-      closing ??= running ? running.then((it) => it.close()) : Promise.resolve()
+      closing ??= running
+        ? running.then(
+            (it) => it.close(),
+            () => {},
+          )
+        : Promise.resolve()
       return closing
     },
   }

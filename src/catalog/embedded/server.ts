@@ -14,6 +14,7 @@ import { Refusal, text, type Reply } from './reply.ts'
 
 /** Consul's default for KV values, here for every body. */
 export const BODY_BYTES_MAX: number = 524_288
+const DRAIN_BYTES_MAX = 16 * 1_048_576
 
 export interface ListenOptions {
   readonly host: string
@@ -27,6 +28,8 @@ export class CatalogServer {
   #prefixes: readonly Route[] = []
   #blocker: Blocker | undefined
   readonly #server: Server
+  /** Requests that are not answered yet. */
+  #open = 0
 
   constructor(log: Logger) {
     this.#log = log
@@ -62,13 +65,17 @@ export class CatalogServer {
       .sort((a, b) => b.path.length - a.path.length)
   }
 
-  /** Takes no more requests, and closes every connection once its answer is out. */
+  /** Takes no more requests, and closes every connection once the last answer is out. */
   close(): Promise<void> {
     return new Promise((resolve) => {
       if (!this.#server.listening) return resolve()
       this.#server.close(() => resolve())
-      this.#server.closeIdleConnections()
+      this.#endIfDone()
     })
+  }
+
+  #endIfDone(): void {
+    if (this.#open === 0 && !this.#server.listening) this.#server.closeAllConnections()
   }
 
   /** Cuts what is left. */
@@ -78,7 +85,12 @@ export class CatalogServer {
 
   async #handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const gone = new AbortController()
-    res.on('close', () => gone.abort())
+    this.#open++
+    res.on('close', () => {
+      this.#open--
+      gone.abort()
+      this.#endIfDone()
+    })
     let reply: Reply
     try {
       reply = await this.#answer(req, gone.signal)
@@ -166,16 +178,18 @@ function indent(body: string | Buffer): Buffer {
   return Buffer.from(`${JSON.stringify(JSON.parse(body.toString()), undefined, 4)}\n`)
 }
 
+/** A body that is too large is read to its end, unkept, so that the refusal arrives; beyond a limit it is not. */
 async function readBody(req: IncomingMessage): Promise<Buffer> {
   const declared = Number(req.headers['content-length'] ?? 0)
-  if (declared > BODY_BYTES_MAX) throw tooLarge(String(declared))
+  if (declared > DRAIN_BYTES_MAX) throw tooLarge(String(declared))
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of req as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size > BODY_BYTES_MAX) throw tooLarge('more than allowed')
-    chunks.push(chunk)
+    if (size <= BODY_BYTES_MAX) chunks.push(chunk)
+    else if (size > DRAIN_BYTES_MAX) throw tooLarge(`over ${String(DRAIN_BYTES_MAX)}`)
   }
+  if (size > BODY_BYTES_MAX) throw tooLarge(String(size))
   return Buffer.concat(chunks)
 }
 
