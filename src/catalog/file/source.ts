@@ -56,7 +56,7 @@ class FileSource implements CatalogSource {
 
   start(listener: SourceListener): void {
     this.#listener = listener
-    listener.onState({ kind: 'waiting', reason: `${this.#path} has not been read yet` })
+    // The first look ends at once, in `current` or in `waiting` with its reason; until then there is nothing to say.
     this.#watch = watchFile(this.#path, this.#deps, (text) => this.#parse(text), {
       onUnreadable: (reason) => this.#fail(`${this.#path} cannot be read: ${reason}`),
       onRead: () => this.#looked(),
@@ -82,8 +82,6 @@ class FileSource implements CatalogSource {
     const parsed = parseDefinitions(text, { source: this.name, fileName: this.#path })
     this.#broken = parsed.broken ?? ''
     if (parsed.broken !== undefined) return
-    for (const { where, message } of parsed.problems)
-      this.#deps.log.warn({ source: this.name, where }, `${where}: ${message}`)
     this.#read = parsed
     this.#publish(parsed)
   }
