@@ -47,3 +47,6 @@ export interface Scheme {
 export function serviceKey(name: string): string {
   return `service ${name}`
 }
+
+/** The key under which the health stream's failures are reported. */
+export const streamKey = 'health stream'

@@ -17,7 +17,7 @@ import type { ParsedService } from './parse.ts'
 import { type CatalogServices, touchedServices } from './parse-streams.ts'
 import { RateBucket } from './rate.ts'
 import { Rests } from './rests.ts'
-import { type Failure, type Scheme, type ServiceReader, serviceKey } from './service-reader.ts'
+import { type Failure, type Scheme, type ServiceReader, serviceKey, streamKey } from './service-reader.ts'
 import { ServiceStore } from './store.ts'
 import { type Doubt, watch } from './watch.ts'
 import { WatchEach } from './watch-each.ts'
@@ -103,7 +103,7 @@ class ConsulSource implements CatalogSource, ServiceReader {
         this.#client.get({ kind: 'catalog-services' }, '/catalog/services', {
           index,
           waitMs,
-          consistency: this.#consistency,
+          consistency: this.#consistency(catalogKey, index),
           signal,
         }),
       onAnswer: async (answer) => this.#tookCatalog(answer),
@@ -142,13 +142,14 @@ class ConsulSource implements CatalogSource, ServiceReader {
     const kind = { kind: 'health-service', source: this.name, service: name } as const
     const following = this.#scheme?.kind === 'each'
     // A read that follows a stream must not be older than what woke the stream.
-    const consistency = this.#belief.isHeld(name) ? 'consistent' : following ? this.#consistency : 'default'
+    const streamed = following ? this.#consistency(serviceKey(name), index) : 'default'
+    const consistency = this.#belief.isHeld(name) ? 'consistent' : streamed
     const path = `/health/service/${encodeURIComponent(name)}`
     return await this.#client.get(kind, path, { index, waitMs: this.#waitMs, consistency, signal })
   }
 
   async readHealthState(index: bigint | undefined, signal: AbortSignal): ReturnType<ServiceReader['readHealthState']> {
-    const query = { index, waitMs: this.#waitMs, consistency: this.#consistency, signal }
+    const query = { index, waitMs: this.#waitMs, consistency: this.#consistency(streamKey, index), signal }
     return await this.#client.get({ kind: 'health-state' }, '/health/state/any', query)
   }
 
@@ -205,28 +206,10 @@ class ConsulSource implements CatalogSource, ServiceReader {
     const moved = this.#catalogIndex === undefined || this.#catalogIndex !== answer.index
     this.#catalogIndex = answer.index
     this.#catalog = services
-    if (before) await this.#judgeVanished(services, answer)
-    if (this.#ended.signal.aborted) return undefined
     this.#reconcile()
     if (moved && before) this.#scheme?.scheme.catalogMoved(touchedServices(before, services))
     this.succeeded(catalogKey)
     return undefined
-  }
-
-  /** Services that the catalog no longer lists: gone at once, or kept followed until their own reads settle it. */
-  async #judgeVanished(services: CatalogServices, answer: Answer<CatalogServices>): Promise<void> {
-    for (const name of this.#wanted) {
-      const before = this.#store.get(name)?.instances ?? []
-      if (services.has(name) || before.length === 0) continue
-      const verdict = await this.#belief.judge(name, before, [], {
-        nowMs: this.clock.now(),
-        troubleMs: this.#conduct.troubleMs,
-        leader: answer.leader,
-        filtered: answer.filtered,
-        catalog: async () => 'gone',
-      })
-      if (verdict.kind === 'believe') this.#set(name, [], [])
-    }
   }
 
   /** A listed service without a visible instance: it was just deregistered, or the token may not see its nodes. */
@@ -336,8 +319,13 @@ class ConsulSource implements CatalogSource, ServiceReader {
     return this.#options.waitMs ?? waitDefaultMs
   }
 
-  get #consistency(): 'stale' | 'default' {
-    return (this.#options.stale ?? true) ? 'stale' : 'default'
+  /**
+   * A whole read is asked of the leader first, so that a server that lags takes us back to nothing that was; where that
+   * fails, and for waiting, any server will do.
+   */
+  #consistency(key: string, index: bigint | undefined): 'stale' | 'default' {
+    if (!(this.#options.stale ?? true)) return 'default'
+    return index === undefined && this.#conduct.attempts(key) % 2 === 0 ? 'default' : 'stale'
   }
 }
 

@@ -7,11 +7,10 @@ import type { Milliseconds, Timer } from '../../core/clock.ts'
 import { backoffMs } from './backoff.ts'
 import type { HealthState } from './parse-streams.ts'
 import { ReadQueue } from './read-queue.ts'
-import { type Scheme, type ServiceReader, serviceKey } from './service-reader.ts'
+import { type Scheme, type ServiceReader, serviceKey, streamKey } from './service-reader.ts'
 import { watch } from './watch.ts'
 
 const streamRate = { refillMs: 100, refillMaxMs: 15_000 }
-const streamKey = 'health stream'
 /** Together with the streams far below what Consul allows one client. */
 const readsAtOnce = 12
 const sweepPaceMs: Milliseconds = 4

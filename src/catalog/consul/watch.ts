@@ -54,11 +54,15 @@ export async function watch<T>(options: WatchOptions<T>): Promise<void> {
       const answer = await options.read(index, signal)
       if (signal.aborted) return
       const next = usableIndex(answer.index)
+      if (index !== undefined && next < index) {
+        // Another life of the servers, or one that lags behind what we know: only a whole read tells, so this one is not used.
+        index = undefined
+        continue
+      }
       const doubt = await options.onAnswer(answer)
       if (signal.aborted) return
       if (doubt === undefined) {
-        // An index that went back belongs to another life of the servers: blocking on it could miss everything.
-        index = index !== undefined && next < index ? undefined : next
+        index = next
         failures = 0
         continue
       }
