@@ -14,19 +14,16 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY src ./src
 RUN npm run build
+# From here on only what runs: the image takes the modules that are left.
+RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 # Stands in for the state folder below, which needs an owner.
 RUN mkdir state
-
-FROM node:24-slim AS dependencies
-WORKDIR /app
-COPY package.json package-lock.json ./
-RUN npm ci --ignore-scripts --omit=dev --no-audit --no-fund
 
 FROM node:24-slim
 ENV NODE_ENV=production
 WORKDIR /app
 COPY package.json LICENSE ./
-COPY --from=dependencies /app/node_modules ./node_modules
+COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY --from=build --chown=1000:1000 /app/state /var/lib/fairlead
 VOLUME ["/var/lib/fairlead"]
