@@ -7,6 +7,7 @@ import { okAnswer, type BackendConnection } from '../fixtures/raw-backend.ts'
 import { settle, type RawClient } from '../fixtures/raw-client.ts'
 import { assertOwnAnswer, type Rig, type RigOptions } from '../fixtures/rig.ts'
 import { expectCut, expectRefusal, expectServed, get, head, withRig } from '../fixtures/rules.ts'
+import { openFullListener } from '../fixtures/full-listener.ts'
 import { until } from '../fixtures/until.ts'
 import { defaultServicePolicy } from '../../src/policy/policy.ts'
 import type { WireLimits } from '../../src/wire/limits.ts'
@@ -535,4 +536,45 @@ const caps: Case[] = [
   },
 ]
 
-await runCases(t, [...heads, ...bodies, ...responses, ...lingering, ...tunnels, ...caps])
+/** No SYN is answered here. */
+const full = await openFullListener()
+t.teardown(() => full.close())
+
+const connects: Case[] = [
+  timed(
+    'P5 an endpoint that answers no SYN: 504 after the connect time',
+    { ports: [full.port] },
+    async (rig, clock) => {
+      await rig.backend.close()
+      const client = await rig.client()
+      await client.send(get)
+      // The other endpoint refuses; whichever is tried first, the silent one is waited for.
+      await settle(40)
+      assert.equal(client.received, '')
+      await pass(clock, 950)
+      assert.equal(client.received, '')
+      await pass(clock, 150)
+      const answer = await client.answer()
+      assert.ok([502, 504].includes(answer.status), `status ${answer.status}`)
+      assertOwnAnswer(answer)
+    },
+  ),
+  ...['GET', 'POST'].map((method) =>
+    timed(
+      `Q1 ${method}: an endpoint that answers no SYN is given up for another`,
+      { ports: [full.port] },
+      async (rig, clock) => {
+        const client = await rig.client()
+        for (let i = 0; i < 6; i++) {
+          await client.send(`${head(`${method} /${i} HTTP/1.1`, 'Content-Length: 2')}hi`)
+          await settle(40)
+          if (client.received.length === client.consumed) await pass(clock, 1_100)
+          assert.equal((await client.answer()).status, 200)
+        }
+        assert.equal(rig.requests.length, 6)
+      },
+    ),
+  ),
+]
+
+await runCases(t, [...connects, ...heads, ...bodies, ...responses, ...lingering, ...tunnels, ...caps])
