@@ -78,7 +78,7 @@ t.test('prometheus.yml: promtool finds nothing to say, and the series it names e
     )
     t.equal(said, '', name)
   }
-  t.match(uncommented, /^ {4}consul_sd_configs:$/m)
+  t.match(uncommented, /^ {4}dns_sd_configs:$/m)
 })
 
 t.test('error.html: stands alone, and is what clients get', async (t) => {
