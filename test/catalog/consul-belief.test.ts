@@ -105,11 +105,14 @@ void t.test('the store keeps what did not change', (t) => {
   t.equal(second.services.get('web')?.instances[0], first.services.get('web')?.instances[0])
   t.not(second.services.get('web')?.instances[1], first.services.get('web')?.instances[1])
   t.equal(first.services.get('web')?.instances[1]?.status, 'passing', 'an older snapshot stays what it was')
+  t.ok(store.set('db', [instance('x', { createIndex: 2 })]), 'a new life is a change')
+  t.ok(store.set('db', list('x')))
+  const database = store.get('db')?.instances
   const problem = { code: 'bad-instance', where: 'x', message: 'y' }
   t.ok(store.set('db', list('x'), [problem]))
   t.notOk(store.set('db', list('x'), [{ ...problem }]))
   t.strictSame(store.snapshot(3, []).problems, [problem])
-  t.equal(store.snapshot(3, []).services.get('db'), first.services.get('db'), 'a problem alone changes no service')
+  t.equal(store.snapshot(3, []).services.get('db')?.instances, database, 'a problem alone changes no service')
   t.strictSame(store.onNode('n1'), ['web', 'db'])
   t.strictSame(store.onNode('n2'), [])
   t.end()

@@ -179,17 +179,17 @@ void t.test('large bodies are decoded elsewhere and mean the same', async (t) =>
   const fake = await fakeFor(t)
   const client = clientFor(t, { address: fake.address })
   fake.set('web', [...many(3_000), { id: 'bad', port: 0 }])
-  let turns = 0
-  const spin = (): void => void (turns++, (timer = setImmediate(spin)))
-  let timer = setImmediate(spin)
+  let workers = 0
+  const count = (): void => void (workers += 1)
+  process.on('worker', count)
+  t.teardown(() => process.off('worker', count))
   const { data } = await client.get(web, '/health/service/web', once)
-  clearImmediate(timer)
   t.equal(data.instances.length, 3_000)
   t.match(data.problems, [{ where: 'consul:web/bad on n1' }])
   const [first] = data.instances
   t.ok(Object.isFrozen(data.instances) && Object.isFrozen(first) && Object.isFrozen(first?.tags))
   t.equal(Object.getPrototypeOf(first?.meta), null)
-  t.ok(turns > 10, 'the loop went on meanwhile')
+  t.equal(workers, 1)
   fake.set('web', many(10))
   const small = await client.get(web, '/health/service/web', once)
   t.strictSame(
@@ -202,6 +202,7 @@ void t.test('large bodies are decoded elsewhere and mean the same', async (t) =>
   t.strictSame((await client.get(services, '/catalog/services', once)).data, new Map([['web', ['a', 'b']]]))
   fake.script = () => ({ body: `[${' '.repeat(inlineBytesMax)}]` })
   t.equal((await client.get({ kind: 'health-state' }, '/health/state/any', once)).data.services.size, 0)
+  t.equal(workers, 1, 'one thread does all')
 })
 
 void t.test('a token file: read again when it changes, or when the token is refused', async (t) => {
@@ -293,6 +294,18 @@ void t.test('over TLS many blocking queries share four connections, or 120 witho
     ended.abort()
     await settled
   }
+})
+
+void t.test('no more than 120 connections, whatever is asked', async (t) => {
+  const fake = await fakeFor(t)
+  const client = clientFor(t, { address: fake.address })
+  const ended = new AbortController()
+  const blocked = Array.from({ length: 160 }, async () =>
+    client.get(services, '/catalog/services', { signal: ended.signal, index: 10_000n, waitMs: 300 }),
+  )
+  await Promise.all(blocked)
+  t.equal(fake.requests.length, 160)
+  t.equal(fake.connectionsMax, 120)
 })
 
 void t.test('a frozen HTTP/2 peer is left for a new connection', async (t) => {

@@ -211,6 +211,26 @@ void t.test('a storm of indexes costs few requests', async (t) => {
   t.equal(seen.snapshots.length, 1, 'and no snapshot')
 })
 
+void t.test('whole reads ask the leader, then anybody; blocking ones any server', async (t) => {
+  const fake = await fakeFor(t)
+  fake.set('web', list('a'))
+  const seen = follow(t, { address: fake.address, datacenter: 'dc2' }, ['web'])
+  await seen.until(() => seen.of('web').length === 1)
+  const reads = (): string[] =>
+    fake.requests
+      .filter((request) => request.path.endsWith('/web'))
+      .map(({ query }) => (query.has('index') ? 'blocking ' : '') + (query.has('stale') ? 'stale' : 'default'))
+  await until(() => reads().length === 2)
+  t.strictSame(reads(), ['default', 'blocking stale'])
+  t.ok(fake.requests.every((request) => request.query.get('dc') === 'dc2'))
+  fake.script = (request) => (request.query.has('stale') ? undefined : { status: 500, body: 'No cluster leader' })
+  fake.cut()
+  // The cut itself was the first failure, so the next whole read takes any server.
+  await until(() => reads().length >= 4)
+  t.strictSame(reads().slice(2, 4), ['stale', 'blocking stale'])
+  await seen.untilState('current')
+})
+
 void t.test('names that are absent are not watched, and come when they come', async (t) => {
   const fake = await fakeFor(t)
   const source = sourceFor(t, { address: fake.address })

@@ -157,6 +157,8 @@ void t.test('answers that come at once are paced, and ever slower', async (t) =>
   const asked = loop.asked.length
   await loop.answer(index++)
   t.equal(loop.asked.length, asked + 1, 'after quiet the next change is asked for at once')
+  for (let n = 0; n < 2; n++) await loop.answer(index++)
+  t.equal(loop.clock.nextDelay(), 100, 'and the pace is the first one again')
 })
 
 void t.test('it ends when told, waiting or asking', async (t) => {

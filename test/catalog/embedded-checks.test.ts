@@ -59,6 +59,23 @@ await t.test('TTL', async (t) => {
   t.equal(clock.pending, 0, 'no timer is left')
 })
 
+await t.test('a TTL longer than a timer can be', async (t) => {
+  const { clock, store, runner, register } = setUp()
+  let longest = 0
+  const set = clock.setTimer.bind(clock)
+  clock.setTimer = (delayMs, fn) => {
+    longest = Math.max(longest, delayMs)
+    return set(delayMs, fn)
+  }
+  register({ Name: 'web', Check: { TTL: '1000h', Status: 'passing' } })
+  clock.advance(1000 * 3_600_000 - 1)
+  t.match(store.state.check('n1', 'service:web'), { status: 'passing' })
+  clock.advance(1)
+  t.match(store.state.check('n1', 'service:web'), { status: 'critical' })
+  t.ok(longest < 2 ** 31, 'a longer timer would fire at once')
+  runner.stop()
+})
+
 await t.test('a new output alone moves the catalog minutes later', async (t) => {
   const { clock, store, runner, register } = setUp()
   register({ Name: 'web', Check: { TTL: '1h', Status: 'passing' } })

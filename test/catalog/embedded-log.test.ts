@@ -178,6 +178,18 @@ await t.test('two processes on one directory: the later has it, and nothing is l
   await last.store.close()
 })
 
+await t.test(
+  'one that sleeps through two take-overs is out too, and so is one whose directory is removed',
+  async (t) => {
+    const dir = freshDir()
+    const [first, second, third] = [open(dir), open(dir), open(dir)]
+    t.throws(() => put(first.store, 'a', 'eA=='), { code: 'FL_STORE', message: /removed, or taken over/ })
+    rmSync(dir, { recursive: true })
+    t.throws(() => put(third.store, 'a', 'eA=='), { code: 'FL_STORE' })
+    for (const one of [first, second, third]) await one.store.close()
+  },
+)
+
 await t.test('what the earlier one acknowledges while the later one starts is there', async (t) => {
   const dir = freshDir()
   const first = open(dir)
