@@ -39,6 +39,17 @@ await t.test('how long, by the clock', async (t) => {
   t.equal(await waited('wait=16s', 0.5), 16_500, 'and up to a sixteenth more, by chance')
 })
 
+await t.test('a wait for what has happened already is none', async (t) => {
+  const { clock, store } = setUp()
+  const topic: Topic = { table: 'catalog', index: () => store.state.nodesIndex }
+  await store.wait(topic, topic.index() - 1, 1000, new AbortController().signal)
+  await store.wait(topic, topic.index(), 1000, AbortSignal.abort())
+  t.strictSame([store.waiting, clock.pending], [0, 0])
+  await store.close()
+  await store.wait(topic, topic.index(), 1000, new AbortController().signal)
+  t.strictSame([store.waiting, clock.pending], [0, 0], 'nor after the end')
+})
+
 await t.test('Go durations', async (t) => {
   const rows: [string, number | undefined][] = [
     ['0', 0],

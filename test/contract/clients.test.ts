@@ -1,11 +1,17 @@
 /**
- * Unmodified clients, against a real agent and the embedded catalog: npm `consul` itself, and the requests that
+ * Unmodified clients, against a real agent and the embedded catalog: npm `consul`, the `consul` command, and the requests that
  * registrator, fabio, Traefik and consul-template make, in their order and with their flags.
  */
 import Consul from 'consul'
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { entrants } from '../fixtures/catalog-speaker.ts'
+import { findConsul } from '../fixtures/install.ts'
 import { until } from '../fixtures/until.ts'
+
+const execute = promisify(execFile)
+const consul = await findConsul()
 
 interface Seen {
   readonly Service: { readonly ID: string; readonly Port: number; readonly Meta: Record<string, string> | null }
@@ -92,6 +98,30 @@ for (const entrant of await entrants()) {
       await consul.session.destroy(id)
       await consul.kv.del({ key: 'cfg/', recurse: true })
       t.equal(await consul.kv.get('cfg/a'), undefined)
+    })
+
+    await t.test('the consul command', { skip: consul.path === undefined && consul.reason }, async (t) => {
+      const run = async (...args: string[]): Promise<string> => {
+        const env = { ...process.env, CONSUL_HTTP_ADDR: `127.0.0.1:${String(it.port)}` }
+        return (await execute(consul.path ?? '', args, { env, timeout: 15_000 })).stdout
+      }
+      t.match(await run('members'), /^n1 +127\.0\.0\.1:\d+ +alive +server/m)
+      t.match(await run('services', 'register', '-name=cli', '-port=80', '-tag=v1'), /Registered service: cli/)
+      await until(async () => /^cli +v1$/m.test(await run('catalog', 'services', '-tags')))
+      t.match(await run('catalog', 'nodes', '-service=cli'), /^n1 /m)
+      t.match(await run('kv', 'put', 'cli/a', 'hello'), /Success/)
+      t.equal(await run('kv', 'get', 'cli/a'), 'hello\n')
+      t.match(await run('kv', 'get', '-detailed', 'cli/a'), /^Value +hello$/m)
+      await t.rejects(run('kv', 'put', '-cas', '-modify-index=1', 'cli/a', 'x'), 'CAS fails')
+      t.match(JSON.parse(await run('kv', 'export', 'cli/')), [{ key: 'cli/a', value: 'aGVsbG8=' }])
+      t.equal(await run('lock', '-timeout=5s', 'cli/lock', 'echo locked'), 'locked\n')
+      await run('maint', '-enable', '-service=cli', '-reason=moving')
+      t.match(await run('maint'), /Reason: moving/)
+      await run('maint', '-disable', '-service=cli')
+      t.match(JSON.parse(await run('watch', '-type=service', '-service=cli')), [{ Service: { ID: 'cli' } }])
+      await run('services', 'deregister', '-id=cli')
+      await run('kv', 'delete', '-recurse', 'cli/')
+      t.equal((await it.ask('GET', 'kv/cli/?recurse')).status, 404)
     })
 
     await t.test('registrator', async (t) => {

@@ -17,6 +17,9 @@ const REAP_EVERY_MS = 30_000
 /** An output that changed alone is written down after half of this up to one and a half times this. */
 const OUTPUT_SYNC_MS = 300_000
 
+/** The longest time a timer of the system takes; a longer one would fire at once. */
+const TIMER_MAX_MS = 2 ** 31 - 1
+
 interface Running {
   readonly run: NonNullable<CheckRecord['run']>
   timer: Timer | undefined
@@ -121,9 +124,11 @@ export class CheckRunner {
     this.#running.delete(id)
   }
 
-  #armTtl(id: string, running: Running, ttlMs: Milliseconds): void {
+  #armTtl(id: string, running: Running, leftMs: Milliseconds): void {
     running.timer?.clear()
-    running.timer = this.#clock.setTimer(ttlMs, () => {
+    const stepMs = Math.min(leftMs, TIMER_MAX_MS)
+    running.timer = this.#clock.setTimer(stepMs, () => {
+      if (leftMs > stepMs) return this.#armTtl(id, running, leftMs - stepMs)
       const last = running.output ?? this.#store.state.check(this.#node, id)?.output ?? ''
       const suffix = last === '' ? '' : ` (last output before timeout follows): ${last}`
       this.#settle(id, running, { status: 'critical', output: `TTL expired${suffix}` })

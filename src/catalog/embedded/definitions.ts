@@ -9,6 +9,8 @@ import { Refusal } from './reply.ts'
 /** Consul's reaper ignores less. */
 const DEREGISTER_AFTER_MIN_MS = 60_000
 const TIMEOUT_DEFAULT_MS = 10_000
+/** What is longer than a day is a slip, and timers have their own limit. */
+const INTERVAL_MAX_MS = 86_400_000
 const OUTPUT_BYTES_MAX = 4096
 const META_PAIRS_MAX = 64
 const META_KEY_MAX = 128
@@ -107,9 +109,9 @@ function deregisterAfter(ms: number): number {
 }
 
 function parseProbe(fields: Fields): Probe {
-  const intervalMs = fields.duration('Interval')
+  const intervalMs = Math.min(fields.duration('Interval'), INTERVAL_MAX_MS)
   const ttlMs = fields.duration('TTL')
-  const timeoutMs = fields.duration('Timeout') || TIMEOUT_DEFAULT_MS
+  const timeoutMs = Math.min(fields.duration('Timeout') || TIMEOUT_DEFAULT_MS, INTERVAL_MAX_MS)
   const [url, target] = [fields.string('HTTP'), fields.string('TCP')]
   if (intervalMs > 0 && ttlMs > 0) throw new Refusal(400, 'Invalid check: Interval and TTL cannot both be specified')
   refuseOtherProbes(fields)

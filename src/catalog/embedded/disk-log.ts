@@ -192,9 +192,11 @@ export class DiskLog implements Log {
 
   /** After the write, so that whoever took over before it is seen, and whoever takes over after it reads it. */
   #refuseIfTakenOver(): void {
-    const next = fileOf(this.#options.dir, this.#generation + 1)
-    if (fs.existsSync(next) || fs.fstatSync(this.#fd).nlink === 0)
-      throw this.#break(`another process has taken over the state directory ${this.#options.dir}`)
+    const { dir } = this.#options
+    if (fs.existsSync(fileOf(dir, this.#generation + 1)))
+      throw this.#break(`another process has taken over the state directory ${dir}`)
+    if (fs.fstatSync(this.#fd).nlink === 0)
+      throw this.#break(`the catalog's file in ${dir} is gone: removed, or taken over by another process`)
   }
 
   #break(why: string, cause?: unknown): FairleadError {
