@@ -137,6 +137,18 @@ t.test('an address in use is an error that names it', async (t) => {
   await t.rejects(app.start(), { code: 'FL_LISTEN', message: new RegExp(String(taken)) })
 })
 
+t.test('the admin address is never opened to others', async (t) => {
+  const config = configOf(fileConfig(t, []).text)
+  for (const host of ['0.0.0.0', '::', '10.0.2.555']) {
+    const { app } = rigApp(t, { ...config, admin: { kind: 'tcp', host, port: 0 } })
+    await t.rejects(app.start(), {
+      code: 'FL_CONFIG',
+      message: 'The admin address must be a loopback address or a Unix socket.',
+    })
+    t.same(app.addresses(), { listeners: [], status: undefined, admin: undefined })
+  }
+})
+
 t.test('reload: what did not change keeps its socket and its connections; routes and access log follow', async (t) => {
   const { text } = fileConfig(t, [await backend(t, 'hello')])
   const { app, lines } = rigApp(t, configOf(text))

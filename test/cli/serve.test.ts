@@ -188,6 +188,24 @@ t.test('a log that nobody reads costs counted lines, no request and no memory', 
   t.equal(code, 0, 'and it ends in time')
 })
 
+t.test('a fault that nobody foresaw is logged whole and ends the process', async (t) => {
+  const faults = [
+    "process.once('SIGUSR2', () => { throw new Error('boom') })",
+    "process.once('SIGUSR2', () => { void Promise.reject(new Error('boom')) })",
+  ]
+  for (const fault of faults) {
+    const served = serve(t, [], '', { execArgv: ['--import', `data:text/javascript,${encodeURIComponent(fault)}`] })
+    await served.proxy()
+    served.child.kill('SIGUSR2')
+    t.equal(await served.exit, 1)
+    t.match(served.lines().at(-1), {
+      level: 'error',
+      msg: 'a fault of ours ends this process: boom',
+      err: { message: 'boom', stack: /Error: boom/ },
+    })
+  }
+})
+
 t.test('health: exit 0 when it answers, 1 when it does not, also for readiness', async (t) => {
   const served = serve(t, [])
   await served.proxy()

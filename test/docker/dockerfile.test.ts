@@ -120,5 +120,12 @@ t.test(
     child.kill('SIGTERM')
     t.equal(await exit, 0, out)
     t.equal(spawnSync(node, check, { env: healthEnv }).status, 1, 'and it is not healthy any more')
+
+    const demo = spawnSync('env', ['-u', 'NODE_OPTIONS', ...[...stage.entrypoint, 'demo', '--for', '2s'].map(here)], {
+      env: { ...clean, ...stage.env, PATH: path },
+      encoding: 'utf8',
+    })
+    t.equal(demo.status, 0, `the compiled demonstration runs\n${demo.stdout}${demo.stderr}`)
+    t.match(demo.stdout, /failed {6}0 otherwise/)
   },
 )
