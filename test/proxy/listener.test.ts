@@ -1,0 +1,216 @@
+import { connect, createServer } from 'node:net'
+import t from 'tap'
+import { silentLogger } from '../../src/core/log.ts'
+import { seededRandom } from '../../src/core/random.ts'
+import { Listener, type ListenerHost } from '../../src/proxy/listener.ts'
+import type { ListenerOptions } from '../../src/proxy/options.ts'
+import { Deadlines } from '../../src/wire/deadlines.ts'
+import { createDataPlane } from '../../src/proxy/data-plane.ts'
+import { defaultWireLimits } from '../../src/wire/limits.ts'
+import { FakeClock } from '../fixtures/fake-clock.ts'
+import { get, withRig } from '../fixtures/plane-parts.ts'
+import { type BackendScript, okAnswer } from '../fixtures/raw-backend.ts'
+import { RawClient } from '../fixtures/raw-client.ts'
+import type { Rig } from '../fixtures/rig.ts'
+import { until } from '../fixtures/until.ts'
+import { value } from '../fixtures/wire-message.ts'
+
+const silent: BackendScript = { onRequest: () => undefined }
+
+/** The listener that the rig opened. */
+const first: ListenerOptions = { name: 'test', host: '127.0.0.1', port: 0, trust: [] }
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise<void>((resolve) => server.close(() => resolve()))
+  if (typeof address !== 'object' || address === null) throw new Error('no port')
+  return address.port
+}
+
+function refuses(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' })
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(false)
+    })
+    socket.once('error', () => resolve(true))
+  })
+}
+
+t.test('a listener that is wanted again is the same socket', async (t) => {
+  await withRig({}, async (rig) => {
+    const client = await rig.client()
+    await client.send(get())
+    await client.answer()
+    const addresses = await rig.plane.listen([first, { name: 'more', host: '127.0.0.1', port: 0, trust: [] }])
+    t.equal(addresses.length, 2)
+    t.match(addresses[0], { name: 'test', host: '127.0.0.1', port: rig.port })
+    t.strictSame(rig.plane.addresses(), addresses)
+    await client.send(get())
+    t.equal((await client.answer()).status, 200, 'and its connections stay')
+    const other = await RawClient.open(addresses[1]?.port ?? 0)
+    await other.send(get())
+    t.equal((await other.answer()).status, 200)
+    other.destroy()
+  })
+})
+
+t.test('a listener that is not wanted any more closes; what runs on it finishes', async (t) => {
+  await withRig({ backend: silent }, async (rig) => {
+    const idle = await rig.client()
+    const busy = await rig.client()
+    await busy.send(get('/busy'))
+    await until(() => rig.backend.requests.length === 1)
+    const addresses = await rig.plane.listen([{ ...first, name: 'another' }])
+    t.equal(addresses.length, 1)
+    t.not(addresses[0]?.port, rig.port)
+    t.ok(await refuses(rig.port))
+    await idle.closedByPeer()
+    t.equal(rig.plane.figures().downstream.open >= 1, true, 'the busy one still counts')
+    await rig.connection.send(okAnswer)
+    const answer = await busy.answer()
+    t.equal(answer.body, 'ok')
+    t.equal(value(answer.fields, 'connection'), 'close')
+    await busy.closedByPeer()
+  })
+})
+
+t.test('all or nothing', async (t) => {
+  await withRig({}, async (rig) => {
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+    const address = taken.address()
+    if (typeof address !== 'object' || address === null) throw new Error('no port')
+    const free = await freePort()
+    const wanted: ListenerOptions[] = [
+      { name: 'new', host: '127.0.0.1', port: free, trust: [] },
+      { name: 'clash', host: '127.0.0.1', port: address.port, trust: [] },
+    ]
+    const client = await rig.client()
+    await t.rejects(rig.plane.listen(wanted), {
+      code: 'FL_LISTEN',
+      message: new RegExp(`127\\.0\\.0\\.1:${address.port} \\(clash\\): .*EADDRINUSE`),
+    })
+    t.match(rig.plane.addresses(), [{ name: 'test', port: rig.port }], 'what was open stays as it was')
+    await client.send(get())
+    t.equal((await client.answer()).status, 200)
+    await until(() => refuses(free), { what: 'what was opened on the way closes' })
+    await new Promise<void>((resolve) => taken.close(() => resolve()))
+    t.equal((await rig.plane.listen(wanted)).length, 2, 'and it works once it can')
+  })
+})
+
+t.test('an address that is not of this machine is said', async (t) => {
+  await withRig({}, async (rig) => {
+    await t.rejects(rig.plane.listen([{ ...first, name: 'odd', host: '203.0.113.1' }]), {
+      code: 'FL_LISTEN',
+      message: /odd/,
+    })
+    t.match(rig.plane.addresses(), [{ port: rig.port }])
+  })
+})
+
+t.test('other trust is for connections from now on, on the same socket', async (t) => {
+  await withRig({}, async (rig) => {
+    const port = await freePort()
+    const options = { name: 'fixed', host: '127.0.0.1', port, trust: [] }
+    await rig.plane.listen([options])
+    const before = await RawClient.open(port)
+    await before.send(get('/', 'X-Forwarded-For: 9.9.9.9'))
+    await before.answer()
+    t.match(await rig.plane.listen([{ ...options, name: 'renamed', trust: ['127.0.0.0/8'] }]), [
+      { name: 'renamed', port },
+    ])
+    const after = await RawClient.open(port)
+    for (const client of [after, before]) {
+      await client.send(get('/', 'X-Forwarded-For: 9.9.9.9'))
+      await client.answer()
+    }
+    const chains = rig.requests.map((request) => value(request.fields, 'x-forwarded-for'))
+    t.strictSame(chains, ['127.0.0.1', '9.9.9.9, 127.0.0.1', '127.0.0.1'])
+    before.destroy()
+    after.destroy()
+  })
+})
+
+/** Whether a new connection is served; one that is not is closed without a byte. */
+async function served(rig: Rig, from = '127.0.0.1'): Promise<RawClient | undefined> {
+  const client = await rig.client(from)
+  await client.send(get())
+  await client.wait('an answer or the end', () => client.received.length > 0 || !client.open)
+  if (client.received === '') return undefined
+  await client.answer()
+  return client
+}
+
+t.test('as many connections as may be', async (t) => {
+  await withRig({ limits: { connections: 2 } }, async (rig) => {
+    const one = await served(rig)
+    t.ok(one)
+    t.ok(await served(rig))
+    t.notOk(await served(rig))
+    t.equal(rig.plane.figures().downstream.open, 2)
+    one?.end()
+    await until(() => rig.plane.figures().downstream.open === 1)
+    t.ok(await served(rig), 'a place that is left is free again')
+  })
+})
+
+t.test('as many connections of one client as may be', async (t) => {
+  await withRig({ limits: { connectionsPerClient: 1 } }, async (rig) => {
+    const one = await served(rig)
+    t.ok(one)
+    t.notOk(await served(rig))
+    t.ok(await served(rig, '127.0.0.2'), 'another client is another matter')
+    t.notOk(await served(rig, '127.0.0.2'))
+    one?.abort()
+    await until(() => rig.plane.figures().downstream.open === 1)
+    t.ok(await served(rig))
+  })
+})
+
+t.test('whose words on forwarding are believed', async (t) => {
+  const host: ListenerHost = {
+    deadlines: new Deadlines(new FakeClock()),
+    limits: defaultWireLimits,
+    createExchange: () => {
+      throw new Error('nobody comes')
+    },
+    admit: () => false,
+    release: () => undefined,
+    warn: () => undefined,
+  }
+  for (const [trust, address, wanted] of [
+    [[], '127.0.0.1', false],
+    [['10.0.0.0/8'], '10.255.0.1', true],
+    [['10.0.0.0/8'], '11.0.0.1', false],
+    [['10.0.0.0/8'], '::ffff:10.0.0.1', true],
+    [['10.1.2.3'], '10.1.2.3', true],
+    [['10.1.2.3'], '10.1.2.4', false],
+    [['0.0.0.0/0'], '1.2.3.4', true],
+    [['0.0.0.0/0'], '::1', false],
+    [['fd00::/8'], 'fd12::1', true],
+    [['fd00::/8'], 'fe80::1', false],
+    [['fe80::/10'], 'fe80::1%eth0', true],
+    [['10.0.0.0/8', '::1'], '::1', true],
+    [['10.0.0.0/8'], 'unknown', false],
+    [['10.0.0.0/8'], '', false],
+  ] as const) {
+    const listener = new Listener(host, { ...first, trust })
+    t.equal(listener.trusts(address), wanted, `${trust.join()} and ${address}`)
+    listener.destroy()
+  }
+})
+
+t.test('without listeners there is nothing to drain or destroy', async (t) => {
+  const clock = new FakeClock()
+  const options = { clock, random: seededRandom(1), log: silentLogger, limits: defaultWireLimits, observer: undefined }
+  const plane = createDataPlane(options)
+  t.strictSame(await plane.listen([]), [])
+  await plane.drain(1_000)
+  plane.destroy()
+  t.equal(clock.pending, 0)
+})
