@@ -527,6 +527,8 @@ for (const entrant of await entrants()) {
       const status = async (method: string, path: string, body?: unknown): Promise<number> =>
         (await it.ask(method, path, body)).status
       t.equal(await status('GET', 'health/service/web?filter=Service.ID==x'), real ? 200 : 400, deviations.filter[2])
+      const odd = await it.ask('PUT', 'agent/service/register', '{"Name" 5}')
+      t.strictSame([odd.status, odd.text.startsWith('Request decode failed: ')], [400, true], deviations.decodeText[2])
       t.equal(await status('GET', 'txn'), real ? 405 : 501, deviations.absentApi[2])
       t.equal(await status('GET', '/'), real ? 301 : 200, deviations.root[2])
       const kind = { Name: 'k', Kind: 'connect-proxy', Proxy: { DestinationServiceName: 'web' }, Port: 1 }
