@@ -33,6 +33,7 @@ export class Attempt implements ClientExchange {
   readonly #chunked: boolean
   /** The request's head has been sent. */
   started = false
+  #corked = false
   #ended = false
 
   constructor(
@@ -63,6 +64,19 @@ export class Attempt implements ClientExchange {
     if (last) this.#connection.requestDone()
     else this.#connection.bodyFollows()
     this.#connection.send(head)
+  }
+
+  /** Holds writes together until `uncork`. */
+  cork(): void {
+    if (this.#corked) return
+    this.#corked = true
+    this.#connection.cork()
+  }
+
+  uncork(): void {
+    if (!this.#corked) return
+    this.#corked = false
+    this.#connection.uncork()
   }
 
   /** Sends body bytes in the request's own framing; false: wait for attemptWritable. */

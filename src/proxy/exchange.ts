@@ -51,6 +51,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
   #keptBytes = 0
   #replayable = true
   #bodyComplete = true
+  /** Body bytes of the read that brought the head are about to come. */
+  #bodyNow = false
   /** The final answer's head has gone to the client. */
   #answering = false
   #delivery: Delivery = delivery.none
@@ -68,8 +70,9 @@ export class Exchange implements ServerExchange, AttemptOwner {
 
   // === From the client ===
 
-  onRequest(head: RequestHead): void {
+  onRequest(head: RequestHead, bodyNow: boolean): void {
     this.#reset(head)
+    this.#bodyNow = bodyNow
     this.#requestId =
       head.requestId !== '' && isSaneRequestId(head.requestId) ? head.requestId : this.#core.nextRequestId()
     if (head.method === 'TRACE') return this.#answerOwn(refusalAnswer(405), 'trace')
@@ -113,6 +116,11 @@ export class Exchange implements ServerExchange, AttemptOwner {
     if (this.#attempt?.started === true) this.#attempt.endBody()
   }
 
+  onBodyRead(): void {
+    this.#bodyNow = false
+    this.#attempt?.uncork()
+  }
+
   onBodyRefused(refusal: Refusal): void {
     this.#cancelAttempt('client')
     if (this.#answering) return this.#cut(refusal.rule)
@@ -144,12 +152,15 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#sentAttempts++
     const head = this.#head
     const bodiless = head?.hasBody !== true
-    attempt.sendHead(this.#upstreamHead, bodiless)
-    if (bodiless) return
+    if (bodiless) return attempt.sendHead(this.#upstreamHead, true)
+    // Head and first body bytes leave in one write.
+    attempt.cork()
+    attempt.sendHead(this.#upstreamHead, false)
     let more = true
     for (const bytes of this.#kept) more = attempt.sendBody(bytes) && more
     this.#forgetTooMuch()
     if (this.#bodyComplete) attempt.endBody()
+    if (!this.#bodyNow) attempt.uncork()
     if (more) this.#client.resumeBody()
   }
 

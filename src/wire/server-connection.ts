@@ -12,8 +12,11 @@ import { Refusal, isToken } from './syntax.ts'
 
 /** Serves the requests of one connection, one after the other. Each ends with `finish` or `abort` on the connection. */
 export interface ServerExchange {
-  /** A valid head; if it has a body, that follows through onBody and onBodyEnd. */
-  onRequest(head: RequestHead): void
+  /**
+   * A valid head; if it has a body, that follows through onBody and onBodyEnd. `bodyNow`: its first bytes came in the same
+   * read, and onBodyRead follows before anything else happens.
+   */
+  onRequest(head: RequestHead, bodyNow: boolean): void
   /**
    * Bytes that were no valid head, or not in time. To be answered with the refusal's status and closed. `isHead`: as far
    * as one can tell it was a HEAD request, whose answer has no body.
@@ -22,6 +25,8 @@ export interface ServerExchange {
   /** Decoded body bytes; they may be kept. */
   onBody(bytes: Buffer): void
   onBodyEnd(): void
+  /** All that one read brought of the body has been told. */
+  onBodyRead(): void
   /** The rest of the body will not come: malformed, too large or too slow. To be answered if nothing was, and closed. */
   onBodyRefused(refusal: Refusal): void
   /** The answer's bytes have left: more may be written. */
@@ -247,6 +252,7 @@ export class ServerConnection implements Watched, ChunkSink {
           break
         case state.body:
           rest = this.#takeBody(rest)
+          this.#exchange.onBodyRead()
           break
         case state.answer:
           this.#hold(rest)
@@ -301,9 +307,10 @@ export class ServerConnection implements Watched, ChunkSink {
     if (head instanceof Refusal) return this.#refuse(head, isHead)
     if (head.contentLength > this.#owner.limits.bodyBytes) return this.#refuse(new Refusal(413, 'body-bytes'), isHead)
     this.requestBytes = end + 4 - from
-    this.#begin(head)
     const used = end + 4 - before
-    return used < bytes.length ? bytes.subarray(used) : undefined
+    const more = used < bytes.length
+    this.#begin(head, more)
+    return more ? bytes.subarray(used) : undefined
   }
 
   /** What can be refused before the head is complete, so that nobody waits for a timeout. */
@@ -320,7 +327,7 @@ export class ServerConnection implements Watched, ChunkSink {
     return undefined
   }
 
-  #begin(head: RequestHead): void {
+  #begin(head: RequestHead, more: boolean): void {
     this.#answering = true
     this.#keepAlive = head.keepAlive
     if (head.hasBody) {
@@ -330,11 +337,11 @@ export class ServerConnection implements Watched, ChunkSink {
       this.#bodyBytes = 0
       this.#bodyStartMs = this.startedMs
       this.#readDeadline = this.startedMs + this.#owner.limits.bodyIdleTimeoutMs
-      this.#exchange.onRequest(head)
+      this.#exchange.onRequest(head, more)
     } else {
       this.#state = state.answer
       this.#readDeadline = Infinity
-      this.#exchange.onRequest(head)
+      this.#exchange.onRequest(head, false)
     }
   }
 
