@@ -33,7 +33,7 @@ await t.test('kill -9 in mid-write', async (t) => {
   const acknowledged = new Map<string, string>()
   const registered = new Set<string>()
   let lastIndex = 0
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < 3; round++) {
     const { it, child, ended } = await start(dir)
     for (const [key, value] of acknowledged) {
       const answer = await it.ask('GET', `kv/${key}?raw`)
@@ -44,7 +44,7 @@ await t.test('kill -9 in mid-write', async (t) => {
     const first = (await it.ask('GET', 'catalog/services')).index
     t.ok(first > lastIndex, `round ${String(round)}: the index went on`)
     let killed = false
-    const enough = acknowledged.size + 60
+    const enough = acknowledged.size + 50
     const writer = async (lane: number): Promise<void> => {
       for (let i = 0; !killed; i++) {
         const [key, value] = [
@@ -74,9 +74,9 @@ await t.test('kill -9 in mid-write', async (t) => {
   t.teardown(() => it.stop())
   const all = (await it.ask('GET', 'kv/?recurse')).json<{ Key: string; Value: string }[]>()
   const values = new Map(all.map(({ Key, Value }) => [Key, Buffer.from(Value, 'base64').toString()]))
-  t.ok(acknowledged.size > 200, `${String(acknowledged.size)} writes were acknowledged`)
+  t.ok(acknowledged.size >= 150, `${String(acknowledged.size)} writes were acknowledged`)
   for (const [key, value] of acknowledged) if (values.get(key) !== value) t.fail(`${key} is lost`)
-  t.ok(registered.size > 12)
+  t.ok(registered.size >= 9)
 })
 
 await t.test('the command stops gently', async (t) => {

@@ -28,6 +28,7 @@ await t.test('bodies', async (t) => {
   t.teardown(() => it.stop())
   const large = await it.ask('PUT', 'kv/x', 'x'.repeat(3_000_000))
   t.strictSame([large.status, large.headers.get('connection')], [413, 'close'], 'the refusal of a large one arrives')
+  t.match(large.text, /^Request body\(3000000 bytes\)/, 'and it was read to its end, or the client might not see it')
   t.equal((await it.ask('GET', 'kv/x')).status, 404)
   const head = 'PUT /v1/kv/x HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n'
   t.match(await raw(it.port, head), /^HTTP\/1\.1 413 /, 'of a huge one at once')

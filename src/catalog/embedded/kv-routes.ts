@@ -3,7 +3,6 @@
  */
 import * as commands from './kv-commands.ts'
 import type { KvWrite } from './kv-commands.ts'
-import { flag } from './flag.ts'
 import type { CatalogRequest, Parts, Route } from './parts.ts'
 import type { Change } from './records.ts'
 import { empty, json, Refusal, type Reply } from './reply.ts'
@@ -31,7 +30,7 @@ export function kvRoutes(parts: Parts): Route[] {
   const get = (request: CatalogRequest): Promise<Reply> => {
     const { rest: key, query } = request
     if (query.has('keys')) return listKeys(parts, request)
-    if (flag(query, 'recurse')) return listEntries(parts, request)
+    if (query.has('recurse')) return listEntries(parts, request)
     if (key === '') throw new Refusal(400, 'Missing key name')
     const topic: Topic = { table: 'kv', index: () => state.keyIndex(key), concerns: (keys) => keys.has(key) }
     return request.blocking(topic, () => {
