@@ -14,13 +14,13 @@ export function addHealthCommand(program: Command): void {
     .description('ask a running proxy on this machine whether it is alive (or ready)')
     .option(
       '-s, --status <address>',
-      'its status address, host:port (also FAIRLEAD_STATUS)',
+      'its status address, host:port or unix:/path (also FAIRLEAD_STATUS)',
       process.env['FAIRLEAD_STATUS'] ?? '127.0.0.1:8081',
     )
     .option('--ready', 'ask whether it is ready instead')
     .action(async (options: { readonly status: string; readonly ready?: boolean }) => {
       try {
-        const { status, body } = await ask(`http://${options.status}/${options.ready ? 'readyz' : 'livez'}`)
+        const { status, body } = await ask(options.status, options.ready ? '/readyz' : '/livez')
         process.stdout.write(body)
         if (status !== 200) process.exitCode = 1
       } catch (error) {
@@ -30,10 +30,11 @@ export function addHealthCommand(program: Command): void {
     })
 }
 
-function ask(url: string): Promise<{ readonly status: number; readonly body: string }> {
+function ask(address: string, path: string): Promise<{ readonly status: number; readonly body: string }> {
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(timeoutMs)
-    get(url, { agent: false, signal }, (res) => {
+    const where = address.startsWith('unix:') ? { socketPath: address.slice(5) } : hostAndPort(address)
+    get({ ...where, path, agent: false, signal }, (res) => {
       let body = ''
       res.setEncoding('utf8')
       res.on('data', (text: string) => (body += text))
@@ -41,4 +42,9 @@ function ask(url: string): Promise<{ readonly status: number; readonly body: str
       res.on('error', reject)
     }).on('error', reject)
   })
+}
+
+function hostAndPort(address: string): { readonly host: string; readonly port: string } {
+  const { hostname, port } = new URL(`http://${address}`)
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: port || '80' }
 }

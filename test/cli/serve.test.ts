@@ -59,7 +59,8 @@ function serve(t: Pick<Test, 'teardown'>, ports: readonly number[], more = '', o
   const folder = folderOf(t)
   const file = join(folder, 'fairlead.yaml')
   writeFileSync(join(folder, 'services.json'), definitions('web', ports))
-  writeFileSync(file, `${quiet}catalog: { file: services.json }\nroutes: [{ service: web }]\n${more}`)
+  const base = more.includes('status:') ? quiet.replace(/^status: .*\n/m, '') : quiet
+  writeFileSync(file, `${base}catalog: { file: services.json }\nroutes: [{ service: web }]\n${more}`)
   return watched(t, fairlead(['serve', '--config', file], options), file)
 }
 
@@ -216,6 +217,11 @@ t.test('health: exit 0 when it answers, 1 when it does not, also for readiness',
   const ready = fairlead(['health', '--ready'], { env: { FAIRLEAD_STATUS: status } })
   t.equal(await ready.exit, 0)
   t.equal(ready.out(), '{"ready":true}\n')
+  const socket = join(folderOf(t), 'status.sock')
+  const other = serve(t, [], `status: { address: "unix:${socket}" }\n`)
+  await other.proxy()
+  const inside = fairlead(['health', '--status', `unix:${socket}`])
+  t.equal(await inside.exit, 0, inside.err())
   const dead = fairlead(['health', '--status', '127.0.0.1:1'])
   t.equal(await dead.exit, 1)
   t.match(dead.err(), /127\.0\.0\.1:1 does not answer: .*ECONNREFUSED/)

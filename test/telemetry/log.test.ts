@@ -83,6 +83,7 @@ t.test('long fields are cut, and the cut shows', async (t) => {
   const parsed = JSON.parse(accessLine({ ...record, target: `/${'a'.repeat(9_000)}` }, 'now')) as { target: string }
   t.equal(parsed.target.length, 2_049)
   t.ok(parsed.target.endsWith('\u2026'))
+  t.equal(escapeField('a\u2028b\u2029c\ud800d'), 'a\\u2028b\\u2029c\\ud800d')
   t.equal(escapeField('\u007f\u0085"\\\n'), '\\u007f\\u0085\\"\\\\\\u000a')
 })
 

@@ -48,7 +48,7 @@ async function register(port: number): Promise<void> {
     Check: {
       HTTP: `http://127.0.0.1:${port}/healthz`,
       Interval: '1s',
-      Timeout: '500ms',
+      Timeout: '5s',
       // We are up already; without this the first probe is awaited.
       Status: 'passing',
       DeregisterCriticalServiceAfter: '1m',

@@ -25,9 +25,9 @@ interface Window {
 const emptyWindow = (): Window => ({ byInstance: new Map(), byVersion: new Map(), tenths: new Map(), requests: 0 })
 
 /** A request that started this soon after the kill may have met a connection whose end was not seen yet, ms. */
-const noticedWithinMs = 50
+const noticedWithinMs = 250
 /** Between the kill and the last moment at which a request that the instance held can have failed, ms. */
-const heldForMs = 1_000
+const heldForMs = 5_000
 
 export class Report {
   #total = emptyWindow()
