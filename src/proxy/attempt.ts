@@ -3,7 +3,9 @@
  * the facts of its failure; deciding what follows is the exchange's. An attempt that was replaced is never heard again.
  */
 import type { BoundEndpoint, VersionStats } from '../live/runtime.ts'
-import type { ClientConnection, ClientExchange, Failure, UpstreamTimeouts } from '../wire/client-connection.ts'
+import type { ClientConnection } from '../wire/client-connection.ts'
+import type { ClientExchange, UpstreamTimeouts } from '../wire/client-exchange.ts'
+import type { Failure } from '../wire/failure.ts'
 import { chunkHeader, lastChunk } from '../wire/chunked.ts'
 import type { ResponseHead } from '../wire/response-head.ts'
 

@@ -7,10 +7,11 @@ import { pickEndpoint } from '../balance/pick-endpoint.ts'
 import { pickGroup } from '../balance/pick-group.ts'
 import type { BoundEndpoint, BoundGroup, BoundService, EndpointState } from '../live/runtime.ts'
 import { chunkHeader, lastChunk } from '../wire/chunked.ts'
-import type { Failure } from '../wire/client-connection.ts'
+import type { Failure } from '../wire/failure.ts'
 import type { RequestHead } from '../wire/request-head.ts'
 import type { ResponseHead } from '../wire/response-head.ts'
-import type { ServerConnection, ServerExchange } from '../wire/server-connection.ts'
+import type { GoneReason, ServerExchange } from '../wire/server-exchange.ts'
+import type { ServerConnection } from '../wire/server-connection.ts'
 import type { Refusal } from '../wire/syntax.ts'
 import { answerHead, delivery, type Delivery, deliveryOf, informationalHead, ownAnswer } from './answer-head.ts'
 import { type OwnAnswer, own, refusalAnswer } from './answers.ts'
@@ -132,10 +133,11 @@ export class Exchange implements ServerExchange, AttemptOwner {
     else this.#attempt?.resumeAnswer()
   }
 
-  onGone(): void {
+  onGone(why: GoneReason): void {
     this.#cancelAttempt('client')
-    if (!this.#answering) this.#status = 499
-    this.#record('client-gone', this.#answering ? 'upstream' : 'proxy')
+    // Nothing was sent: 499 where the client is why, as others log it, 503 where we are.
+    if (!this.#answering) this.#status = why === 'shutdown' ? 503 : 499
+    this.#record(why, this.#answering ? 'upstream' : 'proxy')
   }
 
   onTunnelData(bytes: Buffer): void {

@@ -1,5 +1,5 @@
 /** Maps what went wrong upstream to the answer the client gets: one table. */
-import type { Failure } from '../wire/client-connection.ts'
+import type { Failure } from '../wire/failure.ts'
 import { type OwnAnswer, own } from './answers.ts'
 
 export function failureAnswer(failure: Failure): OwnAnswer {

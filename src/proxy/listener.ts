@@ -6,7 +6,8 @@ import { BlockList, type Server, type Socket, createServer, isIP, isIPv6 } from 
 import { FairleadError, errorText } from '../core/errors.ts'
 import type { Deadlines } from '../wire/deadlines.ts'
 import type { WireLimits } from '../wire/limits.ts'
-import { ServerConnection, type ServerExchange, type ServerOwner } from '../wire/server-connection.ts'
+import { ServerConnection } from '../wire/server-connection.ts'
+import type { ServerExchange, ServerOwner } from '../wire/server-exchange.ts'
 import type { ListenerAddress, ListenerOptions } from './options.ts'
 import { plainAddress } from './upstream-head.ts'
 

@@ -37,7 +37,7 @@ export interface RequestRecord {
   readonly host: string
   /** The request-target as it came; '' when it could not be read. */
   readonly target: string
-  /** What the client was sent; 499 when it left before an answer. 0 for a tunnel that was cut before its answer. */
+  /** What the client was sent; where nothing was, 499 when it left, 503 when we ended it. 0 for a tunnel that was cut before its answer. */
   readonly status: number
   /** Who made the answer. */
   readonly origin: 'upstream' | 'proxy'
@@ -53,7 +53,8 @@ export interface RequestRecord {
   readonly bytesSent: number
   /**
    * Why the proxy answered itself or cut the answer, '' otherwise. A stable word: `no-route`, `no-endpoint`,
-   * `connection-limit`, `loop`, `path`, `trace`, `max-forwards`, `websocket-key`, `upgrade`, `client-gone`; the kind of a
+   * `connection-limit`, `loop`, `path`, `trace`, `max-forwards`, `websocket-key`, `upgrade`; a
+   * `GoneReason` (`client-gone`, `write-stall`, `tunnel-idle`, `shutdown`); the kind of a
    * `Failure` (`refused`, `closed`, `first-byte-timeout` …); or the rule by which the request was refused (`host-missing` …).
    */
   readonly cause: string

@@ -3,7 +3,7 @@
  * Rows Q1 to Q4 of the retry rules: what was never sent goes elsewhere whatever the method; what was sent and met silence
  * is repeated once for safe methods only (RFC 9110 section 9.2.2). It judges no endpoint's health.
  */
-import type { Failure } from '../wire/client-connection.ts'
+import type { Failure } from '../wire/failure.ts'
 
 export type Decision =
   /** Attempt again; `spends`: it takes from the retry budget, since the first may have been executed. */

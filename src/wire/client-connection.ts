@@ -5,79 +5,13 @@
  */
 import { connect, type Socket } from 'node:net'
 import { ChunkedDecoder, type ChunkSink } from './chunked.ts'
-import type { Deadlines, Watched } from './deadlines.ts'
+import type { ClientExchange, ConnectionOwner, UpstreamTimeouts } from './client-exchange.ts'
+import type { Watched } from './deadlines.ts'
+import { type FailureKind, connectFailure } from './failure.ts'
 import type { WireLimits } from './limits.ts'
 import type { ResponseHead } from './response-head.ts'
 import { framing, parseResponseHead } from './response-head.ts'
 import { Refusal, withoutFields } from './syntax.ts'
-
-export type FailureKind =
-  | 'refused' // nothing listens there
-  | 'unreachable' // no way there
-  | 'connect-timeout'
-  | 'local' // our own lack: descriptors, ports
-  | 'closed' // ended without, or in the middle of, an answer
-  | 'reset'
-  | 'invalid' // an answer that cannot be trusted
-  | 'first-byte-timeout'
-  | 'idle-timeout'
-
-/** What is known when an exchange with an upstream failed. */
-export interface Failure {
-  readonly kind: FailureKind
-  /** An error code or the name of the broken rule; for logs. */
-  readonly detail: string
-  /** The connection had served a request before this one. */
-  readonly reused: boolean
-  /** Some byte of the request was handed to the connection. */
-  readonly sent: boolean
-  /** Some byte of an answer came, be it of a 1xx. */
-  readonly received: boolean
-}
-
-export interface UpstreamTimeouts {
-  readonly connectMs: number
-  readonly firstByteMs: number
-  readonly idleMs: number
-}
-
-/** Who sent the request and takes the answer. Exactly one of complete answer, onComplete and onFailure ends it. */
-export interface ClientExchange {
-  /** A new connection stands; only for connections that were not ready at once. */
-  onConnected(): void
-  /** A 1xx other than 101. */
-  onInformational(head: ResponseHead): void
-  /**
-   * The final head, and the first bytes of the decoded body as latin1. `complete`: that is all of the answer, and the
-   * connection is already free for others.
-   */
-  onHead(head: ResponseHead, body: string, complete: boolean): void
-  /** More of the decoded body, lent for the call. */
-  onBody(bytes: Buffer): void
-  /** All that one read brought has been told. */
-  onReadEnd(): void
-  /** The rest of the answer is in; trailers are well-formed lines or ''. */
-  onComplete(trailers: string): void
-  onFailure(failure: Failure): void
-  /** What was written has left: more may be written. */
-  onWritable(): void
-  /** A 101 came to a request that asked for it; from here on the connection is a tunnel. */
-  onUpgrade(head: ResponseHead): void
-  /** Bytes of the tunnel, lent for the call. */
-  onTunnelData(bytes: Buffer): void
-  /** The tunnel's other end sends no more. */
-  onTunnelEnd(): void
-}
-
-/** What a connection needs of the pool that owns it. */
-export interface ConnectionOwner {
-  readonly deadlines: Deadlines
-  readonly limits: WireLimits
-  /** The connection is free and clean. */
-  released(connection: ClientConnection): void
-  /** The connection is gone; `wasIdle`: while nobody used it. */
-  gone(connection: ClientConnection, wasIdle: boolean): void
-}
 
 const state = { connecting: 0, idle: 1, head: 2, length: 3, chunked: 4, close: 5, tunnel: 6, gone: 7 } as const
 type State = (typeof state)[keyof typeof state]
@@ -90,8 +24,6 @@ const wholeReadBytes = 8_192
 
 export class ClientConnection implements Watched, ChunkSink {
   slot = -1
-  /** Place in the pool's list of idle connections; the pool's own. */
-  idleSlot = -1
   readonly #owner: ConnectionOwner
   readonly #socket: Socket
   #state: State = state.connecting
@@ -456,23 +388,6 @@ export class ClientConnection implements Watched, ChunkSink {
     }
     this.destroy()
     exchange?.onFailure(failure)
-  }
-}
-
-function connectFailure(code: string): FailureKind {
-  switch (code) {
-    case 'ECONNREFUSED':
-      return 'refused'
-    case 'ETIMEDOUT':
-      return 'connect-timeout'
-    case 'EMFILE':
-    case 'ENFILE':
-    case 'ENOBUFS':
-    case 'ENOMEM':
-    case 'EADDRNOTAVAIL':
-      return 'local'
-    default:
-      return 'unreachable'
   }
 }
 

@@ -2,7 +2,8 @@
  * The connections to one endpoint: the idle ones, latest first, and a bound on all of them. Owns their lives;
  * it must not know why somebody wants one. Drain (`close`) and `destroy` are different verbs.
  */
-import { ClientConnection, type ConnectionOwner } from './client-connection.ts'
+import { ClientConnection } from './client-connection.ts'
+import type { ConnectionOwner } from './client-exchange.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { WireLimits } from './limits.ts'
 
@@ -42,10 +43,7 @@ export class Pool implements ConnectionOwner {
    */
   acquire(fresh: boolean): ClientConnection | undefined {
     const idle = fresh ? undefined : this.#idle.pop()
-    if (idle !== undefined) {
-      idle.idleSlot = -1
-      return idle
-    }
+    if (idle !== undefined) return idle
     if (this.#all.size >= this.limits.connectionsPerEndpoint) return undefined
     const made = new ClientConnection(this, this.host, this.port)
     this.#all.add(made)
@@ -54,20 +52,14 @@ export class Pool implements ConnectionOwner {
 
   released(connection: ClientConnection): void {
     if (this.#closing || this.#idle.length >= this.limits.idleConnectionsPerEndpoint) return connection.destroy()
-    connection.idleSlot = this.#idle.length
     this.#idle.push(connection)
   }
 
-  gone(connection: ClientConnection): void {
+  gone(connection: ClientConnection, wasIdle: boolean): void {
     this.#all.delete(connection)
-    const slot = connection.idleSlot
-    if (slot < 0) return
-    connection.idleSlot = -1
-    const last = this.#idle.pop()
-    if (last !== undefined && last !== connection) {
-      last.idleSlot = slot
-      this.#idle[slot] = last
-    }
+    if (!wasIdle) return
+    const place = this.#idle.lastIndexOf(connection)
+    if (place >= 0) this.#idle.splice(place, 1)
   }
 
   /** Drain: idle connections end now, busy ones after their answer. */

@@ -5,49 +5,11 @@
  */
 import type { Socket } from 'node:net'
 import { ChunkedDecoder, type ChunkSink } from './chunked.ts'
-import type { Deadlines, Watched } from './deadlines.ts'
-import type { WireLimits } from './limits.ts'
+import type { Watched } from './deadlines.ts'
+import { refuseEarly } from './early-refusal.ts'
 import { type RequestHead, parseRequestHead } from './request-head.ts'
-import { Refusal, isToken } from './syntax.ts'
-
-/** Serves the requests of one connection, one after the other. Each ends with `finish` or `abort` on the connection. */
-export interface ServerExchange {
-  /**
-   * A valid head; if it has a body, that follows through onBody and onBodyEnd. `bodyNow`: its first bytes came in the same
-   * read, and onBodyRead follows before anything else happens.
-   */
-  onRequest(head: RequestHead, bodyNow: boolean): void
-  /**
-   * Bytes that were no valid head, or not in time. To be answered with the refusal's status and closed. `isHead`: as far
-   * as one can tell it was a HEAD request, whose answer has no body.
-   */
-  onRefused(refusal: Refusal, isHead: boolean): void
-  /** Decoded body bytes; they may be kept. */
-  onBody(bytes: Buffer): void
-  onBodyEnd(): void
-  /** All that one read brought of the body has been told. */
-  onBodyRead(): void
-  /** The rest of the body will not come: malformed, too large or too slow. To be answered if nothing was, and closed. */
-  onBodyRefused(refusal: Refusal): void
-  /** The answer's bytes have left: more may be written. */
-  onWritable(): void
-  /** The client is gone before its answer was complete. */
-  onGone(): void
-  onTunnelData(bytes: Buffer): void
-  onTunnelEnd(): void
-}
-
-/** What a connection needs of the listener that accepted it. */
-export interface ServerOwner {
-  readonly deadlines: Deadlines
-  readonly limits: WireLimits
-  /** True once this process takes no new requests: answers close their connections. */
-  readonly draining: boolean
-  exchangeFor(connection: ServerConnection): ServerExchange
-  /** Whether that address is a peer whose words on forwarding are believed. */
-  trusts(address: string): boolean
-  closed(connection: ServerConnection): void
-}
+import type { GoneReason, ServerExchange, ServerOwner } from './server-exchange.ts'
+import { Refusal } from './syntax.ts'
 
 const state = { waiting: 0, head: 1, body: 2, answer: 3, linger: 4, tunnel: 5, gone: 6 } as const
 type State = (typeof state)[keyof typeof state]
@@ -222,8 +184,7 @@ export class ServerConnection implements Watched, ChunkSink {
 
   /** Ends at once; the exchange is told. */
   destroy(): void {
-    this.#socket.destroy()
-    this.#onClose()
+    this.#end('shutdown')
   }
 
   onSweep(now: number): void {
@@ -266,7 +227,7 @@ export class ServerConnection implements Watched, ChunkSink {
         case state.linger:
           this.#lingered += rest.length
           rest = undefined
-          if (this.#lingered > this.#owner.limits.lingerBytes) this.destroy()
+          if (this.#lingered > this.#owner.limits.lingerBytes) this.#end('client-gone')
           break
         case state.gone:
           rest = undefined
@@ -290,7 +251,7 @@ export class ServerConnection implements Watched, ChunkSink {
     const end = text.indexOf('\r\n\r\n', Math.max(from, before - 3))
     const isHead = text.startsWith('HEAD ', from)
     if (end < 0) {
-      const early = this.#refuseEarly(text, from, before)
+      const early = refuseEarly(text, from, before, this.#owner.limits)
       if (early) return this.#refuse(early, isHead)
       if (this.#state === state.waiting) {
         this.#state = state.head
@@ -311,20 +272,6 @@ export class ServerConnection implements Watched, ChunkSink {
     const more = used < bytes.length
     this.#begin(head, more)
     return more ? bytes.subarray(used) : undefined
-  }
-
-  /** What can be refused before the head is complete, so that nobody waits for a timeout. */
-  #refuseEarly(text: string, from: number, before: number): Refusal | undefined {
-    const limits = this.#owner.limits
-    const first = text.charAt(from)
-    if (first !== '' && first !== '\r' && !isToken(first)) return new Refusal(400, 'method')
-    if (from === 2 && first === '\r') return new Refusal(400, 'empty-lines')
-    if (/[^\r]\n|\r[^\n]/.test(text.slice(Math.max(0, before - 1)))) return new Refusal(400, 'line-end')
-    if (text.length - from > 32 && !text.slice(from, from + 33).includes(' ')) return new Refusal(400, 'method')
-    const lineEnd = text.indexOf('\r\n', from)
-    if (lineEnd < 0 && text.length - from > limits.targetBytes + 64) return new Refusal(414, 'target-length')
-    if (text.length - from > limits.headBytes) return new Refusal(431, 'head-bytes')
-    return undefined
   }
 
   #begin(head: RequestHead, more: boolean): void {
@@ -417,8 +364,8 @@ export class ServerConnection implements Watched, ChunkSink {
   /** The client sends no more and has no complete request waiting. */
   #endIfUnused(): void {
     if (this.#state === state.waiting) this.#linger()
-    else if (this.#state === state.head) this.destroy()
-    else if (this.#state === state.body) this.destroy()
+    else if (this.#state === state.head) this.#end('client-gone')
+    else if (this.#state === state.body) this.#end('client-gone')
   }
 
   /** Half-closes and discards for a while, so that the client can read its answer (RFC 9112 section 9.6). */
@@ -458,7 +405,7 @@ export class ServerConnection implements Watched, ChunkSink {
         this.#refuseBody(new Refusal(408, 'body-timeout'))
         break
       default:
-        this.destroy()
+        this.#end(this.#state === state.tunnel ? 'tunnel-idle' : 'client-gone')
     }
   }
 
@@ -471,7 +418,7 @@ export class ServerConnection implements Watched, ChunkSink {
 
   #writeTimedOut(now: number): void {
     const unsent = this.#socket.writableLength
-    if (unsent >= this.#unsent) return this.destroy()
+    if (unsent >= this.#unsent) return this.#end('write-stall')
     this.#unsent = unsent
     this.#writeDeadline = now + this.#owner.limits.writeStallTimeoutMs
   }
@@ -483,15 +430,20 @@ export class ServerConnection implements Watched, ChunkSink {
   }
 
   readonly #onError = (): void => {
-    this.destroy()
+    this.#end('client-gone')
   }
 
   readonly #onClose = (): void => {
+    this.#end('client-gone')
+  }
+
+  #end(why: GoneReason): void {
     if (this.#state === state.gone) return
     const answering = this.#answering
     this.#answering = false
+    this.#socket.destroy()
     this.#leave()
-    if (answering) this.#exchange.onGone()
+    if (answering) this.#exchange.onGone(why)
   }
 
   #leave(): void {

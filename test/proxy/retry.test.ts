@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { failureAnswer } from '../../src/proxy/failure-answer.ts'
 import { decide, isSafe, type RequestFacts, unsentAttemptsMax } from '../../src/proxy/retry.ts'
-import type { Failure, FailureKind } from '../../src/wire/client-connection.ts'
+import type { Failure, FailureKind } from '../../src/wire/failure.ts'
 
 const answers: Readonly<Record<FailureKind, readonly [status: number, error: string]>> = {
   refused: [502, 'connection_refused'],

@@ -1,0 +1,50 @@
+/** The two sides of a connection to an upstream: whoever uses it for a request, and the pool that owns it. Types only. */
+import type { ClientConnection } from './client-connection.ts'
+import type { Deadlines } from './deadlines.ts'
+import type { Failure } from './failure.ts'
+import type { WireLimits } from './limits.ts'
+import type { ResponseHead } from './response-head.ts'
+
+export interface UpstreamTimeouts {
+  readonly connectMs: number
+  readonly firstByteMs: number
+  readonly idleMs: number
+}
+
+/** Who sent the request and takes the answer. Exactly one of complete answer, onComplete and onFailure ends it. */
+export interface ClientExchange {
+  /** A new connection stands; only for connections that were not ready at once. */
+  onConnected(): void
+  /** A 1xx other than 101. */
+  onInformational(head: ResponseHead): void
+  /**
+   * The final head, and the first bytes of the decoded body as latin1. `complete`: that is all of the answer, and the
+   * connection is already free for others.
+   */
+  onHead(head: ResponseHead, body: string, complete: boolean): void
+  /** More of the decoded body, lent for the call. */
+  onBody(bytes: Buffer): void
+  /** All that one read brought has been told. */
+  onReadEnd(): void
+  /** The rest of the answer is in; trailers are well-formed lines or ''. */
+  onComplete(trailers: string): void
+  onFailure(failure: Failure): void
+  /** What was written has left: more may be written. */
+  onWritable(): void
+  /** A 101 came to a request that asked for it; from here on the connection is a tunnel. */
+  onUpgrade(head: ResponseHead): void
+  /** Bytes of the tunnel, lent for the call. */
+  onTunnelData(bytes: Buffer): void
+  /** The tunnel's other end sends no more. */
+  onTunnelEnd(): void
+}
+
+/** What a connection needs of the pool that owns it. */
+export interface ConnectionOwner {
+  readonly deadlines: Deadlines
+  readonly limits: WireLimits
+  /** The connection is free and clean. */
+  released(connection: ClientConnection): void
+  /** The connection is gone; `wasIdle`: while nobody used it. */
+  gone(connection: ClientConnection, wasIdle: boolean): void
+}

@@ -1,0 +1,43 @@
+/** What can go wrong with an upstream, as facts: the words that retries, answers and logs are decided by. */
+
+export type FailureKind =
+  | 'refused' // nothing listens there
+  | 'unreachable' // no way there
+  | 'connect-timeout'
+  | 'local' // our own lack: descriptors, ports
+  | 'closed' // ended without, or in the middle of, an answer
+  | 'reset'
+  | 'invalid' // an answer that cannot be trusted
+  | 'first-byte-timeout'
+  | 'idle-timeout'
+
+/** What is known when an exchange with an upstream failed. */
+export interface Failure {
+  readonly kind: FailureKind
+  /** An error code or the name of the broken rule; for logs. */
+  readonly detail: string
+  /** The connection had served a request before this one. */
+  readonly reused: boolean
+  /** Some byte of the request was handed to the connection. */
+  readonly sent: boolean
+  /** Some byte of an answer came, be it of a 1xx. */
+  readonly received: boolean
+}
+
+/** The kind of a failure to connect, by the system's error code. */
+export function connectFailure(code: string): FailureKind {
+  switch (code) {
+    case 'ECONNREFUSED':
+      return 'refused'
+    case 'ETIMEDOUT':
+      return 'connect-timeout'
+    case 'EMFILE':
+    case 'ENFILE':
+    case 'ENOBUFS':
+    case 'ENOMEM':
+    case 'EADDRNOTAVAIL':
+      return 'local'
+    default:
+      return 'unreachable'
+  }
+}
