@@ -10,6 +10,7 @@ import { systemClock } from '../../src/core/clock.ts'
 import { silentLogger, type Logger } from '../../src/core/log.ts'
 import { systemRandom } from '../../src/core/random.ts'
 import { startEmbedded } from '../fixtures/catalog-speaker.ts'
+import { until } from '../fixtures/until.ts'
 
 const deps = { clock: systemClock, random: systemRandom, log: silentLogger }
 
@@ -40,6 +41,21 @@ await t.test('requests that are none', async (t) => {
   t.match(await raw(it.port, 'nonsense\r\n\r\n'), /^HTTP\/1\.1 400 /)
   t.match(await raw(it.port, 'GET /v1/kv/%zz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 400 /)
   t.equal((await it.ask('GET', 'status/leader')).status, 200, 'and it goes on')
+})
+
+await t.test('a client that goes away in the middle', async (t) => {
+  const errors: string[] = []
+  const log: Logger = { ...silentLogger, error: (_fields, message) => void errors.push(message) }
+  const it = await startEmbedded({}, log)
+  const socket = connect(it.port, '127.0.0.1')
+  socket.write('PUT /v1/kv/x HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf')
+  // Once this is answered, that has arrived.
+  await it.ask('GET', 'status/leader')
+  socket.destroy()
+  await once(socket, 'close')
+  await until(async () => (await it.ask('GET', 'kv/x')).status === 404)
+  await it.stop()
+  t.strictSame(errors, [])
 })
 
 await t.test('names of all kinds', async (t) => {

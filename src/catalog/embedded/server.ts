@@ -1,8 +1,8 @@
 /**
  * The catalog's HTTP server on `node:http`: finds the route, bounds the body, answers, and says what it will not do.
  * It is meant for loopback or a trusted network: it has no ACL (tokens are accepted and ignored), and a registered HTTP
- * check makes it call any address. The Host header is not checked; a browser page of another origin cannot write, since
- * a PUT needs a preflight that is never granted. Not the data path.
+ * check makes it call any address. A page of another origin cannot write, since a PUT needs a preflight that is never
+ * granted; but the Host header is not checked (as in Consul), so a page that rebinds its own name could. Not the data path.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -95,6 +95,8 @@ export class CatalogServer {
     try {
       reply = await this.#answer(req, gone.signal)
     } catch (error) {
+      // A client that went away in the middle of its body is no fault.
+      if (req.destroyed && !req.complete) return void res.destroy()
       reply = this.#refuse(error, req)
     }
     if (gone.signal.aborted && !res.writable) return
