@@ -41,6 +41,7 @@ export interface Door {
 
 const headBytesMax = 16_384
 const connectionsMax = 256
+const idleTimeoutMs = 30_000
 
 const fixedHeaders: readonly (readonly [string, string])[] = [
   ['cache-control', 'no-store'],
@@ -71,6 +72,8 @@ export function createDoor(options: DoorOptions): Door {
     },
   )
   server.maxConnections = connectionsMax
+  // A reader that takes nothing of its answer for this long is let go.
+  server.setTimeout(idleTimeoutMs)
   server.on('error', (error) =>
     options.log.error({ reason: error.message }, `The ${options.name} address has an error`),
   )

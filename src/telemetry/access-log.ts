@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../core/clock.ts'
 import type { DataPlaneObserver, RequestRecord } from '../proxy/options.ts'
-import { escapeField } from './escape.ts'
+import { escapeField, isPlain } from './escape.ts'
 import type { LineWriter } from './line-writer.ts'
 import { prettyLine } from './pretty.ts'
 
@@ -48,17 +48,41 @@ function isError(record: RequestRecord): boolean {
   return record.status >= 499 || record.status === 0 || record.cause !== ''
 }
 
+/** Fields that are this long together are looked at together, and none can be too long. */
+const plainCharsMax = 1_024
+
 /** The line of one request, newline included. */
 export function accessLine(record: RequestRecord, time: string): string {
+  const { requestId, clientAddress, method, host, target, service, version, endpoint, handle, cause } = record
+  // Nearly every line is plain; one look at all fields is several times cheaper than one at each.
+  const all = requestId + clientAddress + method + host + target + service + version + endpoint + handle + cause
+  return all.length <= plainCharsMax && isPlain(all) ? plainLine(record, time) : plainLine(escaped(record), time)
+}
+
+function escaped(record: RequestRecord): RequestRecord {
+  return {
+    ...record,
+    requestId: escapeField(record.requestId, 128),
+    clientAddress: escapeField(record.clientAddress, 64),
+    method: escapeField(record.method, 32),
+    host: escapeField(record.host, 255),
+    target: escapeField(record.target),
+    service: escapeField(record.service, 255),
+    version: escapeField(record.version, 255),
+    endpoint: escapeField(record.endpoint, 300),
+    handle: escapeField(record.handle, 255),
+    cause: escapeField(record.cause, 64),
+  }
+}
+
+function plainLine(record: RequestRecord, time: string): string {
   return (
-    `{"level":"access","time":"${time}","id":"${escapeField(record.requestId, 128)}",` +
-    `"client":"${escapeField(record.clientAddress, 64)}","method":"${escapeField(record.method, 32)}",` +
-    `"host":"${escapeField(record.host, 255)}","target":"${escapeField(record.target)}",` +
-    `"status":${record.status},"origin":"${record.origin}","service":"${escapeField(record.service, 255)}",` +
-    `"version":"${escapeField(record.version, 255)}","endpoint":"${escapeField(record.endpoint, 300)}",` +
-    `"handle":"${escapeField(record.handle, 255)}","attempts":${record.attempts},` +
+    `{"level":"access","time":"${time}","id":"${record.requestId}","client":"${record.clientAddress}",` +
+    `"method":"${record.method}","host":"${record.host}","target":"${record.target}","status":${record.status},` +
+    `"origin":"${record.origin}","service":"${record.service}","version":"${record.version}",` +
+    `"endpoint":"${record.endpoint}","handle":"${record.handle}","attempts":${record.attempts},` +
     `"ms":${Math.round(record.durationMs * 1_000) / 1_000},"in":${record.bytesReceived},"out":${record.bytesSent},` +
-    `"cause":"${escapeField(record.cause, 64)}"}\n`
+    `"cause":"${record.cause}"}\n`
   )
 }
 

@@ -19,6 +19,11 @@ export function escapeField(text: string, charsMax = 2_048): string {
   return cut.replace(unsafeAll, (char) => (char === '"' || char === '\\' ? `\\${char}` : hex(char)))
 }
 
+/** True when `text` may stand in a JSON string as it is. */
+export function isPlain(text: string): boolean {
+  return !unsafe.test(text)
+}
+
 /** A line of JSON with what `JSON.stringify` leaves bare escaped too; inside JSON such characters stand in strings only. */
 export function escapeJsonLine(line: string): string {
   return line.replace(unsafeInJson, hex)
