@@ -112,6 +112,9 @@ t.test('the successor of what died is taken from the table of the moment', async
     t.equal(rig.siblings[0]?.requests.length, 1)
     t.equal(statsOf(rig.plane).retries.get('reset'), 1)
     t.match(rig.records, [{ attempts: 2, status: 200, origin: 'upstream', handle: 'one-1' }])
+    await client.send(get())
+    await client.answer()
+    t.equal(statsOf(rig.plane).retrying, 0, 'and the next request gives back nothing it did not take')
   })
 })
 

@@ -13,6 +13,7 @@ import {
   versionOf,
   withRig,
 } from '../fixtures/plane-parts.ts'
+import { digest, noise } from '../fixtures/noise.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
 import { type BackendScript, okAnswer } from '../fixtures/raw-backend.ts'
 import { settle } from '../fixtures/raw-client.ts'
@@ -280,6 +281,34 @@ t.test('an answer is held back by a client that does not read, and goes on when 
       await client.wait('the end of it', () => client.received.length > size, 20_000)
       t.equal((await client.answer()).body.length, size)
       t.equal(stateOf(rig.plane, 'one-0').pool.idle, 1)
+    })
+})
+
+t.test('slow clients side by side get each its own bytes', async (t) => {
+  const bodies = [1, 2, 3, 4].map((seed) => noise(8_000_000, seed))
+  const script: BackendScript = {
+    onRequest: (request, connection) => {
+      const body = bodies[Number(request.startLine.split('/')[1]?.[0])] ?? ''
+      const chunked = request.startLine.includes('chunked')
+      const head = chunked ? 'Transfer-Encoding: chunked' : `Content-Length: ${body.length}`
+      const coded = chunked ? `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n` : body
+      void connection.send(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n${coded}`)
+    },
+  }
+  for (const how of ['length', 'chunked'])
+    await withRig({ backend: script }, async (rig) => {
+      const clients = await Promise.all(bodies.map(() => rig.client()))
+      for (const [index, client] of clients.entries()) {
+        client.socket.pause()
+        await client.send(get(`/${index}${how}`))
+      }
+      await settle(60)
+      for (const client of clients) client.socket.resume()
+      const got = clients.map(async (client) => {
+        await client.wait('all of it', () => client.received.length >= 8_000_000, 20_000)
+        return digest((await client.answer()).body)
+      })
+      t.strictSame(await Promise.all(got), bodies.map((body) => digest(body)), how) // prettier-ignore
     })
 })
 

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import t from 'tap'
+import { digest, noise } from '../fixtures/noise.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
 import { get, stateOf, statsOf, underWay, versionOf, withRig } from '../fixtures/plane-parts.ts'
 import type { BackendConnection, BackendScript } from '../fixtures/raw-backend.ts'
@@ -63,19 +63,6 @@ async function withTunnel(
   })
 }
 
-const digest = (text: string): string => createHash('sha1').update(text, 'latin1').digest('hex')
-
-/** Bytes that differ everywhere, so that a place that moved is noticed. */
-function noise(size: number, seed: number): string {
-  const bytes = Buffer.allocUnsafe(size)
-  let state = seed
-  for (let index = 0; index < size; index++) {
-    state = (state * 1_103_515_245 + 12_345) & 0x7fffffff
-    bytes[index] = state >> 16
-  }
-  return bytes.toString('latin1')
-}
-
 t.test('bytes both ways, all of them, in order, whoever is slower', async (t) => {
   const down = noise(6_000_000, 1)
   const up = noise(6_000_000, 2)
@@ -99,6 +86,21 @@ t.test('bytes both ways, all of them, in order, whoever is slower', async (t) =>
     t.match(rig.records, [{ status: 101, origin: 'upstream', cause: '', attempts: 1 }])
     t.ok((rig.records[0]?.bytesReceived ?? 0) >= up.length)
     t.ok((rig.records[0]?.bytesSent ?? 0) >= down.length)
+  })
+})
+
+t.test('what one side does not read the other cannot send', async (t) => {
+  await withTunnel({}, async ({ client, backend, atClient }) => {
+    const size = 32_000_000
+    client.socket.pause()
+    let left = false
+    backend.socket.write(Buffer.alloc(size), () => {
+      left = true
+    })
+    await settle(60)
+    t.notOk(left, 'the backend still has some of it')
+    client.socket.resume()
+    await until(() => atClient().length === size)
   })
 })
 

@@ -140,6 +140,26 @@ t.test('segments do not matter', async (t) => {
   })
 })
 
+t.test('a connection that is used again has forgotten the request before', async (t) => {
+  const answer = `${headText('HTTP/1.1 103 X')}${chunked}3\r\nabc\r\n0\r\n\r\n`
+  const script: BackendScript = { onRequest: (_request, connection) => void connection.send(answer) }
+  await withUpstream(
+    script,
+    async (upstream) => {
+      for (let each = 0; each < 3; each++) {
+        const { exchange, connection } = upstream.send()
+        // Paused at its last byte: nobody will resume what is not theirs any more.
+        exchange.on.body = () => connection.pause()
+        await until(() => exchange.ended)
+        t.match(exchange, { failure: undefined, body: 'abc' })
+        await until(() => upstream.pool.idle === 1)
+      }
+      t.equal(upstream.backend.connections.length, 1)
+    },
+    { informational: 1 },
+  )
+})
+
 t.test('what a failure says', async (t) => {
   await withUpstream({}, async (upstream) => {
     const exchange = await upstream.exchange()

@@ -6,6 +6,7 @@ import { FakeClock } from '../fixtures/fake-clock.ts'
 class Entry implements Watched {
   slot = -1
   deadline = Infinity
+  addedAt = 0
   firedAt = -1
   sweeps = 0
   act: (() => void) | undefined
@@ -108,6 +109,7 @@ function run(steps: readonly Step[]): string {
   const add = (entry: Entry | undefined): void => {
     if (!entry || watched.has(entry)) return
     watched.add(entry)
+    entry.addedAt = clock.now()
     deadlines.add(entry)
   }
   const remove = (entry: Entry | undefined): void => {
@@ -137,7 +139,8 @@ function run(steps: readonly Step[]): string {
     if (new Set([...watched].map((entry) => entry.slot)).size !== watched.size) return 'two in one slot'
     if (entries.some((entry) => entry.slot >= 0 !== watched.has(entry))) return 'a slot without a place'
     for (const entry of watched)
-      if (entry.firedAt < 0 && clock.now() >= entry.deadline + 2 * sweepMs) return `a deadline passed unnoticed`
+      if (entry.firedAt < 0 && clock.now() >= Math.max(entry.deadline, entry.addedAt) + sweepMs)
+        return `a deadline passed unnoticed`
     for (const entry of entries) if (entry.firedAt >= 0 && entry.firedAt < entry.deadline) return 'too early'
   }
   return ''

@@ -149,6 +149,38 @@ t.test('a client that leaves', async (t) => {
   })
 })
 
+t.test('a client that sent all it had, and said so, is answered in full and closed', async (t) => {
+  await withSide(async (side) => {
+    side.serve = () => undefined
+    const { client, serving } = await side.client()
+    await client.send(get('/1') + get('/2') + get('/3'))
+    client.end()
+    await until(() => serving.events.length === 1)
+    await settle()
+    side.serve = (each) => each.answer()
+    serving.answer()
+    for (let each = 0; each < 3; each++) await client.answer()
+    await client.closedByPeer()
+    await until(() => side.closedCount === 1, { what: 'no clock is needed for that' })
+    t.strictSame(serving.events, ['GET /1', 'GET /2', 'GET /3'])
+  })
+})
+
+t.test('a connection that was not read for too many bytes still notices its end', async (t) => {
+  await withSide(async (side) => {
+    side.serve = () => undefined
+    const { client, serving } = await side.client()
+    await client.send(get('/', 'Connection: close') + get('/', `X: ${'x'.repeat(50_000)}`))
+    client.end()
+    await until(() => serving.events.length === 1)
+    await settle()
+    serving.answer()
+    await client.answer()
+    await until(() => side.closedCount === 1, { what: 'no clock is needed for that' })
+    t.strictSame(serving.events, ['GET /'])
+  }, { pipelinedBytes: 1_000 }) // prettier-ignore
+})
+
 t.test('an answer that is aborted is seen to be cut', async (t) => {
   for (const reset of [false, true])
     await withSide(async (side) => {
