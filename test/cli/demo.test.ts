@@ -55,7 +55,10 @@ t.test('Ctrl-C ends everything and sums up', async (t) => {
 
 t.test('a demonstration that is killed leaves nothing behind', async (t) => {
   const demo = fairlead(['demo'])
-  const children = await until(() => (childrenOf(demo.pid).length >= 5 ? childrenOf(demo.pid) : undefined), slow)
+  // Once they serve, nothing but the pipe tells them.
+  await until(() => /\d\/s, p99/.test(demo.out()), slow)
+  const children = childrenOf(demo.pid)
+  t.ok(children.length >= 5)
   t.teardown(() => {
     for (const pid of children) {
       try {
@@ -65,8 +68,10 @@ t.test('a demonstration that is killed leaves nothing behind', async (t) => {
       }
     }
   })
+  const killed = new Promise((resolve) => demo.child.once('exit', resolve))
   demo.child.kill('SIGKILL')
-  await demo.exit
+  // Not its `exit`: that waits for whoever holds its output, which a child left behind would.
+  await killed
   await allGone(children)
   t.pass('they ended with it')
 })

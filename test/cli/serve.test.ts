@@ -167,6 +167,19 @@ t.test(
   },
 )
 
+t.test('it waits for the catalog also where nothing else keeps a process alive', async (t) => {
+  const file = join(folderOf(t), 'bare.yaml')
+  const bare = 'status: { address: off }\nadmin: { address: off }\nshutdown: { lameDuck: 0s }\n'
+  writeFileSync(file, `${bare}catalog: { consul: { address: "http://127.0.0.1:1" } }\n`)
+  const served = watched(t, fairlead(['serve', '-c', file]), file)
+  await until(() => served.lines().some(({ msg }) => msg?.includes('ECONNREFUSED')), slow)
+  // The pause before the next try has begun, and it is a timer that lets processes end.
+  const early = await Promise.race([served.exit, new Promise((resolve) => setTimeout(resolve, 500, 'runs'))])
+  t.equal(early, 'runs')
+  served.child.kill('SIGTERM')
+  t.equal(await served.exit, 0)
+})
+
 t.test('a log that nobody reads costs counted lines, no request and no memory', async (t) => {
   const served = serve(t, [await backend(t, 'hello')])
   const proxy = await served.proxy()
