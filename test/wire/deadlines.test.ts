@@ -80,6 +80,22 @@ t.test('the last one leaving in a sweep stops the timer, one coming in a sweep s
   t.equal(second.sweeps, 1)
 })
 
+t.test('whoever leaves in a sweep, nobody is passed over', async (t) => {
+  for (let leaving = 0; leaving < 4; leaving++) {
+    const clock = new FakeClock()
+    const deadlines = new Deadlines(clock)
+    const entries = Array.from({ length: 4 }, () => new Entry())
+    for (const entry of entries) {
+      entry.deadline = clock.now() + sweepMs
+      deadlines.add(entry)
+    }
+    const first = entries[leaving]
+    if (first) first.act = () => deadlines.remove(first)
+    clock.advance(sweepMs)
+    t.strictSame(entries.map((entry) => entry.firedAt), entries.map((entry) => entry.deadline)) // prettier-ignore
+  }
+})
+
 type Step =
   | { readonly kind: 'add'; readonly id: number; readonly inMs: number }
   | { readonly kind: 'remove'; readonly id: number }
@@ -141,6 +157,8 @@ function run(steps: readonly Step[]): string {
     for (const entry of watched)
       if (entry.firedAt < 0 && clock.now() >= Math.max(entry.deadline, entry.addedAt) + sweepMs)
         return `a deadline passed unnoticed`
+    for (const entry of watched)
+      if (entry.firedAt >= Math.max(entry.deadline, entry.addedAt) + sweepMs) return 'too late'
     for (const entry of entries) if (entry.firedAt >= 0 && entry.firedAt < entry.deadline) return 'too early'
   }
   return ''

@@ -170,7 +170,7 @@ t.test('a connection that was not read for too many bytes still notices its end'
   await withSide(async (side) => {
     side.serve = () => undefined
     const { client, serving } = await side.client()
-    await client.send(get('/', 'Connection: close') + get('/', `X: ${'x'.repeat(50_000)}`))
+    await client.send(get('/', 'Connection: close') + get('/', `X: ${'x'.repeat(900_000)}`))
     client.end()
     await until(() => serving.events.length === 1)
     await settle()
