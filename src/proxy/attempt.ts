@@ -115,6 +115,12 @@ export class Attempt implements ClientExchange {
     this.#connection.endTunnel()
   }
 
+  /** Both sides of the tunnel have ended in order. */
+  finishTunnel(): void {
+    this.#connection.finishTunnel()
+    this.#end('success')
+  }
+
   /** Gives up: the connection ends, nothing more is told. */
   cancel(outcome: string): void {
     if (this.#ended) return

@@ -378,7 +378,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   #endTunnel(): void {
-    this.#cancelAttempt('success')
+    this.#attempt?.finishTunnel()
     this.#record('', 'upstream')
     this.#client.finish(false)
   }

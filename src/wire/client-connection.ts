@@ -142,6 +142,13 @@ export class ClientConnection implements Watched, ChunkSink {
     this.#socket.end()
   }
 
+  /** Both sides of the tunnel have ended: what is still to be written leaves, then the connection closes by itself. */
+  finishTunnel(): void {
+    this.#exchange = undefined
+    this.#deadline = this.#owner.deadlines.now() + this.#owner.limits.writeStallTimeoutMs
+    this.#socket.end()
+  }
+
   /** Takes the connection from its exchange and ends it; nothing is told any more. */
   cancel(): void {
     this.#exchange = undefined
