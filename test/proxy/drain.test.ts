@@ -128,7 +128,7 @@ t.test('draining twice is draining once, destroying ends it', async (t) => {
     await Promise.all([one.end, two.end])
     await client.wait('the end', () => !client.open)
     t.equal(underWay(rig.plane), 0)
-    t.match(rig.records, [{ status: 499 }])
+    t.match(rig.records, [{ status: 503, cause: 'shutdown' }])
     rig.plane.destroy()
     t.equal(clock.pending, 0)
   })
