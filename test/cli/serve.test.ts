@@ -167,6 +167,33 @@ t.test(
   },
 )
 
+t.test('no configuration at all', async (t) => {
+  const web = await backend(t, 'by default')
+  const catalog = createEmbeddedCatalog({ port: 0 }, { clock: systemClock, random: seededRandom(4), log: silentLogger })
+  t.teardown(() => catalog.close())
+  const { port } = await catalog.listen()
+  const body = JSON.stringify({ Name: 'web', Address: '127.0.0.1', Port: web, Tags: ['urlprefix-/'] })
+  await fetch(`http://127.0.0.1:${port}/v1/agent/service/register`, { method: 'PUT', body })
+  const served = watched(t, fairlead(['serve'], { env: { CONSUL_HTTP_ADDR: `127.0.0.1:${port}` } }), '')
+  const said = (text: string): boolean => served.lines().some(({ msg }) => msg?.includes(text))
+  await until(() => said('listening on 0.0.0.0:8080') || said('fairlead cannot run'), slow)
+  if (said('fairlead cannot run')) {
+    // Somebody on this machine has one of the usual ports; then it says which.
+    t.match(served.lines().at(-1)?.msg, /(0\.0\.0\.0|127\.0\.0\.1):808[012]\b.*EADDRINUSE/)
+    t.equal(await served.exit, 1)
+    return
+  }
+  t.equal((await ask(8080)).body, 'by default')
+  t.equal((await ask(8081, '/readyz')).status, 200)
+  t.equal((await ask(8082, '/v1/services/web')).status, 200)
+  served.child.kill('SIGINT')
+  // The lame duck's two seconds are the default too; a second signal does not wait for them.
+  await until(() => said('shutting down'), slow)
+  t.equal((await ask(8081, '/readyz')).status, 503)
+  served.child.kill('SIGINT')
+  t.equal(await served.exit, 130)
+})
+
 t.test('it waits for the catalog also where nothing else keeps a process alive', async (t) => {
   const file = join(folderOf(t), 'bare.yaml')
   const bare = 'status: { address: off }\nadmin: { address: off }\nshutdown: { lameDuck: 0s }\n'
