@@ -48,14 +48,23 @@ export function createDoors(routers: DoorRouters, log: Logger): Doors {
   return {
     prepare: async (config) => {
       const fresh = new Map<Name, Opened>()
+      /** Closed already, since the same port on another host cannot be open beside them. */
+      const displaced = new Map<Name, Opened>()
       const revert = async (): Promise<void> => {
         await Promise.all([...fresh.values()].map(({ door }) => door.close()))
+        for (const [name, { door }] of displaced) open.set(name, await openDoor(name, door.address))
       }
       const kept = (name: Name): boolean => same(open.get(name)?.door.address, config[name])
       try {
         for (const name of names) {
           const address = config[name]
-          if (address && !kept(name)) fresh.set(name, await openDoor(name, address))
+          if (!address || kept(name)) continue
+          const old = open.get(name)
+          if (old && samePort(old.door.address, address)) {
+            await old.door.close()
+            displaced.set(name, old)
+          }
+          fresh.set(name, await openDoor(name, address))
         }
       } catch (error) {
         await revert()
@@ -78,6 +87,10 @@ export function createDoors(routers: DoorRouters, log: Logger): Doors {
       open.clear()
     },
   }
+}
+
+function samePort(a: Address, b: Address): boolean {
+  return a.kind === 'tcp' && b.kind === 'tcp' && a.port === b.port && a.port !== 0
 }
 
 function same(a: Address | undefined, b: Address | undefined): boolean {

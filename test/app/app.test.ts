@@ -9,7 +9,7 @@ import { createEmbeddedCatalog } from '../../src/catalog/embedded/embedded.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { seededRandom } from '../../src/core/random.ts'
-import { ask, backend, configOf, definitions, portOf, proxyPort, quiet, rigApp } from '../fixtures/app.ts'
+import { ask, backend, configOf, definitions, freePort, portOf, proxyPort, quiet, rigApp } from '../fixtures/app.ts'
 import { until } from '../fixtures/until.ts'
 
 type T = Pick<Test, 'teardown'>
@@ -196,6 +196,24 @@ t.test('reload: listeners, status and admin addresses come and go', async (t) =>
   await app.reload(configOf(text))
   t.equal(app.addresses().listeners.length, 1)
   t.equal(proxyPort(app), old.proxy)
+})
+
+t.test('reload: the status address may move to another host on the same port, and back if that fails', async (t) => {
+  const taken = await backend(t, '')
+  const port = await freePort()
+  const { text } = fileConfig(t, [])
+  const on = (host: string): string =>
+    text.replace('status: { address: "127.0.0.1:0" }', `status: { address: "${host}:${port}" }`)
+  const { app } = rigApp(t, configOf(on('127.0.0.1')))
+  await app.start()
+  t.equal((await ask(port, '/livez', { headers: { host: 'elsewhere' } })).status, 421)
+  const bad = on('0.0.0.0').replace('admin: { address: "127.0.0.1:0"', `admin: { address: "127.0.0.1:${taken}"`)
+  await t.rejects(app.reload(configOf(bad)), { code: 'FL_LISTEN' })
+  t.equal(app.addresses().status, `127.0.0.1:${port}`)
+  t.equal((await ask(port, '/livez', { headers: { host: 'elsewhere' } })).status, 421, 'open again as it was')
+  await app.reload(configOf(on('0.0.0.0')))
+  t.equal(app.addresses().status, `0.0.0.0:${port}`)
+  t.equal((await ask(port, '/livez', { headers: { host: 'elsewhere' } })).status, 200)
 })
 
 t.test('reload: one that cannot be applied changes nothing and is seen', async (t) => {

@@ -2,12 +2,13 @@
 import { execFile, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { createServer as createTcpServer, type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { durationBucketsMs } from '../../src/live/runtime.ts'
 import { createMetrics, type ControlFigures, type Metrics } from '../../src/telemetry/metrics.ts'
+import { freePort } from '../fixtures/app.ts'
 import { boundOf, endpoint, noFigures, tableOf } from '../fixtures/data-plane.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
 import { ensureDebianCommand } from '../fixtures/install.ts'
@@ -194,11 +195,3 @@ t.test('a real Prometheus scrapes it', async (t) => {
   t.equal(await until(() => query('sum(fairlead_requests_total{service="shop"})'), wait), '8')
   t.equal(await until(() => query('histogram_quantile(0.5, fairlead_request_duration_seconds_bucket)'), wait), '0.0008')
 })
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}

@@ -1,7 +1,6 @@
 /** What people copy from templates/ works: each file is judged by what will read it, and the composed parts are run. */
 import { execFile, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,7 +10,7 @@ import { createEmbeddedCatalog } from '../../src/catalog/embedded/embedded.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { seededRandom } from '../../src/core/random.ts'
-import { ask, configOf, definitions, proxyPort, quiet, rigApp } from '../fixtures/app.ts'
+import { ask, configOf, definitions, freePort, proxyPort, quiet, rigApp } from '../fixtures/app.ts'
 import { fairlead } from '../fixtures/command.ts'
 import { ensureDebianCommand } from '../fixtures/install.ts'
 import { until } from '../fixtures/until.ts'
@@ -197,11 +196,3 @@ t.test('compose.yaml: the application registers and is reached through Fairlead,
   )
   t.same([...seen].toSorted(), ['9.7.0', '9.8.0'])
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
