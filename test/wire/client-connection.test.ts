@@ -5,24 +5,8 @@ import type { WireLimits } from '../../src/wire/limits.ts'
 import { cut, headText, places } from '../fixtures/heads.ts'
 import { type BackendConnection, type BackendScript, okAnswer } from '../fixtures/raw-backend.ts'
 import { settle, turn } from '../fixtures/raw-client.ts'
-import { Recording, type Sending, timeouts, Upstream } from '../fixtures/upstream-parts.ts'
+import { Recording, type Sending, timeouts, withUpstream } from '../fixtures/upstream-parts.ts'
 import { until } from '../fixtures/until.ts'
-
-/** Runs with one upstream and leaves nothing open. */
-async function withUpstream(
-  script: BackendScript,
-  fn: (upstream: Upstream) => Promise<void>,
-  limits: Partial<WireLimits> = {},
-  refusing = false,
-): Promise<void> {
-  const upstream = await Upstream.open(script, limits, refusing)
-  try {
-    await fn(upstream)
-  } finally {
-    await upstream.close()
-  }
-  if (upstream.deadlines.size !== 0 || upstream.clock.pending !== 0) throw new Error('something is still watched')
-}
 
 interface Reading {
   readonly name: string
@@ -276,29 +260,6 @@ t.test('a paused answer is neither read nor timed out', async (t) => {
     await until(() => exchange.ended)
     t.equal(exchange.body.length, size)
     t.equal(upstream.pool.idle, 1)
-  })
-})
-
-t.test('a tunnel: what came with the 101, both ways, half-close', async (t) => {
-  const script: BackendScript = {
-    onRequest: (_request, connection) => {
-      connection.tunnel = true
-      void connection.send(headText('HTTP/1.1 101 X', 'Connection: upgrade', 'Upgrade: websocket') + 'first')
-    },
-    onTunnel: (bytes, connection) => void connection.send(bytes.toUpperCase()),
-    onEnd: (connection) => void connection.send('last').then(() => connection.end()),
-  }
-  await withUpstream(script, async (upstream) => {
-    const { exchange, connection } = upstream.send({ upgrade: true })
-    await until(() => exchange.tunnel === 'first')
-    connection.sendBytes(Buffer.from('abc'))
-    await until(() => exchange.tunnel === 'firstABC')
-    upstream.clock.advance(1_000_000)
-    t.equal(exchange.failure, undefined, 'its timeout is the tunnel’s own')
-    connection.endTunnel()
-    await until(() => exchange.events.includes('tunnel end'))
-    t.equal(exchange.tunnel, 'firstABClast')
-    t.equal(upstream.pool.idle, 0)
   })
 })
 
