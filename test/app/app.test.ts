@@ -342,6 +342,28 @@ t.test(
   },
 )
 
+t.test('reload: its own registration follows the settings, and is left alone where they did not change', async (t) => {
+  const catalogPort = await embedded(t)
+  const catalog = `http://127.0.0.1:${catalogPort}`
+  const text = (register: string): string => `${quiet}catalog: { consul: { address: "${catalog}" } }\n${register}`
+  const { app, messages } = rigApp(t, configOf(text('register: { service: edge, port: 4242, tags: [a] }\n')))
+  await app.start()
+  const tags = async (): Promise<string[] | undefined> => {
+    const entries = (await (await fetch(`${catalog}/v1/catalog/service/edge`)).json()) as { ServiceTags: string[] }[]
+    return entries[0]?.ServiceTags
+  }
+  const times = (): number => messages().filter((message) => message.startsWith('registered at Consul as edge')).length
+  await until(() => times() === 1)
+  await app.reload(configOf(text('register: { service: edge, port: 4242, tags: [a] }\nlog: { access: off }\n')))
+  t.equal(times(), 1)
+  t.same(await tags(), ['a'])
+  await app.reload(configOf(text('register: { service: edge, port: 4242, tags: [b] }\n')))
+  await until(() => times() === 2)
+  t.same(await tags(), ['b'])
+  await app.reload(configOf(text('')))
+  t.equal(await tags(), undefined)
+})
+
 t.test('stop: what runs past the deadline is cut', async (t) => {
   const web = await backend(t, () => {})
   const { text } = fileConfig(t, [web])
