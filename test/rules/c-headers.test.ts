@@ -34,9 +34,9 @@ const names: Case[] = [
   ...everyCharacter
     .filter((char) => !isTokenCharacter(char) && !':\r\n'.includes(char))
     .map((char) => refused(`C6 ${show(char)} in a name`, head(line, `X${char}Y: z`))),
-  ...'()<>@,;\\"/?={}[]\0\x7f\x80\xff'.split('').map((char) =>
-    refused(`C6 ${show(char)} first in a name`, head(line, `${char}Y: z`)),
-  ),
+  ...'()<>@,;\\"/?={}[]\0\x7f\x80\xff'
+    .split('')
+    .map((char) => refused(`C6 ${show(char)} first in a name`, head(line, `${char}Y: z`))),
   forwarded('C6 every token character in a name', head(line, "X!#$%&'*+-.^`|~09az: v"), {
     line,
     fields: [host, ["x!#$%&'*+-.^`|~09az", 'v']],
