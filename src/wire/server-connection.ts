@@ -42,6 +42,8 @@ export class ServerConnection implements Watched, ChunkSink {
   #consuming = false
   #peerEnded = false
   #answering = false
+  /** The answer is complete and not yet taken; the next request waits for that. */
+  #flushing = false
   #keepAlive = true
   #remaining = 0
   #decoder: ChunkedDecoder | undefined
@@ -119,6 +121,14 @@ export class ServerConnection implements Watched, ChunkSink {
     this.#answering = false
     this.resumeBody()
     if (this.#state === state.tunnel || !persist || !this.mayPersist) return this.#linger()
+    // A client that sends requests and reads no answers must not make us keep them all (back-pressure).
+    if (this.#socket.writableNeedDrain) this.#flushing = true
+    else this.#next()
+  }
+
+  /** Turns to the next request. */
+  #next(): void {
+    if (this.#owner.draining) return this.#linger()
     this.#state = state.waiting
     this.#readDeadline = this.#owner.deadlines.now() + this.#owner.limits.keepAliveTimeoutMs
     if (!this.#consuming) this.#consumeStash()
@@ -394,6 +404,10 @@ export class ServerConnection implements Watched, ChunkSink {
   readonly #onDrain = (): void => {
     this.#writeDeadline = Infinity
     if (this.#answering) this.#exchange.onWritable()
+    else if (this.#flushing) {
+      this.#flushing = false
+      this.#next()
+    }
   }
 
   #readTimedOut(): void {
