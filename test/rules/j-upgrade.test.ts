@@ -287,6 +287,13 @@ const stripping: Case[] = [
     plain(`J3 ${method} is no WebSocket`, head(`${method} /chat HTTP/1.1`, ...handshake), method),
   ),
   plain('J3 no key', head(line, ...handshake.filter((each) => !each.startsWith('Sec-WebSocket-Key')))),
+  ...[`x${key}`, `${key}x`, key.slice(1), key.slice(0, -1), key.replace('h', '-'), `${key} x`, '', 'x'.repeat(24)].map(
+    (bad) =>
+      plain(
+        `J3 key ${JSON.stringify(bad)}`,
+        head(line, ...handshake.filter((each) => !each.includes(key)), `Sec-WebSocket-Key: ${bad}`),
+      ),
+  ),
   plain('J3 two keys', head(line, ...handshake, `Sec-WebSocket-Key: ${key}`)),
   plain('J6 with a body by length', `${head(line, ...handshake, 'Content-Length: 5')}hello`),
   plain('J6 with a chunked body', `${head(line, ...handshake, 'Transfer-Encoding: chunked')}5\r\nhello\r\n0\r\n\r\n`),

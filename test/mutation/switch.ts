@@ -1,0 +1,59 @@
+/**
+ * The switches that instrumented code asks: which check is taken out just now, and which checks a case has reached.
+ * One process holds all mutants at once; turning a switch costs nothing, starting a process would.
+ */
+
+export const switches: {
+  /** The mutant that is in force; -1: none. */
+  active: number
+  /** Mutants that would have made a difference since this was last emptied; undefined: nobody asks. */
+  reached: Set<number> | undefined
+} = { active: Number(process.env['MUTANT'] ?? -1), reached: undefined }
+
+/** A condition that the mutant takes for false. */
+export function never(id: number, value: unknown): unknown {
+  if (value) switches.reached?.add(id)
+  return switches.active === id ? false : value
+}
+
+/** A condition that the mutant takes for true. */
+export function always(id: number, value: unknown): unknown {
+  if (!value) switches.reached?.add(id)
+  return switches.active === id ? true : value
+}
+
+/** An expression that the mutant replaces by another. */
+class SwitchedRegExp extends RegExp {
+  readonly #id: number
+  readonly #plain: RegExp
+  readonly #other: RegExp
+
+  constructor(id: number, plain: RegExp, other: RegExp) {
+    super(plain.source, plain.flags)
+    this.#id = id
+    this.#plain = plain
+    this.#other = other
+  }
+
+  /** Otherwise split would make itself a copy by calling our constructor. */
+  override [Symbol.split](text: string, limit?: number): string[] {
+    return (switches.active === this.#id ? this.#other : this.#plain)[Symbol.split](text, limit)
+  }
+
+  override exec(text: string): RegExpExecArray | null {
+    const start = this.lastIndex
+    const used = switches.active === this.#id ? this.#other : this.#plain
+    used.lastIndex = start
+    const found = used.exec(text)
+    this.lastIndex = used.lastIndex
+    if (switches.reached) {
+      this.#other.lastIndex = start
+      if (this.#other.exec(text)?.[0] !== found?.[0]) switches.reached.add(this.#id)
+    }
+    return found
+  }
+}
+
+export function pattern(id: number, plain: RegExp, other: RegExp): RegExp {
+  return new SwitchedRegExp(id, plain, other)
+}
