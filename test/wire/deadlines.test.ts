@@ -158,7 +158,7 @@ function run(steps: readonly Step[]): string {
       if (entry.firedAt < 0 && clock.now() >= Math.max(entry.deadline, entry.addedAt) + sweepMs)
         return `a deadline passed unnoticed`
     for (const entry of watched)
-      if (entry.firedAt >= Math.max(entry.deadline, entry.addedAt) + sweepMs) return 'too late'
+      if (entry.firedAt > Math.max(entry.deadline, entry.addedAt) + sweepMs) return 'too late'
     for (const entry of entries) if (entry.firedAt >= 0 && entry.firedAt < entry.deadline) return 'too early'
   }
   return ''
