@@ -1,6 +1,7 @@
 /** Rows M1 to M9 and M11: connections on both sides over more than one message. */
 import assert from 'node:assert/strict'
 import t from 'tap'
+import { systemClock } from '../../src/core/clock.ts'
 import { runCases, type Case } from '../fixtures/cases.ts'
 import { okAnswer, type BackendConnection } from '../fixtures/raw-backend.ts'
 import { settle } from '../fixtures/raw-client.ts'
@@ -483,7 +484,7 @@ const draining: Case[] = [
   {
     name: 'M11 drain: what is left at the deadline is cut',
     run: (mode) =>
-      withRig({ backend: { onRequest() {} } }, async (rig) => {
+      withRig({ clock: systemClock, backend: { onRequest() {} } }, async (rig) => {
         const client = await rig.client()
         await client.send(get, mode)
         await until(() => rig.backend.requests.length === 1)
