@@ -5,7 +5,6 @@
 import type { EmbeddedCatalogConfig } from '../config/config.ts'
 import { createEmbeddedCatalog, type EmbeddedCatalog } from '../catalog/embedded/embedded.ts'
 import type { Clock } from '../core/clock.ts'
-import { FairleadError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Random } from '../core/random.ts'
 
@@ -23,7 +22,7 @@ export interface Lease {
 }
 
 export interface EmbeddedCatalogs {
-  /** Opens the catalog or shares one that is open. Rejects with FL_LISTEN, FL_STORE or FL_CONFIG. */
+  /** Opens the catalog or shares one that is open. Rejects with FL_LISTEN or FL_STORE. */
   lease(config: EmbeddedCatalogConfig): Promise<Lease>
 }
 
@@ -63,9 +62,6 @@ export function createEmbeddedCatalogs(deps: Deps): EmbeddedCatalogs {
 
 async function start(config: EmbeddedCatalogConfig, deps: Deps): Promise<Open> {
   const { address, stateDir } = config
-  if (address.kind === 'unix') {
-    throw new FairleadError('FL_CONFIG', 'The embedded catalog listens on a TCP address, not on a Unix socket.')
-  }
   const catalog = createEmbeddedCatalog(
     { host: address.host, port: address.port, ...(stateDir === undefined ? {} : { stateDir }) },
     deps,

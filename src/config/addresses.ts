@@ -44,18 +44,7 @@ export function hostPort(): Setting<{ readonly host: string; readonly port: numb
   })
 }
 
-/** `host:port` or `unix:/path`. */
-export function socketAddress(): Setting<Address> {
-  return scalar({
-    type: 'address',
-    expected: 'an address such as 127.0.0.1:8500 or unix:/run/fairlead.sock',
-    bounds: 'host:port, unix:/path',
-    parse: parseAddress,
-    format: showAddress,
-  })
-}
-
-/** As {@link socketAddress}, or `off` for none. */
+/** `host:port`, `unix:/path`, or `off` for none. */
 export function optionalAddress(): Setting<Address | 'off'> {
   return scalar<Address | 'off'>({
     type: 'address',

@@ -31,7 +31,7 @@ export interface EmbeddedCatalogConfig {
   readonly kind: 'embedded'
   readonly name: string
   /** Where its HTTP API listens. */
-  readonly address: Address
+  readonly address: { readonly host: string; readonly port: number }
   /** Undefined: nothing outlives the process. */
   readonly stateDir: string | undefined
 }

@@ -2,8 +2,7 @@
  * The settings below `catalog`: where Fairlead learns what is running. One source, or a list of them. Pure.
  */
 import { waitDefaultMs } from '../catalog/consul/options.ts'
-import { consulAddress, socketAddress } from './addresses.ts'
-import type { Address } from './config.ts'
+import { consulAddress, hostPort } from './addresses.ts'
 import { list, optional, required, section, shorthand, withDefault, withOwnDefaults } from './declare.ts'
 import type { Setting } from './declare.ts'
 import { duration, flag, path, plainText, secret } from './scalars.ts'
@@ -32,7 +31,7 @@ export interface FileEntry {
 
 export interface EmbeddedEntry {
   readonly name: string | undefined
-  readonly address: Address
+  readonly address: { readonly host: string; readonly port: number }
   readonly stateDir: string | undefined
 }
 
@@ -99,11 +98,7 @@ const file: Setting<FileEntry> = section({
 })
 
 const embedded: Setting<EmbeddedEntry> = section({
-  address: withDefault(
-    socketAddress(),
-    { kind: 'tcp', host: '127.0.0.1', port: 8500 },
-    "Where Consul's HTTP API is spoken.",
-  ),
+  address: withDefault(hostPort(), { host: '127.0.0.1', port: 8500 }, "Where Consul's HTTP API is spoken."),
   stateDir: optional(path('the path of a folder'), 'Keeps registrations and KV.', 'the top-level `stateDir`'),
   name,
 })

@@ -15,7 +15,7 @@ t.test('a whole run with the relay alone', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'fairlead-test-'))
   t.teardown(() => rmSync(dir, { recursive: true }))
   const json = join(dir, 'figures.json')
-  const small = ['--contestants', 'relay', '--connections', '4', '--rounds', '2', '--seconds', '0.1', '--warm-up', '0']
+  const small = ['--contestants', 'relay', '--connections', '4', '--rounds', '2', '--seconds', '0.5', '--warm-up', '0']
   const args = [script('run.ts'), ...nodeOnly, ...small, '--json', json]
   const { stdout } = await run(process.execPath, args, { env: { ...process.env, TMPDIR: dir } })
   for (const title of ['64-byte answers', '100 kB answers', '4 kB posts'])
