@@ -3,7 +3,7 @@
  * `npm run mutate` prints which it did not; `npm run mutate -- chunked` looks at files with that in their name only.
  * Works on a copy of the tree; the tree itself is not touched.
  */
-import { fork, spawnSync, type ChildProcess } from 'node:child_process'
+import { execFile, fork, type ChildProcess } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -133,13 +133,27 @@ async function tryAll(queue: number[], covering: Map<number, number[]>): Promise
   return verdicts
 }
 
-/** Back-pressure is measured in a process of its own. */
-function noticedByBackPressure(mutant: number): boolean {
-  const run = spawnSync(process.execPath, [join(tree, 'test/rules/m10-back-pressure.test.ts')], {
-    env: { ...process.env, MUTANT: String(mutant), TAP_TIMEOUT: '20' },
-    timeout: 30_000,
+/** Back-pressure is measured in a process of its own; resolves with whether all was well. */
+function backPressure(env: Readonly<Record<string, string>>): Promise<boolean> {
+  return new Promise((done) => {
+    const options = { env: { ...process.env, TAP_TIMEOUT: '20', ...env }, timeout: 30_000 }
+    execFile(process.execPath, [join(tree, 'test/rules/m10-back-pressure.test.ts')], options, (error) => done(!error))
   })
-  return run.status !== 0
+}
+
+/** Those of the mutants that the measurement of back-pressure does not notice. */
+async function unnoticed(ids: readonly number[]): Promise<Set<number>> {
+  const path = join(tree, 'reached.json')
+  await backPressure({ MUTANTS_REACHED: path })
+  const touched = new Set(JSON.parse(readFileSync(path, 'utf8')) as number[])
+  const left = new Set(ids)
+  const queue = ids.filter((id) => touched.has(id))
+  const serve = async (): Promise<void> => {
+    for (let id = queue.shift(); id !== undefined; id = queue.shift())
+      if (!(await backPressure({ MUTANT: String(id) }))) left.delete(id)
+  }
+  await Promise.all(Array.from({ length: workers }, serve))
+  return left
 }
 
 const name = (mutant: Mutant): string => `${mutant.file}:${mutant.line} ${mutant.what}`
@@ -153,7 +167,10 @@ const verdicts = await tryAll(
   reached.map((mutant) => mutant.id),
   covering,
 )
-const survivors = chosen.filter((mutant) => !verdicts.get(mutant.id) && !noticedByBackPressure(mutant.id))
+const passed = chosen.filter((mutant) => !verdicts.get(mutant.id))
+console.log(`${passed.length} pass every case (${Math.round((systemClock.now() - begun) / 1_000)} s)`)
+const left = await unnoticed(passed.map((mutant) => mutant.id))
+const survivors = passed.filter((mutant) => left.has(mutant.id))
 const excused = survivors.filter((mutant) => accepted.some((each) => each.check === `${mutant.file} ${mutant.what}`))
 const open = survivors.filter((mutant) => !excused.includes(mutant))
 for (const mutant of open) console.log(`survives${covering.has(mutant.id) ? '' : ' (not reached)'}: ${name(mutant)}`)

@@ -3,12 +3,22 @@
  * One process holds all mutants at once; turning a switch costs nothing, starting a process would.
  */
 
+import { writeFileSync } from 'node:fs'
+
 export const switches: {
   /** The mutant that is in force; -1: none. */
   active: number
   /** Mutants that would have made a difference since this was last emptied; undefined: nobody asks. */
   reached: Set<number> | undefined
 } = { active: Number(process.env['MUTANT'] ?? -1), reached: undefined }
+
+/** A process of its own, such as the one that measures back-pressure, leaves here what it has reached. */
+const leaveAt = process.env['MUTANTS_REACHED']
+if (leaveAt !== undefined) {
+  const reached = new Set<number>()
+  switches.reached = reached
+  process.on('exit', () => writeFileSync(leaveAt, JSON.stringify([...reached])))
+}
 
 /** A condition that the mutant takes for false. */
 export function never(id: number, value: unknown): unknown {
