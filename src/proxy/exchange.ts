@@ -172,6 +172,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
 
   attemptHead(head: ResponseHead, body: string, complete: boolean): void {
     this.#answering = true
+    this.#upstreamHead = ''
     this.#status = head.status
     this.#delivery = deliveryOf(head, this.#head?.minor ?? 0)
     this.#persist = this.#client.mayPersist
@@ -242,6 +243,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
       return this.#answerOwn(own.upgradeFailed, 'upgrade')
     }
     this.#answering = true
+    this.#upstreamHead = ''
     this.#status = 101
     this.#persist = false
     this.#client.write(
@@ -404,7 +406,10 @@ export class Exchange implements ServerExchange, AttemptOwner {
     }
     this.#core.count(service, this.#group, this.#status, origin, durationMs)
     if (this.#core.observer) this.#tell(origin, durationMs)
+    // An idle connection holds nothing of its last request: its strings would keep the whole head alive.
     this.#service = undefined
+    this.#head = undefined
+    this.#upstreamHead = ''
     this.#kept = []
   }
 

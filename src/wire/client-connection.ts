@@ -45,6 +45,8 @@ export class ClientConnection implements Watched, ChunkSink {
   #keepAlive = true
   #idleMs = 0
   #ended = false
+  /** Not to be used again before the next sweep has shown that nothing more comes. */
+  #resting = false
   #paused = false
 
   constructor(owner: ConnectionOwner, host: string, port: number) {
@@ -177,6 +179,10 @@ export class ClientConnection implements Watched, ChunkSink {
       case state.chunked:
       case state.close:
         return this.#fail('idle-timeout', 'body')
+      case state.idle:
+        if (!this.#resting) return this.destroy()
+        this.#resting = false
+        return this.#offer()
       default:
         this.destroy()
     }
@@ -288,6 +294,7 @@ export class ClientConnection implements Watched, ChunkSink {
     if (exchange === undefined) return
     this.#keepAlive = head.keepAlive && head.framing !== framing.close
     this.#idleMs = idleMs(head, this.#owner.limits)
+    this.#resting = head.announcesBody
     if (head.framing === framing.none) {
       this.#finish(from < bytes)
       return exchange.onHead(head, '', true)
@@ -345,8 +352,14 @@ export class ClientConnection implements Watched, ChunkSink {
   #becomeIdle(): void {
     this.#served++
     this.#state = state.idle
-    this.#deadline = this.#owner.deadlines.now() + this.#idleMs
     if (this.#paused) this.resume()
+    if (this.#resting) this.#deadline = this.#owner.deadlines.now()
+    else this.#offer()
+  }
+
+  /** Back to the pool. */
+  #offer(): void {
+    this.#deadline = this.#owner.deadlines.now() + this.#idleMs
     this.#owner.released(this)
   }
 

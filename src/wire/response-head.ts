@@ -23,6 +23,8 @@ export class ResponseHead {
   /** Seconds from `Keep-Alive: timeout=N`; -1 without. */
   keepAliveSeconds = -1
   hasDate = false
+  /** It has no body by its status or method, yet announces one: broken servers send that after all. */
+  announcesBody = false
   /** The value of Upgrade, lower case; '' without, or when Connection does not name it. */
   upgrade = ''
   /** What Connection names besides its own options: removed from the lines, and to be removed from trailers. */
@@ -150,6 +152,7 @@ function resolveFraming(head: ResponseHead, isHead: boolean, codings: number, co
   }
   if (isHead || head.status === 204 || head.status === 304 || head.status === 205) {
     head.framing = framing.none
+    head.announcesBody = codings > 0 || head.contentLength > 0
     if (head.status === 204 || head.status === 205) head.contentLength = -1
   } else if (codings > 0) head.framing = framing.chunked
   else if (head.contentLength >= 0) head.framing = head.contentLength === 0 ? framing.none : framing.length
