@@ -69,6 +69,10 @@ const versions: Case[] = [
     'GET / HTTP/1.10',
     'GET / HTTP/1.01',
     'GET / HTTP/11.1',
+    'GET / HTTP/2.10',
+    'GET / HTTP/2.x',
+    'GET / HTTP/1.x',
+    'GET / XHTTP/2.0',
     'GET / http/1.1',
     'GET / Http/1.1',
     'GET / HTTP/ 1.1',
@@ -96,7 +100,7 @@ const versions: Case[] = [
   ),
   forwarded('A7 HTTP/1.2 goes on as HTTP/1.1', head('GET / HTTP/1.2'), { line: 'GET / HTTP/1.1', fields: onlyHost }),
   forwarded('A7 HTTP/1.9 goes on as HTTP/1.1', head('GET / HTTP/1.9'), { line: 'GET / HTTP/1.1', fields: onlyHost }),
-  refused('A8 HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', { status: [400, 505] }),
+  refused('A8 HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', { status: 400 }),
 ]
 
 const notToken = everyCharacter.filter((char) => !isTokenCharacter(char) && !' \r\n'.includes(char))
@@ -193,6 +197,16 @@ const absolute: Case[] = [
     fields: onlyHost,
     closes: true,
   }),
+  ...[
+    ['http://a.test?q=1', '/?q=1'],
+    ['http://a.test/p', '/p'],
+    ['http://a.test/', '/'],
+  ].map(([target, onward]) =>
+    forwarded(`A13 OPTIONS ${target}`, head(`OPTIONS ${target} HTTP/1.1`), {
+      line: `OPTIONS ${onward} HTTP/1.1`,
+      method: 'OPTIONS',
+    }),
+  ),
   forwarded('A13 OPTIONS without a path goes on as *', head('OPTIONS http://a.test HTTP/1.1'), {
     line: 'OPTIONS * HTTP/1.1',
     fields: onlyHost,
@@ -202,6 +216,12 @@ const absolute: Case[] = [
   refused('A14 authority and Host differ', 'GET http://a.test/p HTTP/1.1\r\nHost: b.test\r\n\r\n'),
   refused('A14 authority unknown, Host known', 'GET http://c.test/p HTTP/1.1\r\nHost: a.test\r\n\r\n'),
   refused('A14 ports differ', 'GET http://a.test:81/p HTTP/1.1\r\nHost: a.test:82\r\n\r\n'),
+  ...['http://a.test:80/p', 'http://a.test:8080/p'].map((target) =>
+    refused(`A14 ${target} and another port`, `GET ${target} HTTP/1.1\r\nHost: a.test:81\r\n\r\n`),
+  ),
+  refused('A14 a port that only starts like the default one', head('GET http://a.test:8080/p HTTP/1.1')),
+  refused('A14 an authority that is none in HTTP/1.0', 'GET http://a.test:99999/ HTTP/1.0\r\n\r\n'),
+  refused('A14 a port with too many zeros', 'GET http://a.test:0000000080/ HTTP/1.1\r\nHost: a.test\r\n\r\n'),
   refused('A14 HTTP/1.0 differs too', 'GET http://a.test/p HTTP/1.0\r\nHost: b.test\r\n\r\n'),
   refused('A14 Host empty', 'GET http://a.test/p HTTP/1.1\r\nHost:\r\n\r\n'),
   ...[
@@ -213,6 +233,7 @@ const absolute: Case[] = [
     'ws://a.test/',
     'file:///etc/passwd',
     'httpx://a.test/',
+    'xhttp://a.test/',
     'http:///p',
     'http://',
     'http://:80/',

@@ -103,6 +103,8 @@ const invalid = [
   'a..test',
   '*',
   '*.wild.test',
+  'a'.repeat(256),
+  `${'a.'.repeat(130)}test`,
 ]
 
 const values: Case[] = [

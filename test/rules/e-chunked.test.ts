@@ -37,6 +37,8 @@ const malformed: readonly (readonly [row: string, coded: string])[] = [
     '"5"',
   ].map((size) => ['E1', `${size}\r\nhello\r\n${rest}`] as const),
   ['E1', '-0\r\n\r\n'],
+  ['E1', '\r\n\r\n'],
+  ['E1', ';a\r\n\r\n'],
   ['E1', '+0\r\n\r\n'],
   ['E1', '0x0\r\n\r\n'],
   ['E1', '0 \r\n\r\n'],
@@ -71,6 +73,8 @@ const malformed: readonly (readonly [row: string, coded: string])[] = [
   ['E5', `5\r\nhelloo\r\n${rest}`],
   ['E5', `5\r\nhelloSPILL\r\n${rest}`],
   ['E5', `5\r\nhello\n${rest}`],
+  ['E5', `5\r\nhelloX\n${rest}`],
+  ['E5', `5\r\nhello\n\n${rest}`],
   ['E5', `5\r\nhello\r${rest}`],
   ['E5', `5\r\nhello\rX${rest}`],
   ['E5', `5\r\nhello${rest}`],
@@ -153,6 +157,9 @@ const wellFormed: readonly (readonly [row: string, coded: string, body: string])
   ...[';a', ';a=b', ';a="b"', ';a="b \\" c"', ';a="b;c=d"', ';a;b;c', ';a=b;c="d"', ';a="\t\xff"', ';a=""'].map(
     (extension) => ['E6', `5${extension}\r\nhello\r\n0${extension}\r\n\r\n`, 'hello'] as const,
   ),
+  // White space before a semicolon is bad but has to be understood (RFC 9112 section 7.1.1).
+  ['E6', '5 ;a\r\nhello\r\n0\r\n\r\n', 'hello'],
+  ['E6', '5\t; a = b\r\nhello\r\n0\r\n\r\n', 'hello'],
   ['E8', '5\r\nhello\r\n0\r\n\r\n', 'hello'],
   ['E8', '5\r\nhello\r\n00\r\n\r\n', 'hello'],
   ['E8', '5\r\nhello\r\n000\r\n\r\n', 'hello'],
@@ -199,6 +206,8 @@ const forbidden = [
   'X-Request-Id: x',
   'Expect: 100-continue',
   'Max-Forwards: 0',
+  'X_Forwarded_For: 9.9.9.9',
+  'Content_Length: 5',
 ]
 
 const requests: Case[] = [
@@ -233,6 +242,10 @@ const requests: Case[] = [
     line,
     body: 'x'.repeat(327_680),
     modes: ['whole'],
+  }),
+  brokenBody('E9 more trailers than lines allowed', `${start}5\r\nhello\r\n0\r\n${'X: y\r\n'.repeat(6)}\r\n`, {
+    status: [400, 431],
+    rig: { limits: { headerLines: 5 } },
   }),
   brokenBody(
     'O 413 a chunked body over the limit, counted',

@@ -139,6 +139,23 @@ const believed: Case[] = [
       check: (request) => assert.match(one(request, 'x-forwarded-proto'), /^https?$/),
     }),
   ),
+  ...['x', '999999', '80;x', 'x80', '', '-1'].map((port) =>
+    forwarded(`G2 X-Forwarded-Port ${JSON.stringify(port)} of a trusted peer`, from(`X-Forwarded-Port: ${port}`), {
+      line,
+      rig: trusted,
+      check: (request, rig) => assert.equal(one(request, 'x-forwarded-port'), String(rig.port)),
+    }),
+  ),
+  forwarded('G4 the zone of an IPv6 address is removed', from('X-Forwarded-For: fe80::1%eth0, 9.9.9.9'), {
+    line,
+    rig: trusted,
+    check: (request) => assert.equal(one(request, 'x-forwarded-for'), 'fe80::1, 9.9.9.9, 127.0.0.1'),
+  }),
+  forwarded('G2 X-Real-IP of a trusted peer stays', from('X-Real-IP: 9.9.9.9'), {
+    line,
+    rig: trusted,
+    check: (request) => assert.equal(one(request, 'x-real-ip'), '9.9.9.9'),
+  }),
   forwarded('G2 Forwarded of a trusted peer is appended to', from('Forwarded: for=9.9.9.9;proto=https'), {
     line,
     rig: trusted,

@@ -36,6 +36,8 @@ const statusLines: Case[] = [
     'HTTP/1.1',
     'HTTP/1 200 OK',
     'HTTP/1. 200 OK',
+    'HTTP/1.x 200 OK',
+    'HTTP/1.: 200 OK',
     'HTTP/01.1 200 OK',
     'HTTP/1.10 200 OK',
     'HTTP/2.0 200 OK',

@@ -119,6 +119,28 @@ const ambiguous: Case[] = [
         }),
     })),
   ]),
+  ...(
+    [
+      ['small', 5, 200],
+      ['too large to keep', 100_000, 502],
+    ] as const
+  ).map(([what, size, status]): Case => ({
+    name: `Q10 GET with a body ${what}: ${status === 200 ? 'sent whole once more' : 'not sent again'}`,
+    modes: ['whole'],
+    run: () =>
+      withRig({ backend: dyingOnSecond('end') }, async (rig) => {
+        const client = await rig.client()
+        await client.send(request('GET', '/first'))
+        await client.answer()
+        await client.send(`${head('GET / HTTP/1.1', `Content-Length: ${size}`)}${'x'.repeat(size)}`)
+        assert.equal((await client.answer()).status, status)
+        const bodies = rig.requests.filter((each) => each.startLine === 'GET / HTTP/1.1')
+        assert.deepEqual(
+          bodies.map((each) => each.body.length),
+          status === 200 ? [size, size] : [size],
+        )
+      }),
+  })),
   ...['GET', 'POST'].map((method): Case => ({
     name: `Q4 ${method}: a fresh connection that ends without a byte: ${method === 'GET' ? 'bounded' : 'delivered once'}`,
     run: (mode) =>
