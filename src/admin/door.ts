@@ -4,6 +4,7 @@
  * Requests that are proxied never come here, and what is here can never slow one by more than its own CPU time.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Address } from '../config/config.ts'
@@ -42,6 +43,8 @@ export interface Door {
 const headBytesMax = 16_384
 const connectionsMax = 256
 const idleTimeoutMs = 30_000
+/** Answers that are made or read at one time. */
+const answersMax = 16
 
 const fixedHeaders: readonly (readonly [string, string])[] = [
   ['cache-control', 'no-store'],
@@ -50,8 +53,38 @@ const fixedHeaders: readonly (readonly [string, string])[] = [
   ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
 ]
 
+/**
+ * One request at a time per connection, and few at a time in all: node:http hands out every request of a read at once, so
+ * that one packet of pipelined ones could have us make a thousand answers before anything else runs.
+ */
+function createTurns(): { take(req: IncomingMessage, res: ServerResponse): boolean } {
+  const busy = new WeakSet<Socket>()
+  let underWay = 0
+  return {
+    take(req, res) {
+      const { socket } = req
+      if (busy.has(socket)) {
+        socket.destroy()
+        return false
+      }
+      if (underWay >= answersMax) {
+        res.writeHead(503, { connection: 'close', 'retry-after': '1', 'content-length': '0' }).end()
+        return false
+      }
+      busy.add(socket)
+      underWay++
+      res.once('close', () => {
+        busy.delete(socket)
+        underWay--
+      })
+      return true
+    },
+  }
+}
+
 export function createDoor(options: DoorOptions): Door {
   let rules: GateRules = { hosts: undefined }
+  const turns = createTurns()
   const server = createServer(
     {
       maxHeaderSize: headBytesMax,
@@ -62,6 +95,7 @@ export function createDoor(options: DoorOptions): Door {
       requireHostHeader: true,
     },
     (req, res) => {
+      if (!turns.take(req, res)) return
       serve(options, rules, req, res).catch((error: unknown) => {
         options.log.debug(
           { reason: errorText(error) },

@@ -21,8 +21,9 @@ export interface AdminSources extends StatusSources {
 }
 
 export function statusRouter(sources: StatusSources): Router {
+  const exposition = shared(() => sources.metrics.text())
   const paths = new Map<string, () => Answer | Promise<Answer>>([
-    ['/metrics', async () => ({ status: 200, type: sources.metrics.contentType, body: await sources.metrics.text() })],
+    ['/metrics', async () => ({ status: 200, type: sources.metrics.contentType, body: await exposition() })],
     ['/livez', () => json(200, { live: true })],
     [
       '/readyz',
@@ -33,6 +34,15 @@ export function statusRouter(sources: StatusSources): Router {
     ],
   ])
   return (path) => paths.get(path)
+}
+
+/** Askers that come while an answer is being made share it. */
+function shared<T>(make: () => Promise<T>): () => Promise<T> {
+  let underWay: Promise<T> | undefined
+  return () =>
+    (underWay ??= make().finally(() => {
+      underWay = undefined
+    }))
 }
 
 const servicePrefix = '/v1/services/'

@@ -22,13 +22,16 @@ export function routingPath(target: string): string | undefined {
     path = decoded
   }
   // An escaped slash is no separator to us, but some servers decode it before they look for dot segments.
-  if (/(?:\/|%2F)\.{1,2}(?:[/;]|%2F|$)/.test(path)) return undefined
+  if (/(?:\/|%2F)\.{1,2}(?:[/;]|%2F|%3B|$)/.test(path)) return undefined
   return path.replace(/\/{2,}/g, '/')
 }
 
+/** Escaped bytes that begin no UTF-8, an overlong form of a shorter one, or a surrogate (RFC 3629 section 3). */
+const NOT_UTF8 = /%[cC][01]|%[eE]0%[89]|%[eE][dD]%[abAB]|%[fF]0%8|%[fF][5-9a-fA-F]/
+
 /** Escapes of unreserved characters decoded, the others in upper case; undefined for those that are refused. */
 function decodeUnreserved(path: string): string | undefined {
-  if (/%(?![0-9A-Fa-f]{2})|%00|%5[cC]|%[cC][01]|%[fF][5-9a-fA-F]/.test(path)) return undefined
+  if (/%(?![0-9A-Fa-f]{2})|%00|%5[cC]/.test(path) || NOT_UTF8.test(path)) return undefined
   return path.replace(/%[0-9A-Fa-f]{2}/g, (escape) => {
     const char = String.fromCharCode(Number.parseInt(escape.slice(1), 16))
     return /[A-Za-z0-9._~-]/.test(char) ? char : escape.toUpperCase()

@@ -43,9 +43,17 @@ export class ChunkedDecoder {
 
   /**
    * Decodes from `from`; returns the index after the last byte used (short of the end only when done), or a refusal with
-   * status 400, after which the decoder must not be used.
+   * status 400, after which the decoder must not be used. Small chunks of one call are told as one: a message in chunks
+   * of a byte must not cost a write each.
    */
   decode(bytes: Buffer, from: number, sink: ChunkSink): number | Refusal {
+    const gathered = new Gathered(bytes, sink)
+    const used = this.#run(bytes, from, gathered)
+    gathered.flush()
+    return used
+  }
+
+  #run(bytes: Buffer, from: number, gathered: Gathered): number | Refusal {
     let at = from
     while (at < bytes.length) {
       switch (this.#state) {
@@ -54,7 +62,7 @@ export class ChunkedDecoder {
           this.#size -= end - at
           this.total += end - at
           if (this.#size === 0) this.#state = state.dataCr
-          sink.onChunk(bytes.subarray(at, end))
+          gathered.add(at, end)
           at = end
           continue
         }
@@ -168,6 +176,52 @@ export class ChunkedDecoder {
       at = eol + 2
     }
     return undefined
+  }
+}
+
+/** Slices shorter than this are put together. */
+const smallSliceBytes = 4_096
+
+/** The data of one read: a large slice goes on as it is, small ones that follow each other as one copy. */
+class Gathered {
+  readonly #bytes: Buffer
+  readonly #sink: ChunkSink
+  #from = 0
+  #end = 0
+  #copy: Buffer | undefined
+  #copied = 0
+
+  constructor(bytes: Buffer, sink: ChunkSink) {
+    this.#bytes = bytes
+    this.#sink = sink
+  }
+
+  add(from: number, end: number): void {
+    if (end - from >= smallSliceBytes) {
+      this.flush()
+      this.#sink.onChunk(this.#bytes.subarray(from, end))
+    } else if (this.#copy === undefined && this.#end === this.#from) {
+      this.#from = from
+      this.#end = end
+    } else {
+      this.#copy ??= this.#startCopy()
+      this.#copied += this.#bytes.copy(this.#copy, this.#copied, from, end)
+    }
+  }
+
+  flush(): void {
+    const { length } = this.#bytes
+    if (this.#copy !== undefined) this.#sink.onChunk(this.#copy.subarray(0, this.#copied))
+    else if (this.#end > this.#from) this.#sink.onChunk(this.#bytes.subarray(this.#from, this.#end))
+    this.#copy = undefined
+    this.#from = length
+    this.#end = length
+  }
+
+  #startCopy(): Buffer {
+    const copy = Buffer.allocUnsafe(this.#bytes.length - this.#from)
+    this.#copied = this.#bytes.copy(copy, 0, this.#from, this.#end)
+    return copy
   }
 }
 

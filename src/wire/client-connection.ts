@@ -101,6 +101,8 @@ export class ClientConnection implements Watched, ChunkSink {
     const more = this.#socket.write(bytes)
     if (!more && this.#state === state.head)
       this.#deadline = this.#owner.deadlines.now() + (this.#timeouts?.idleMs ?? Infinity)
+    if (!more && this.#state === state.tunnel)
+      this.#deadline = this.#owner.deadlines.now() + this.#owner.limits.writeStallTimeoutMs
     return more
   }
 
@@ -179,6 +181,8 @@ export class ClientConnection implements Watched, ChunkSink {
       case state.chunked:
       case state.close:
         return this.#fail('idle-timeout', 'body')
+      case state.tunnel:
+        return this.#fail('idle-timeout', 'tunnel')
       case state.idle:
         if (!this.#resting) return this.destroy()
         this.#resting = false
@@ -214,7 +218,8 @@ export class ClientConnection implements Watched, ChunkSink {
   }
 
   readonly #onDrain = (): void => {
-    if (this.#state === state.head && !this.#requestDone) this.#deadline = Infinity
+    const stalled = this.#state === state.head ? !this.#requestDone : this.#state === state.tunnel
+    if (stalled && this.#exchange) this.#deadline = Infinity
     this.#exchange?.onWritable()
   }
 
