@@ -12,7 +12,12 @@ import type { RouteTable } from '../table/table.ts'
 export const linesMax = 20
 
 /** Problems that are no news before every source has answered: nobody has been heard, so nobody is missed. */
-const earlyCodes: ReadonlySet<string> = new Set(['no-such-service', 'no-such-version', 'named-versions-gone'])
+const earlyCodes: ReadonlySet<string> = new Set([
+  'no-such-service',
+  'no-such-version',
+  'named-versions-gone',
+  'no-usable-version',
+])
 
 export interface ChangeLog {
   /** Call once for each table that was published; `complete` when every source has answered. */

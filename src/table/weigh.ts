@@ -21,7 +21,9 @@ const list = (versions: readonly string[]): string => versions.map((version) => 
 /**
  * Weighs the versions in `registered` (version to its endpoints). Without `shares`, each weighs as much as its endpoints
  * together. With them: a named version has its own weight, those not named share that of `*` in proportion to their
- * endpoints, or get 0 without one. Only when no named version is registered do the unnamed serve all the same.
+ * endpoints, or get 0 without one. Only when no named version is registered do the unnamed serve all the same; a named one
+ * with weight 0 counts as registered and still gets nothing, so a service may answer 503 beside healthy instances. Then a
+ * problem says so.
  */
 export function weighVersions(
   service: string,
@@ -66,6 +68,15 @@ export function weighVersions(
     if (!unnamed.includes(version)) weights.set(version, share(version))
     else if (stranded) weights.set(version, sum)
     else weights.set(version, unnamedSum > 0 ? (others * sum) / unnamedSum : 0)
+  }
+  const healthy = [...own].filter(([, sum]) => sum > 0).map(([version]) => version)
+  if (healthy.length > 0 && !healthy.some((version) => (weights.get(version) ?? 0) > 0)) {
+    const weighty = [...shares.keys()].filter((version) => share(version) > 0)
+    tell(
+      'no-usable-version',
+      `no version with a weight${weighty.length > 0 ? ` (${list(weighty)})` : ''} has a usable instance: this service ` +
+        `answers 503, though ${list(healthy)} could serve; give it a weight, or bring one back that has`,
+    )
   }
   return { weights, problems }
 }

@@ -140,7 +140,13 @@ void t.test('shares of versions', async (t) => {
     ['an empty one says nothing either', {}, { '': 1, a: 2, b: 1, c: 3 }, []],
     ['named ones alone', { a: 90, b: 10 }, { '': 0, a: 90, b: 10, c: 0 }, []],
     ['a named one at 0', { a: 0, b: 10 }, { '': 0, a: 0, b: 10, c: 0 }, []],
-    ['all at 0 stays at 0', { a: 0 }, { '': 0, a: 0, b: 0, c: 0 }, []],
+    ['all at 0 stays at 0', { a: 0 }, { '': 0, a: 0, b: 0, c: 0 }, ['no-usable-version']],
+    [
+      'one at 0 is there, and never serves',
+      { a: 0, z: 10 },
+      { '': 0, a: 0, b: 0, c: 0 },
+      ['no-such-version', 'no-usable-version'],
+    ],
     ['the rest shares by its instances', { a: 50, '*': 50 }, { '': 10, a: 50, b: 10, c: 30 }, []],
     ['only the rest', { '*': 7 }, { '': 1, a: 2, b: 1, c: 3 }, []],
     ['those without a version can be named', { '': 5, a: 5 }, { '': 5, a: 5, b: 0, c: 0 }, []],
@@ -165,7 +171,24 @@ void t.test(
     const snap = web(instance('web', 'a', { version: 'a', status: 'critical' }), instance('web', 'b', { version: 'b' }))
     const table = build(snap, policy([route('/', 'web')], { web: { versions: new Map([['a', 1]]) } }))
     t.same(shares(table), { a: 1, b: 0 })
-    t.same(codes(table), [])
+    t.same(codes(table), ['no-usable-version'])
+    t.equal(
+      table.problems[0]?.message,
+      'no version with a weight (a) has a usable instance: this service answers 503, though b could serve; give it a ' +
+        'weight, or bring one back that has',
+    )
+    const back = build(
+      web(instance('web', 'a', { version: 'a' }), instance('web', 'b', { version: 'b' })),
+      policy([route('/', 'web')], { web: { versions: new Map([['a', 1]]) } }),
+      table,
+    )
+    t.same(codes(back), [])
+    const down = web(
+      instance('web', 'a', { version: 'a', status: 'critical' }),
+      instance('web', 'b', { version: 'b', status: 'critical' }),
+    )
+    const none = build(down, policy([route('/', 'web')], { web: { versions: new Map([['a', 1]]) } }))
+    t.same(codes(none), [], 'where nobody is healthy the weights are not to blame')
   },
 )
 
