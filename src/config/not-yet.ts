@@ -1,5 +1,5 @@
 /**
- * Settings that the contract names and this version does not have. They are refused by name, never silently accepted:
+ * Settings that the contract names, or that those who come from other proxies try, and this version does not have. They are refused by name, never silently accepted:
  * a canary rule that does nothing would be found out by its users. Remove a line here when its setting is built. Pure.
  */
 
@@ -8,6 +8,18 @@ export const notYet: ReadonlySet<string> = new Set([
   'admin.tokens',
   'policy.kv',
   'workers',
+  'tls',
+  'http2',
+  'tracing',
+  'listen.*.tls',
+  'listen.*.http2',
+  'listen.*.protocol',
+  'listen.*.proxyProtocol',
+  'routes.*.header',
+  'routes.*.headers',
+  'routes.*.method',
+  'routes.*.methods',
+  'routes.*.query',
   'routes.*.versions',
   'routes.*.rules',
   'routes.*.sticky',
@@ -15,19 +27,28 @@ export const notYet: ReadonlySet<string> = new Set([
   'services.*.sticky',
   'services.*.affinity',
   'services.*.health',
+  'services.*.ejection',
+  'services.*.outlierDetection',
+  'services.*.protocol',
+  'services.*.http2',
+  'services.*.tls',
   'services.*.balance=hash',
   'defaults.rules',
   'defaults.sticky',
   'defaults.affinity',
   'defaults.health',
+  'defaults.ejection',
+  'defaults.outlierDetection',
+  'defaults.protocol',
+  'defaults.http2',
+  'defaults.tls',
   'defaults.balance=hash',
 ])
 
 /** Whether `path`, as keys and indexes, with a value if need be, is one of {@link notYet}. */
 export function isNotYet(path: readonly PropertyKey[], value?: string): boolean {
-  const names = path.map((key, index) =>
-    index === 1 && (path[0] === 'routes' || path[0] === 'services') ? '*' : String(key),
-  )
+  const named = path[0] === 'listen' || path[0] === 'routes' || path[0] === 'services'
+  const names = path.map((key, index) => (index === 1 && named ? '*' : String(key)))
   const pattern = names.join('.')
   return notYet.has(value === undefined ? pattern : `${pattern}=${value}`)
 }

@@ -150,6 +150,9 @@ const tagsSetting: Setting<string | false> = scalar<string | false>({
   parse(text) {
     if (text === 'false') return false
     if (text === '') return new Because('an empty beginning would make a route of every tag')
+    // A prefix of such a name is nobody's wish: no tag begins so, and the routes of a whole fleet would silently be gone.
+    if (/^(?:true|false|on|off|yes|no|y|n|null|~)$/i.test(text))
+      return new Because('write false, or a prefix such as urlprefix-')
     return /^[\x21-\x7e]{1,64}$/.test(text) ? text : undefined
   },
 })

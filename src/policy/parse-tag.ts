@@ -48,6 +48,10 @@ export function parseTag(tag: string, prefix: string): ParsedTag | undefined {
   if (source === '') return bad('it names neither a host nor a path')
   if (source.includes('$')) return bad('variables such as $DC are not supported')
   if (source.startsWith(':')) return bad('it asks for a TCP port; only HTTP routes are supported')
+  if (options.some((option) => /^proto=(?:tcp|tcp\+sni|https\+tcp\+sni|tcp-dynamic)$/i.test(option)))
+    return bad('TCP routes are not supported; only HTTP routes are')
+  if (slash < 0 && source.includes(':'))
+    return bad('a host and a port without a path make a TCP route, which is not supported')
   if (slash < 0) return bad(`it has no path (a TCP or SNI route?); for all of an HTTP host write ${prefix}${source}/`)
 
   const named = source.slice(0, slash).toLowerCase()

@@ -172,9 +172,30 @@ void t.test('what this version does not have is refused by name', (t) => {
     ['services: { a: { health: { http: / } } }', 'services.a.health'],
     ['services: { a: { balance: hash } }', 'services.a.balance'],
     ['defaults: { health: {} }', 'defaults.health'],
+    ['tls: { cert: x }', 'tls'],
+    ['http2: true', 'http2'],
+    ['listen: [{ address: "a:1", tls: {} }]', 'listen[0].tls'],
+    ['routes: [{ service: a, header: { x: y } }]', 'routes[0].header'],
+    ['routes: [{ service: a, headers: { x: y } }]', 'routes[0].headers'],
+    ['services: { a: { ejection: {} } }', 'services.a.ejection'],
+    ['services: { a: { outlierDetection: {} } }', 'services.a.outlierDetection'],
+    ['services: { a: { protocol: h2 } }', 'services.a.protocol'],
+    ['defaults: { ejection: {} }', 'defaults.ejection'],
   ] as const
   for (const [text, path] of refused)
     t.match(load(text, {}, 'f').errors, [{ path, message: /is not available in this version$/ }], text)
+  t.end()
+})
+
+void t.test('what looks like a switch is no beginning of tags', (t) => {
+  for (const word of ['true', 'on', 'yes', 'off', 'no', 'True', 'null'])
+    t.match(
+      errorsOf(`policy: { tags: ${word} }`),
+      [new RegExp(`^1:17 policy\\.tags: .*found "${word}": write false, or a prefix such as urlprefix-$`)],
+      word,
+    )
+  t.equal(configOf('policy: { tags: false }').tagPrefix, undefined)
+  t.equal(configOf('policy: { tags: true- }').tagPrefix, 'true-')
   t.end()
 })
 
