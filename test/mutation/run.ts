@@ -55,7 +55,11 @@ process.on('exit', () => rmSync(tree, { recursive: true, force: true }))
 process.on('SIGINT', () => process.exit(130))
 
 function start(): ChildProcess {
-  return fork(join(tree, 'test/mutation/worker.ts'), files, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  return fork(join(tree, 'test/mutation/worker.ts'), files, {
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    // Some mutants hoard; they are to fail, not to take the machine with them.
+    execArgv: ['--max-old-space-size=1024'],
+  })
 }
 
 const send = (child: ChildProcess, order: Order): boolean => child.send(order)
