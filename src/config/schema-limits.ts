@@ -31,7 +31,7 @@ const limits: { readonly [F in keyof WireLimits]: Limit } = {
   },
   headBytes: {
     key: 'head',
-    type: bytes,
+    type: size({ min: 1 * KiB, max: 1 * MiB }),
     about: 'Longest head, first line and headers together; a longer one is answered 431, from an instance 502.',
   },
   headerLines: {

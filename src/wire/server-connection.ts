@@ -14,6 +14,9 @@ import { Refusal } from './syntax.ts'
 const state = { waiting: 0, head: 1, body: 2, answer: 3, linger: 4, tunnel: 5, gone: 6 } as const
 type State = (typeof state)[keyof typeof state]
 
+/** Pipelined requests of one read that may be answered at once, before other connections have their turn. */
+const headsPerTurn = 16
+
 /** A read of at most this many bytes is decoded whole to find its head. */
 const wholeReadBytes = 8_192
 
@@ -41,6 +44,8 @@ export class ServerConnection implements Watched, ChunkSink {
   #stashBytes = 0
   #consuming = false
   #peerEnded = false
+  /** Pipelined requests wait for the next turn of the loop. */
+  #yielding = false
   #answering = false
   /** The answer is complete and not yet taken; the next request waits for that. */
   #flushing = false
@@ -209,17 +214,22 @@ export class ServerConnection implements Watched, ChunkSink {
   }
 
   readonly #onData = (bytes: Buffer): void => {
-    this.#consume(bytes)
+    if (this.#yielding) this.#hold(bytes)
+    else this.#consume(bytes)
   }
 
   #consume(bytes: Buffer): void {
     let rest: Buffer | undefined = bytes
+    let heads = 0
     this.#consuming = true
     while (rest !== undefined && rest.length > 0) {
       switch (this.#state) {
         case state.waiting:
         case state.head:
-          rest = this.#takeHead(rest)
+          if (++heads > headsPerTurn) {
+            this.#yield(rest)
+            rest = undefined
+          } else rest = this.#takeHead(rest)
           break
         case state.body:
           rest = this.#takeBody(rest)
@@ -244,7 +254,17 @@ export class ServerConnection implements Watched, ChunkSink {
       }
     }
     this.#consuming = false
-    if (this.#peerEnded) this.#endIfUnused()
+    if (this.#peerEnded && !this.#yielding) this.#endIfUnused()
+  }
+
+  /** Lets others have their turn before the next pipelined request. */
+  #yield(rest: Buffer): void {
+    this.#hold(rest)
+    this.#yielding = true
+    setImmediate(() => {
+      this.#yielding = false
+      if (this.#state !== state.gone) this.#consumeStash()
+    })
   }
 
   /** Reads as much of a head as is there; returns what follows it. */
@@ -440,7 +460,7 @@ export class ServerConnection implements Watched, ChunkSink {
   readonly #onEnd = (): void => {
     this.#peerEnded = true
     if (this.#state === state.tunnel) this.#exchange.onTunnelEnd()
-    else this.#endIfUnused()
+    else if (!this.#yielding) this.#endIfUnused()
   }
 
   readonly #onError = (): void => {

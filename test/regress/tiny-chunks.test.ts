@@ -19,7 +19,15 @@ function told(text: string): { readonly calls: number; readonly body: string } {
 
 void t.test('small chunks of one read are told as one, large ones as they are', async (t) => {
   const letters = 'abcdefghij'.repeat(500)
-  t.same(told(`${letters.split('').map((letter) => `1\r\n${letter}\r\n`).join('')}0\r\n\r\n`), { calls: 1, body: letters })
+  t.same(
+    told(
+      `${letters
+        .split('')
+        .map((letter) => `1\r\n${letter}\r\n`)
+        .join('')}0\r\n\r\n`,
+    ),
+    { calls: 1, body: letters },
+  )
   const large = 'x'.repeat(5_000)
   const mixed = `1\r\na\r\n1\r\nb\r\n1388\r\n${large}\r\n1\r\nc\r\n0\r\n\r\n`
   t.same(told(mixed), { calls: 3, body: `ab${large}c` })
