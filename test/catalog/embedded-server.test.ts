@@ -43,6 +43,28 @@ await t.test('requests that are none', async (t) => {
   t.equal((await it.ask('GET', 'status/leader')).status, 200, 'and it goes on')
 })
 
+await t.test('what Consul has and this has not', async (t) => {
+  const it = await startEmbedded()
+  t.teardown(() => it.stop())
+  for (const [path, named] of [
+    ['agent/host', '/v1/agent/host'],
+    ['agent/metrics', '/v1/agent/metrics'],
+    ['agent/connect/ca/roots', '/v1/agent/connect/ca/roots'],
+    ['catalog/connect/web', '/v1/catalog/connect'],
+    ['health/connect/web?passing', '/v1/health/connect'],
+    ['acl/tokens', '/v1/acl'],
+    ['peerings', '/v1/peerings'],
+    ['txn', '/v1/txn'],
+  ] as const) {
+    const { status, text } = await it.ask('GET', path)
+    t.strictSame([status, text], [501, `The embedded catalog has no ${named}`], path)
+  }
+  t.equal((await it.ask('PUT', 'agent/reload')).status, 501)
+  for (const path of ['bogus', 'aclx', 'catalog/bogus'])
+    t.strictSame([(await it.ask('GET', path)).status, (await it.ask('GET', path)).text], [404, ''], path)
+  t.match(await raw(it.port, 'GET /elsewhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 404 /)
+})
+
 await t.test('a client that goes away in the middle', async (t) => {
   const errors: string[] = []
   const log: Logger = { ...silentLogger, error: (_fields, message) => void errors.push(message) }
@@ -119,7 +141,7 @@ await t.test('a directory that another process took over', async (t) => {
   const second = await startEmbedded({ stateDir })
   t.teardown(() => second.stop())
   const refused = await first.ask('PUT', 'kv/x', 'z')
-  t.strictSame([refused.status, refused.text.startsWith('FL_STORE: another process has taken over')], [500, true])
+  t.strictSame([refused.status, refused.text.startsWith('another process has taken over')], [503, true])
   t.equal((await first.ask('GET', 'kv/x?raw')).text, 'y', 'it still reads')
   t.equal(errors.filter((line) => line.includes('accepts no more changes')).length, 1, 'and said so once')
   t.equal((await second.ask('GET', 'kv/x?raw')).text, 'y')

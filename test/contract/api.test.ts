@@ -530,6 +530,8 @@ for (const entrant of await entrants()) {
       const odd = await it.ask('PUT', 'agent/service/register', '{"Name" 5}')
       t.strictSame([odd.status, odd.text.startsWith('Request decode failed: ')], [400, true], deviations.decodeText[2])
       t.equal(await status('GET', 'txn'), real ? 405 : 501, deviations.absentApi[2])
+      t.equal(await status('GET', 'agent/metrics'), real ? 200 : 501, deviations.absentApi[2])
+      t.equal(await status('GET', 'agent/bogus'), real ? 404 : 501, deviations.absentAgent[2])
       t.equal(await status('GET', '/'), real ? 301 : 200, deviations.root[2])
       const kind = { Name: 'k', Kind: 'connect-proxy', Proxy: { DestinationServiceName: 'web' }, Port: 1 }
       t.equal(await status('PUT', 'agent/service/register', kind), real ? 200 : 400, deviations.connect[2])

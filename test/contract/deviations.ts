@@ -14,6 +14,7 @@ type Name =
   | 'checkless'
   | 'bodyCap'
   | 'absentApi'
+  | 'absentAgent'
   | 'lockIndex'
   | 'decodeText'
   | 'ownNode'
@@ -22,6 +23,7 @@ type Name =
   | 'crowd'
   | 'firstIndex'
   | 'antiEntropy'
+  | 'broken'
 
 export const deviations: Readonly<Record<Name, Deviation>> = {
   tagsSorted: ['catalog/services: tags', 'in random order', 'sorted, so that equal sets are equal bytes'],
@@ -43,7 +45,9 @@ export const deviations: Readonly<Record<Name, Deviation>> = {
     'one passing check, so that clients that look only there (fabio) find it',
   ],
   bodyCap: ['a body above 512 KiB', '413 for KV, else read whole', '413 for all'],
-  absentApi: ['/v1/acl, /v1/txn, /v1/query, …', 'there', '501 that says so'],
+  absentApi: ['/v1/acl, /v1/txn, /v1/query, /v1/agent/metrics, …', 'there', '501 that says so'],
+  absentAgent: ['any other path below /v1/agent/', '404', '501 that says so: agents differ in what they have there'],
+  broken: ['a change that cannot be kept (disk, directory taken over)', '500', '503: nothing was changed'],
   lockIndex: ['LockIndex after a plain write to a held key', 'back to 0 (mended in later versions)', 'kept'],
   decodeText: ['text of a JSON error', "Go's", 'the same beginning, then what is wrong'],
   ownNode: ['catalog/deregister of the own node', 'comes back within a minute', '400'],

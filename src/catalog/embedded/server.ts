@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { errorText, FairleadError } from '../../core/errors.ts'
 import type { Logger } from '../../core/log.ts'
+import { absentApi } from './absent.ts'
 import type { Route } from './parts.ts'
 import { answerBlocking, type Blocker } from './query.ts'
 import { Refusal, text, type Reply } from './reply.ts'
@@ -112,8 +113,8 @@ export class CatalogServer {
     const method = req.method ?? 'GET'
     const found = this.#find(decodePath(path))
     if (!found) {
-      const absent = ABSENT.find((prefix) => path.startsWith(prefix))
-      return absent
+      const absent = absentApi(path)
+      return absent !== undefined
         ? text(501, `The embedded catalog has no ${absent}`)
         : { status: 404, body: '', type: undefined, headers: {} }
     }
@@ -140,24 +141,11 @@ export class CatalogServer {
     if (error instanceof Refusal)
       return text(error.status, error.message, error.status === 413 ? { Connection: 'close' } : {})
     this.#log.error({ method: req.method, path: req.url, error: errorText(error) }, 'a catalog request failed')
-    return text(500, error instanceof FairleadError ? `${error.code}: ${error.message}` : 'internal error')
+    // Nothing was changed and nobody asked wrongly: another catalog, or this one with a mended disk, may take it.
+    if (error instanceof FairleadError && error.code === 'FL_STORE') return text(503, error.message)
+    return text(500, error instanceof FairleadError ? error.message : 'internal error')
   }
 }
-
-/** Parts of Consul's API that are not here; asking says so, rather than looking like a mistyped path. */
-const ABSENT = [
-  'acl',
-  'config',
-  'connect',
-  'coordinate',
-  'discovery-chain',
-  'event',
-  'internal',
-  'operator',
-  'query',
-  'snapshot',
-  'txn',
-].map((name) => `/v1/${name}`)
 
 function send(res: ServerResponse, reply: Reply, pretty: boolean, last: boolean): void {
   const body = pretty && reply.type === 'application/json' ? indent(reply.body) : Buffer.from(reply.body)
