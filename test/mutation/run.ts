@@ -105,6 +105,8 @@ async function tryAll(queue: number[], covering: Map<number, number[]>): Promise
         const mutant = queue.shift()
         if (mutant === undefined) {
           alarm.clear()
+          // Its end is no crash: nobody is to take its place.
+          child.removeAllListeners()
           child.kill()
           done()
           return

@@ -255,6 +255,17 @@ const absolute: Case[] = [
     .map((target) => refused(`A15 ${show(target)}`, head(`GET ${target} HTTP/1.1`))),
 ]
 
+/** What is refused without waiting for the end of the head, which may never come. */
+const early: Case[] = [
+  '\0',
+  '\x16\x03\x01',
+  '\n',
+  '\r\n\r',
+  'GET / HTTP/1.1\n',
+  'GET / HTTP/1.1\r\nX: y\rz',
+  'M'.repeat(40),
+].map((bytes) => refused(`A9 ${show(bytes)} and nothing after it`, bytes, { alone: true }))
+
 const otherForms: Case[] = [
   ...[
     'GET * HTTP/1.1',
@@ -361,5 +372,6 @@ await runCases(t, [
   ...lengths,
   ...targets,
   ...absolute,
+  ...early,
   ...otherForms,
 ])
