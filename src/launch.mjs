@@ -1,7 +1,8 @@
+#!/usr/bin/env node
 /**
  * The entry of every command. It is plain JavaScript that any Node can parse, because its one task is to say plainly what
- * is missing when this Node is too old to run the rest. From a checkout it starts the TypeScript sources as they are;
- * the build puts a copy of it next to the compiled ones.
+ * is missing when this Node is too old to run the rest. In a checkout it starts the TypeScript sources beside it as they are;
+ * the package has the compiled ones in dist/, where the build puts a copy of it, too.
  */
 const [major, minor] = process.versions.node.split('.').map(Number)
 if (major < 22 || (major === 22 && minor < 19)) {
@@ -17,8 +18,15 @@ if (major < 22 || (major === 22 && minor < 19)) {
   process.exit(1)
 }
 
+const { existsSync } = await import('node:fs')
 const here = import.meta.url
-const main = new URL(here.includes('/src/launch.mjs') ? './main.ts' : './main.js', here)
+const main = ['./main.ts', './main.js', '../dist/main.js']
+  .map((path) => new URL(path, here))
+  .find((url) => existsSync(url))
+if (main === undefined) {
+  process.stderr.write('Fairlead is not built here: `npm run build` makes dist/.\n')
+  process.exit(1)
+}
 try {
   await import(main)
 } catch (error) {

@@ -72,7 +72,7 @@ const limits: { readonly [F in keyof WireLimits]: Limit } = {
   connections: {
     key: 'connections',
     type: count,
-    about: 'Client connections, all listeners together; more wait unaccepted until one ends.',
+    about: 'Client connections, all listeners together; more are closed at once.',
   },
   connectionsPerClient: {
     key: 'connectionsPerClient',

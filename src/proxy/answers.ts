@@ -36,6 +36,7 @@ export type OwnAnswerName =
   | 'noRoute'
   | 'noEndpoint'
   | 'connectionLimit'
+  | 'shutdown'
   | 'loop'
   | 'refused'
   | 'unreachable'
@@ -52,6 +53,8 @@ export const own: Readonly<Record<OwnAnswerName, OwnAnswer>> = {
   noRoute: answer(404, 'Not Found', 'destination_not_found'),
   noEndpoint: answer(503, 'Service Unavailable', 'destination_unavailable'),
   connectionLimit: answer(503, 'Service Unavailable', 'connection_limit_reached'),
+  /** The time to finish in is over. */
+  shutdown: answer(503, 'Service Unavailable', 'proxy_internal_response'),
   loop: answer(508, 'Loop Detected', 'proxy_loop_detected'),
   refused: answer(502, 'Bad Gateway', 'connection_refused'),
   unreachable: answer(502, 'Bad Gateway', 'destination_ip_unroutable'),

@@ -156,6 +156,10 @@ class Plane implements DataPlane, PlaneCore, ListenerHost {
         }
       })
     }
+    if (this.#open > 0) {
+      this.#options.log.warn({ connections: this.#open }, 'the time to finish in is over: what is left is cut')
+      for (const listener of this.#retired) listener.expire()
+    }
     this.destroy()
   }
 

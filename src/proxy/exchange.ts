@@ -140,6 +140,12 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#record(why, this.#answering ? 'upstream' : 'proxy')
   }
 
+  onExpired(): void {
+    this.#cancelAttempt('client')
+    if (this.#answering) return this.#cut('shutdown')
+    this.#answerOwn(own.shutdown, 'shutdown')
+  }
+
   onTunnelData(bytes: Buffer): void {
     this.#tunnel?.fromClient(bytes)
   }
@@ -313,13 +319,13 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   #retry(failed: BoundEndpoint, failure: Failure, reason: string): void {
-    const stats = this.#service?.stats
-    stats?.retries.set(reason, (stats.retries.get(reason) ?? 0) + 1)
     if (!this.#tried.includes(failed.state)) this.#tried = [...this.#tried, failed.state]
     const next = this.#nextEndpoint()
     // A stale connection says nothing of its endpoint: where there is no other, the same gets a fresh one.
     const again = next ?? (failure.reused && !failed.state.leaving ? failed : undefined)
     if (again === undefined) return this.#answerOwn(failureAnswer(failure), failure.kind)
+    const stats = this.#service?.stats
+    stats?.retries.set(reason, (stats.retries.get(reason) ?? 0) + 1)
     this.#tryEndpoint(again, failure.reused)
   }
 

@@ -93,6 +93,11 @@ export class Listener implements ServerOwner {
     for (const connection of this.connections) connection.drain()
   }
 
+  /** Requests under way are answered or cut now. */
+  expire(): void {
+    for (const connection of this.connections) connection.expire()
+  }
+
   /** Ends every connection at once, too. */
   destroy(): void {
     this.drain()

@@ -347,7 +347,8 @@ export class ClientConnection implements Watched, ChunkSink {
 
   /** The answer is complete: free the connection if it is clean, end it otherwise. */
   #finish(surplus: boolean): void {
-    const clean = !surplus && this.#keepAlive && this.#requestDone && !this.#ended && this.#idleMs > 0
+    const sent = this.#requestDone && this.#socket.writableLength === 0
+    const clean = !surplus && this.#keepAlive && sent && !this.#ended && this.#idleMs > 0
     this.#exchange = undefined
     this.#decoder = undefined
     if (clean) this.#becomeIdle()

@@ -197,6 +197,13 @@ export class ServerConnection implements Watched, ChunkSink {
     if (this.#state === state.waiting) this.#linger()
   }
 
+  /** The time to finish in is over: the request under way is answered or cut now. */
+  expire(): void {
+    this.#keepAlive = false
+    if (this.#answering) this.#exchange.onExpired()
+    else this.#linger()
+  }
+
   /** Ends at once; the exchange is told. */
   destroy(): void {
     this.#end('shutdown')

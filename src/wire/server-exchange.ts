@@ -34,6 +34,8 @@ export interface ServerExchange {
   onWritable(): void
   /** The connection ended before the answer was complete. */
   onGone(why: GoneReason): void
+  /** The time to finish in is over: answer now if nothing was sent, else let it be seen that the answer is cut. */
+  onExpired(): void
   onTunnelData(bytes: Buffer): void
   onTunnelEnd(): void
 }

@@ -8,8 +8,10 @@ import t, { type Test } from 'tap'
 import { createEmbeddedCatalog } from '../../src/catalog/embedded/embedded.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { silentLogger } from '../../src/core/log.ts'
+import type { Problem } from '../../src/core/problem.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import { ask, backend, configOf, definitions, freePort, portOf, proxyPort, quiet, rigApp } from '../fixtures/app.ts'
+import { FakeConsul } from '../fixtures/fake-consul.ts'
 import { until } from '../fixtures/until.ts'
 
 type T = Pick<Test, 'teardown'>
@@ -364,16 +366,15 @@ t.test('reload: its own registration follows the settings, and is left alone whe
   t.equal(await tags(), undefined)
 })
 
-t.test('stop: what runs past the deadline is cut', async (t) => {
+t.test('stop: what has no answer at the deadline is answered 503', async (t) => {
   const web = await backend(t, () => {})
   const { text } = fileConfig(t, [web])
   const { app } = rigApp(t, configOf(text.replace('deadline: 1s', 'deadline: 100ms')))
   await app.start()
   const hanging = ask(proxyPort(app))
-  const cut = t.rejects(hanging)
   await until(() => [...app.dataPlane().figures().services].some(({ inFlight }) => inFlight === 1))
   await app.stop()
-  await cut
+  t.equal((await hanging).status, 503)
 })
 
 t.test('error pages stand in for our own answers', async (t) => {
@@ -384,6 +385,32 @@ t.test('error pages stand in for our own answers', async (t) => {
   await app.start()
   const got = await ask(proxyPort(app))
   t.match(got, { status: 503, body: '<p>soon</p>', headers: { 'content-type': 'text/html; charset=utf-8' } })
+})
+
+t.test('a catalog that does not answer is a problem, before the first answer and after', async (t) => {
+  const fake = await FakeConsul.start()
+  t.teardown(() => fake.stop())
+  fake.script = () => ({ status: 500, body: 'rpc error' })
+  const { app } = rigApp(t, configOf(`${quiet}catalog: { consul: { address: "${fake.address}" } }\n`))
+  const started = app.start()
+  await until(() => app.addresses().admin)
+  const { admin, status } = app.addresses()
+  const problems = async (): Promise<readonly Problem[]> =>
+    (JSON.parse((await ask(portOf(admin), '/v1/problems')).body) as { problems: Problem[] }).problems
+  const standing = (code: string): Promise<boolean> =>
+    until(async () => {
+      const [first] = await problems()
+      return first?.code === code && first.where === 'catalog consul' && /500 rpc error/.test(first.message)
+    })
+  await standing('catalog-waiting')
+  t.match((await ask(portOf(status), '/metrics')).body, /^fairlead_problems 1$/m)
+  t.match((await ask(portOf(status), '/metrics')).body, /^fairlead_catalog_last_success_\w+\{source="consul"\} 0$/m)
+  fake.script = undefined
+  await started
+  await until(async () => (await problems()).length === 0)
+  fake.script = () => ({ status: 500, body: 'rpc error' })
+  fake.set('other', [])
+  await standing('catalog-stale')
 })
 
 t.test('problems are listed and counted', async (t) => {

@@ -5,6 +5,7 @@ import { systemClock } from '../../src/core/clock.ts'
 import { runCases, type Case } from '../fixtures/cases.ts'
 import { okAnswer, type BackendConnection } from '../fixtures/raw-backend.ts'
 import { settle } from '../fixtures/raw-client.ts'
+import { assertOwnAnswer } from '../fixtures/rig.ts'
 import { answered, answering, expectCut, expectRefusal, expectServed, get, head, withRig } from '../fixtures/rules.ts'
 import { until } from '../fixtures/until.ts'
 import { value } from '../fixtures/wire-message.ts'
@@ -482,16 +483,35 @@ const draining: Case[] = [
       ),
   },
   {
-    name: 'M11 drain: what is left at the deadline is cut',
+    name: 'M11 drain: what has no answer at the deadline is answered 503',
     run: (mode) =>
       withRig({ clock: systemClock, backend: { onRequest() {} } }, async (rig) => {
         const client = await rig.client()
         await client.send(get, mode)
         await until(() => rig.backend.requests.length === 1)
         await rig.plane.drain(30)
-        await expectCut(client)
+        const answer = await client.answer()
+        assertOwnAnswer(answer)
+        assert.equal(answer.status, 503)
+        assert.equal(value(answer.fields, 'connection'), 'close')
+        await client.closedByPeer()
         await until(() => ended(rig.connection))
       }),
+  },
+  {
+    name: 'M11 drain: an answer that is not complete at the deadline is cut',
+    run: (mode) =>
+      withRig(
+        { clock: systemClock, backend: answering('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf', mode) },
+        async (rig) => {
+          const client = await rig.client()
+          await client.send(get, mode)
+          await until(() => client.received.endsWith('half'))
+          await rig.plane.drain(30)
+          await expectCut(client)
+          await until(() => ended(rig.connection))
+        },
+      ),
   },
   {
     name: 'M11 destroy ends everything at once, twice is once',
