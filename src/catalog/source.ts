@@ -14,11 +14,21 @@ export interface Interest {
 
 export type SourceState =
   /** Nothing heard yet; `reason` is the clear waiting line for the log (whom we wait for, what went wrong, when we retry). */
-  | { readonly kind: 'waiting'; readonly reason: string }
+  | {
+      readonly kind: 'waiting'
+      readonly reason: string
+      /** It was only just asked: nothing has gone wrong. */
+      readonly fresh?: true
+    }
   /** The last read succeeded. */
   | { readonly kind: 'current' }
-  /** It answered before and does not now (or its answer is not believed); the last snapshot stands. */
-  | { readonly kind: 'stale'; readonly reason: string }
+  /** It answered before and does not now (or its answer is not believed, or is none); the last snapshot stands. */
+  | {
+      readonly kind: 'stale'
+      readonly reason: string
+      /** Absent: it is out of reach. */
+      readonly cause?: 'not-believed' | 'unusable'
+    }
 
 export interface SourceListener {
   /** A new snapshot, only when its content differs from the one before (the first is always published). */

@@ -10,6 +10,7 @@ import type { Config } from '../config/config.ts'
 import { load } from '../config/load.ts'
 import type { LoadResult } from '../config/load.ts'
 import type { Environment } from '../config/substitute.ts'
+import { counted } from '../core/counted.ts'
 import { errorText } from '../core/errors.ts'
 
 /** What the command touches of its process. */
@@ -76,7 +77,7 @@ function asText(file: string, result: LoadResult): string {
   const lines: string[] = []
   for (const error of result.errors ?? []) lines.push(...shown(error, ''))
   for (const warning of result.warnings) lines.push(...shown(warning, 'warning: '))
-  const counts = [counted(result.errors?.length ?? 0, 'error'), counted(result.warnings.length, 'warning')]
+  const counts = [some(result.errors?.length ?? 0, 'error'), some(result.warnings.length, 'warning')]
   const found = counts.filter((count) => count !== '').join(', ')
   if (result.config) lines.push(`${file}: valid${found && `, ${found}`}; ${summary(result.config)}`)
   else lines.push(`${file}: ${found}`)
@@ -93,13 +94,13 @@ function shown(error: ConfigError, mark: string): readonly string[] {
   return [first, `    ${excerpt}`, ...caret]
 }
 
-function counted(count: number, what: string): string {
-  return count === 0 ? '' : `${String(count)} ${what}${count === 1 ? '' : 's'}`
+function some(count: number, what: string): string {
+  return count === 0 ? '' : counted(count, what)
 }
 
 function summary(config: Config): string {
-  const routes = counted(config.routes.length, 'route') || 'no routes'
+  const routes = some(config.routes.length, 'route') || 'no routes'
   const tags = config.tagPrefix === undefined ? '' : ` and those of ${config.tagPrefix} tags`
   const sources = config.catalog.map((source) => source.name).join(', ')
-  return `${counted(config.listen.length, 'listener') || 'no listeners'}, ${routes}${tags}, catalog from ${sources}`
+  return `${some(config.listen.length, 'listener') || 'no listeners'}, ${routes}${tags}, catalog from ${sources}`
 }

@@ -3,6 +3,7 @@
  * reads. It changes nothing.
  */
 import type { Logger } from '../core/log.ts'
+import { counted } from '../core/counted.ts'
 import type { Problem } from '../core/problem.ts'
 import { describeChange } from '../table/describe-change.ts'
 import { diffTables } from '../table/diff.ts'
@@ -29,7 +30,8 @@ const idOf = ({ code, where, message }: Problem): string => `${code}\n${where}\n
 function summary(table: RouteTable): string {
   let endpoints = 0
   for (const { groups } of table.services.values()) for (const group of groups) endpoints += group.endpoints.length
-  return `${table.routes.length} routes, ${table.services.size} services, ${endpoints} endpoints`
+  const { routes, services } = table
+  return [counted(routes.length, 'route'), counted(services.size, 'service'), counted(endpoints, 'endpoint')].join(', ')
 }
 
 export function createChangeLog(log: Logger): ChangeLog {
@@ -39,18 +41,19 @@ export function createChangeLog(log: Logger): ChangeLog {
   const say = (
     level: 'info' | 'warn',
     lines: readonly { readonly fields: object; readonly text: string }[],
-    rest: string,
+    what: string,
+    rest = '',
   ): void => {
     for (const { fields, text } of lines.slice(0, linesMax)) log[level](fields, text)
-    if (lines.length > linesMax)
-      log[level]({ count: lines.length - linesMax }, `and ${lines.length - linesMax} ${rest}`)
+    const more = lines.length - linesMax
+    if (more > 0) log[level]({ count: more }, `and ${counted(more, what)}${rest}`)
   }
 
   const sayChanges = (before: RouteTable, after: RouteTable): void => {
     const changes = diffTables(before, after)
     if (changes.length === 0) return
     const lines = changes.map((change) => ({ fields: { table: after.version }, text: describeChange(change) }))
-    say('info', lines, 'more changes')
+    say('info', lines, 'more change')
     if (lines.length > linesMax || before.version === 0)
       log.info({ table: after.version }, `table ${after.version} stands: ${summary(after)}`)
   }
@@ -65,8 +68,8 @@ export function createChangeLog(log: Logger): ChangeLog {
       fields: { problem: problem.code, where: problem.where },
       text: `${verb}${problem.where}: ${problem.message}`,
     })
-    say('warn', came.map(line('')), 'more problems')
-    say('info', went.map(line('solved: ')), 'more problems are solved')
+    say('warn', came.map(line('')), 'more problem')
+    say('info', went.map(line('solved: ')), 'more problem', ' solved')
   }
 
   return {

@@ -16,6 +16,7 @@ import type { RouteTable } from '../table/table.ts'
 import { createChangeLog } from './change-log.ts'
 import { createCoalescer } from './coalesce.ts'
 import { interestOf } from './interest.ts'
+import { describeTrouble } from './source-trouble.ts'
 
 /** One build, for metrics. */
 export interface BuildReport {
@@ -169,10 +170,12 @@ class TableReconciler implements Reconciler {
     const { log } = this.#options
     const reason = state.kind === 'current' ? '' : state.reason
     if (before.kind === state.kind && (before.kind === 'current' || before.reason === reason)) return
-    if (state.kind === 'waiting') log.warn({ source: name }, `waiting for catalog ${name}: ${reason}`)
-    else if (state.kind === 'stale')
-      log.warn({ source: name }, `catalog ${name} is out of reach, the last known table stays: ${reason}`)
-    else log.info({ source: name }, `catalog ${name} answers`)
+    if (state.kind === 'current') log.info({ source: name }, `catalog ${name} answers`)
+    else {
+      // That nobody has answered in the first instant is no news of the kind to wake anyone.
+      const level = state.kind === 'waiting' && state.fresh === true ? 'info' : 'warn'
+      log[level]({ source: name }, describeTrouble(name, state))
+    }
   }
 
   #request(): void {

@@ -1,6 +1,7 @@
 /**
  * One plain line for each change of the table, for people who read the log.
  */
+import { counted } from '../core/counted.ts'
 import type { EndpointChange, RouteChange, ServiceChange, TableChange, VersionCount } from './diff.ts'
 
 /** Endpoints named one by one in a line; more are counted. */
@@ -13,7 +14,7 @@ function counts(sign: '+' | '-', list: readonly VersionCount[]): string | undefi
     const text = version || 'no version'
     return list.length > 1 ? `${count} of ${text}` : text
   })
-  return `${sign}${total} endpoint${total === 1 ? '' : 's'} (${named.join(', ')})`
+  return `${sign}${counted(total, 'endpoint')} (${named.join(', ')})`
 }
 
 function endpointText({ handle, before, after }: EndpointChange): string {
@@ -34,13 +35,13 @@ function endpointText({ handle, before, after }: EndpointChange): string {
 function describeService(change: ServiceChange): string {
   const { service, added, removed, changed, weights, settings } = change
   const named = changed.slice(0, namedMax).map(endpointText)
-  if (changed.length > namedMax) named.push(`${changed.length - namedMax} more endpoints changed`)
+  if (changed.length > namedMax) named.push(`${counted(changed.length - namedMax, 'more endpoint')} changed`)
   const parts = [
-    change.change === 'added' ? 'now served' : undefined,
-    change.change === 'removed' ? 'no longer served' : undefined,
+    change.change === 'added' ? (added.length > 0 ? 'now served' : 'routed, no instance yet') : undefined,
+    change.change === 'removed' ? (removed.length > 0 ? 'no longer served' : 'no longer routed') : undefined,
     [counts('+', added), counts('-', removed)].filter((text) => text !== undefined).join(', ') || undefined,
     ...named,
-    weights && `weights ${weights.before || '(none)'} -> ${weights.after || '(none)'}`,
+    weights && `weights ${weights.before && `${weights.before} -> `}${weights.after}`,
     settings ? 'settings changed' : undefined,
   ]
   return `service ${service}: ${parts.filter((part) => part !== undefined).join('; ')}`

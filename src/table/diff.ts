@@ -2,7 +2,7 @@
  * What one table has that another has not, for the log and, later, the history. Pure; costs what changed, since what did
  * not is the same object in both.
  */
-import type { Endpoint, RouteTable, ServiceTable } from './table.ts'
+import type { Endpoint, RouteTable, ServiceTable, VersionGroup } from './table.ts'
 import { sameData } from './same.ts'
 
 /** How many endpoints of one version came or went. */
@@ -27,7 +27,7 @@ export interface ServiceChange {
   readonly added: readonly VersionCount[]
   readonly removed: readonly VersionCount[]
   readonly changed: readonly EndpointChange[]
-  /** The shares of its versions, where a policy sets them before or after and they differ. */
+  /** The shares of its versions, where a policy sets them before or after and those that are left differ. */
   readonly weights: { readonly before: string; readonly after: string } | undefined
   /** True when other settings of its policy differ (timeouts, retries, balancing). */
   readonly settings: boolean
@@ -63,15 +63,17 @@ function countVersions(endpoints: Iterable<Endpoint>, absentFrom: ReadonlyMap<st
 const versionText = (version: string): string => version || 'no version'
 
 /** Such as `9.7.0=90 9.8.0=10`. */
-function weightsText(service: ServiceTable | undefined): string {
-  const texts = service?.groups.map(({ version, weight }) => `${versionText(version)}=${Number(weight.toPrecision(4))}`)
-  return texts?.join(' ') ?? ''
+function weightsText(groups: readonly VersionGroup[]): string {
+  return groups.map(({ version, weight }) => `${versionText(version)}=${Number(weight.toPrecision(4))}`).join(' ')
 }
 
 function weightsChange(before: ServiceTable | undefined, after: ServiceTable | undefined): ServiceChange['weights'] {
   if (!before || !after || (!before.policy.versions && !after.policy.versions)) return undefined
-  const [old, now] = [weightsText(before), weightsText(after)]
-  return old === now ? undefined : { before: old, after: now }
+  // That a version is gone is said with its instances; the others' weights are news only where they differ.
+  const left = new Set(after.groups.map(({ version }) => version))
+  const now = weightsText(after.groups)
+  const kept = weightsText(before.groups.filter(({ version }) => left.has(version)))
+  return kept === now ? undefined : { before: weightsText(before.groups), after: now }
 }
 
 function settingsDiffer(before: ServiceTable | undefined, after: ServiceTable | undefined): boolean {

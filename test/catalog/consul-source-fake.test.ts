@@ -35,7 +35,7 @@ void t.test('Consul away at start: a line that says so, and it goes on when Cons
   fake.set('web', list('a'))
   await fake.pause()
   const seen = follow(t, { address: fake.address }, ['web'])
-  t.match(seen.states[0], { kind: 'waiting', reason: `Consul at ${fake.address} has not answered yet` })
+  t.match(seen.states[0], { kind: 'waiting', reason: `Consul at ${fake.address} has not answered yet`, fresh: true })
   await seen.untilState('waiting', new RegExp(`^Consul at ${fake.address}: .*ECONNREFUSED.*; next try in 0\\.\\d s$`))
   await until(() => seen.states.length >= 3, { what: 'it keeps saying' })
   t.same(seen.snapshots, [])
@@ -143,7 +143,10 @@ void t.test('nothing is taken away on the word of a Consul without a leader', as
     { id: 'a', port: 1, status: 'critical' },
     { id: 'd', port: 9 },
   ])
-  await seen.untilState('stale', /2 of 3 instances are gone, says a Consul that has no leader/)
+  const state = await seen.untilState('stale', /2 of 3 instances are gone, says a Consul that has no leader/)
+  t.match(state, { cause: 'not-believed' })
+  // What it says of itself is out before what it knows.
+  await seen.until(() => seen.ids('web').length !== 3)
   t.strictSame(seen.ids('web'), ['a', 'b', 'c', 'd'], 'what is new counts')
   t.equal(seen.of('web').find((one) => one.id === 'a')?.status, 'critical', 'what changed counts')
   fake.script = undefined
@@ -279,6 +282,7 @@ void t.test('one service that cannot be read does not keep the others waiting', 
   t.notOk(seen.last().services.has('ill'), 'nothing is known of it')
   t.match(seen.last().problems, [{ code: 'service-unread', where: 'consul:ill', message: /500 rpc error/ }])
   t.match(seen.state(), { kind: 'stale', reason: /500 rpc error/ })
+  t.notOk('cause' in seen.state(), 'this one is out of reach')
   fake.script = undefined
   await seen.until(() => seen.ids('ill').join() === 'a' && seen.last().problems.length === 0)
 })

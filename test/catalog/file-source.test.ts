@@ -79,7 +79,7 @@ void t.test('a broken file keeps the last good snapshot', async (t) => {
   const read = source.lastSuccessMs()
   replace(path, '{"services": [')
   await passing(() => states.at(-1)?.kind === 'stale')
-  t.match(states.at(-1), { reason: /s:1:\d+: YAML/ })
+  t.match(states.at(-1), { reason: /s:1:\d+: YAML/, cause: 'unusable' })
   t.equal(snapshots.length, 1)
   t.equal(source.lastSuccessMs(), read)
 

@@ -146,7 +146,7 @@ void t.test('the log says what changed, a line each', async (t) => {
   const { reconciler, sources, clock, lines } = rig()
   reconciler.start()
   t.ok(lines.includes('info route */ to web added (config:/)'))
-  t.ok(lines.includes('info table 1 stands: 1 routes, 1 services, 0 endpoints'))
+  t.ok(lines.includes('info table 1 stands: 1 route, 1 service, 0 endpoints'))
   sources[0]?.say(web('a', 'b'))
   lines.length = 0
   clock.advance(1_000)
@@ -158,7 +158,7 @@ void t.test('the log says what changed, a line each', async (t) => {
   reconciler.setPolicy(policy([route('/', 'web'), ...many]))
   t.equal(lines.length, linesMax + 2)
   t.equal(lines[linesMax], 'info and 10 more changes')
-  t.match(lines.at(-1), /^info table \d+ stands: 31 routes, 1 services, 3 endpoints$/)
+  t.match(lines.at(-1), /^info table \d+ stands: 31 routes, 1 service, 3 endpoints$/)
   await reconciler.stop()
 })
 
@@ -207,16 +207,22 @@ void t.test('states of a source are said once each', async (t) => {
   reconciler.start()
   lines.length = 0
   const [source] = sources
+  source?.be({ kind: 'waiting', reason: 'has not answered yet', fresh: true })
   source?.be({ kind: 'waiting', reason: 'refused' })
   source?.be({ kind: 'waiting', reason: 'refused' })
   source?.be({ kind: 'waiting', reason: 'still refused' })
   source?.be({ kind: 'current' })
   source?.be({ kind: 'current' })
+  source?.be({ kind: 'stale', reason: '2 of 2 instances are gone', cause: 'not-believed' })
+  source?.be({ kind: 'stale', reason: 's:1:1: not YAML', cause: 'unusable' })
   source?.be({ kind: 'stale', reason: 'reset' })
   t.same(lines, [
+    'info waiting for catalog consul: has not answered yet',
     'warn waiting for catalog consul: refused',
     'warn waiting for catalog consul: still refused',
     'info catalog consul answers',
+    'warn catalog consul is not believed yet, what its answer takes away stays: 2 of 2 instances are gone',
+    'warn catalog consul cannot be used, the last known table stays: s:1:1: not YAML',
     'warn catalog consul is out of reach, the last known table stays: reset',
   ])
   t.same(reconciler.status().sources[0]?.state, { kind: 'stale', reason: 'reset' })

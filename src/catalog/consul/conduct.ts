@@ -14,7 +14,7 @@ export class Conduct {
   readonly #shown: string
   readonly #clock: Clock
   readonly #emit: (state: SourceState) => void
-  readonly #failing = new Map<string, string>()
+  readonly #failing = new Map<string, { readonly reason: string; readonly doubt: boolean }>()
   readonly #attempts = new Map<string, number>()
   #said = ''
   #published = false
@@ -44,14 +44,15 @@ export class Conduct {
 
   /** The reason why this stream fails now, if it does. */
   reason(key: string): string | undefined {
-    return this.#failing.get(key)
+    return this.#failing.get(key)?.reason
   }
 
   failed(key: string, failure: Failure): void {
     if (!failure.doubt) this.#troubleMs = this.#clock.now()
     this.#attempts.set(key, this.attempts(key) + 1)
     const next = `next try in ${(failure.retryMs / 1000).toFixed(1)} s`
-    this.#failing.set(key, `Consul at ${this.#shown}: ${errorText(failure.error)}; ${next}`)
+    const reason = `Consul at ${this.#shown}: ${errorText(failure.error)}; ${next}`
+    this.#failing.set(key, { reason, doubt: failure.doubt })
     this.say()
   }
 
@@ -83,8 +84,25 @@ export class Conduct {
   }
 
   #state(): SourceState {
-    const first = this.#failing.get(catalogKey) ?? this.#failing.values().next().value
-    if (this.#published) return first === undefined ? { kind: 'current' } : { kind: 'stale', reason: first }
-    return { kind: 'waiting', reason: first ?? `Consul at ${this.#shown} has not answered yet` }
+    const first = this.#first()
+    if (this.#published) {
+      if (first === undefined) return { kind: 'current' }
+      const { reason, doubt } = first
+      return doubt ? { kind: 'stale', reason, cause: 'not-believed' } : { kind: 'stale', reason }
+    }
+    if (first !== undefined) return { kind: 'waiting', reason: first.reason }
+    return { kind: 'waiting', reason: `Consul at ${this.#shown} has not answered yet`, fresh: true }
+  }
+
+  /** The one to show: an answer that is only not believed comes behind those that did not come. */
+  #first(): { readonly reason: string; readonly doubt: boolean } | undefined {
+    const catalog = this.#failing.get(catalogKey)
+    if (catalog) return catalog
+    let doubted: { readonly reason: string; readonly doubt: boolean } | undefined
+    for (const failing of this.#failing.values()) {
+      if (!failing.doubt) return failing
+      doubted ??= failing
+    }
+    return doubted
   }
 }

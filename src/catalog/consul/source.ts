@@ -5,6 +5,7 @@
  */
 import type { Clock, Milliseconds, Timer } from '../../core/clock.ts'
 import type { Logger } from '../../core/log.ts'
+import { counted } from '../../core/counted.ts'
 import type { Problem } from '../../core/problem.ts'
 import type { Random } from '../../core/random.ts'
 import type { CatalogSource, Interest, SourceListener } from '../source.ts'
@@ -261,7 +262,10 @@ class ConsulSource implements CatalogSource, ServiceReader {
     this.#scheme?.scheme.stop()
     this.#scheme = { kind, scheme: kind === 'each' ? new WatchEach(this) : new WatchStreams(this) }
     const how = kind === 'each' ? 'one watch for each service' : 'the catalog and health streams'
-    this.#log.info({ source: this.name, services: size, scheme: kind }, `following ${String(size)} services by ${how}`)
+    this.#log.info(
+      { source: this.name, services: size, scheme: kind },
+      `following ${counted(size, 'service')} by ${how}`,
+    )
   }
 
   // === Publishing ===

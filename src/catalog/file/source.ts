@@ -109,6 +109,8 @@ class FileSource implements CatalogSource {
     const told = `${kind} ${reason}`
     if (told === this.#told) return
     this.#told = told
-    this.#listener?.onState(kind === 'current' ? { kind } : { kind, reason })
+    const state: SourceState =
+      kind === 'current' ? { kind } : kind === 'waiting' ? { kind, reason } : { kind, reason, cause: 'unusable' }
+    this.#listener?.onState(state)
   }
 }
