@@ -10,6 +10,7 @@ import { readErrorPages } from './app/error-pages.ts'
 import { createGeneration, type Generation } from './app/generation.ts'
 import { createSelfRegistration, type SelfRegistration } from './app/self-registration.ts'
 import type { Config } from './config/config.ts'
+import { troubledSources } from './control/source-trouble.ts'
 import { sleep, type Clock } from './core/clock.ts'
 import { errorText } from './core/errors.ts'
 import type { Problem } from './core/problem.ts'
@@ -267,7 +268,8 @@ class Composition implements App {
   }
 
   #problems(): readonly Problem[] {
-    return this.#plane.current().table.problems
+    const sources = [this.#leading, this.#next].flatMap((generation) => generation?.status().sources ?? [])
+    return [...troubledSources(sources), ...this.#plane.current().table.problems]
   }
 }
 

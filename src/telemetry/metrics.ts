@@ -196,12 +196,13 @@ function addControl(registry: Registry, options: MetricsOptions): void {
 
   collect(registry, {
     name: 'fairlead_catalog_last_success_timestamp_seconds',
-    help: 'When each catalog source last answered as it should',
+    help: 'When each catalog source last answered as it should; 0 before the first time',
     type: 'gauge',
     *read(): Generator<Sample> {
       for (const { name, lastSuccessMs } of control().sources) {
-        if (lastSuccessMs === undefined) continue
-        yield { labels: { source: name }, value: (clock.wall() - (clock.now() - lastSuccessMs)) / 1_000 }
+        // Absent, it would fire no alert for a catalog that never answered.
+        const value = lastSuccessMs === undefined ? 0 : (clock.wall() - (clock.now() - lastSuccessMs)) / 1_000
+        yield { labels: { source: name }, value }
       }
     },
   })
@@ -213,7 +214,11 @@ function addControl(registry: Registry, options: MetricsOptions): void {
   gauge('config_last_reload_success', '1 unless the last configuration that was read had to be refused', () =>
     control().configReloadOk ? 1 : 0,
   )
-  gauge('problems', 'Problems in force: tags, definitions and settings that cannot be used', () => control().problems)
+  gauge(
+    'problems',
+    'Problems in force: tags, definitions and settings that cannot be used, catalogs that do not answer',
+    () => control().problems,
+  )
   collect(registry, {
     name: 'fairlead_access_log_dropped_total',
     help: 'Access-log lines that were dropped because nobody took them in time',
