@@ -79,6 +79,7 @@ function readInstance(instance: Instance, versionFrom: VersionFrom): Endpoint {
     status: instance.status,
     agentLost: instance.agentLost,
     weight: weightOf(instance),
+    standbyWeight: instance.agentLost ? weightOf({ ...instance, status: 'passing' }) : 0,
     zone: zoneOf(instance),
   })
 }

@@ -23,6 +23,11 @@ export interface Endpoint {
   readonly agentLost: boolean
   /** Consul's weight for its status; 0 when the catalog says it must get nothing (critical, maintenance). */
   readonly weight: number
+  /**
+   * The weight it gets while no endpoint of its version has one: that of a passing instance where nothing but its lost
+   * agent makes it critical (it may well live), else 0.
+   */
+  readonly standbyWeight: number
   readonly zone: string
 }
 
