@@ -1,12 +1,13 @@
 /**
- * `fairlead check`: says everything that is wrong with a configuration, each with its place and line, and starts
- * nothing. Exit codes: 0 it can be used, 1 it cannot, 2 the file could not be read or the command was misused.
+ * `fairlead check`: says everything that is wrong with a configuration and the catalog files it names, each with its
+ * place and line, and starts nothing. Exit codes: 0 it can be used, 1 it cannot, 2 the file could not be read or the command was misused.
  */
 import { accessSync, constants, readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { formatConfigError } from '../config/config-error.ts'
 import type { ConfigError } from '../config/config-error.ts'
 import type { Config } from '../config/config.ts'
+import { checkCatalogs } from './check-catalogs.ts'
 import { load } from '../config/load.ts'
 import type { LoadResult } from '../config/load.ts'
 import type { Environment } from '../config/substitute.ts'
@@ -34,7 +35,7 @@ const processIo: CheckIo = {
 export function addCheckCommand(program: Command, io: CheckIo = processIo): void {
   program
     .command('check')
-    .description('say everything that is wrong with a configuration, with line and column')
+    .description('say everything that is wrong with a configuration and its catalog files, with line and column')
     .option('-c, --config <file>', 'the configuration file; without it, the defaults and the environment are checked')
     .option('--json', 'print what was found as JSON')
     .addHelpText('after', '\nExit codes: 0 it can be used, 1 it cannot, 2 the file could not be read.')
@@ -54,9 +55,16 @@ function runCheck(file: string | undefined, json: boolean, io: CheckIo): number 
     return 2
   }
   const name = file ?? '(no file)'
-  const result = load(text, io.env, name, unreadable)
+  const result = withCatalogs(load(text, io.env, name, unreadable))
   io.out(json ? asJson(name, result) : asText(name, result))
   return result.errors ? 1 : 0
+}
+
+function withCatalogs(result: LoadResult): LoadResult {
+  if (!result.config) return result
+  const { errors, warnings } = checkCatalogs(result.config.catalog)
+  const all = [...result.warnings, ...warnings]
+  return errors.length > 0 ? { errors, warnings: all } : { config: result.config, warnings: all }
 }
 
 function unreadable(file: string): string | undefined {

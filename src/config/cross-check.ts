@@ -30,6 +30,7 @@ export function crossCheck(file: Raw): Findings {
   const found: Findings = { errors: [], warnings: [] }
   checkAddresses(file, found)
   checkAdmin(file, found)
+  checkEmpty(file, found)
   checkSources(file, found)
   checkRoutes(file, found)
   checkVersions(file, found)
@@ -86,6 +87,18 @@ function collide(a: Address, b: Address): boolean {
   if (a.port !== b.port || a.port === 0) return false
   if (a.host === b.host || a.host === '::' || b.host === '::') return true
   return (a.host === '0.0.0.0' && !b.host.includes(':')) || (b.host === '0.0.0.0' && !a.host.includes(':'))
+}
+
+/** An empty list is valid, and hardly what somebody meant by it. */
+function checkEmpty(file: Raw, { warnings }: Findings): void {
+  const meaning = {
+    listen: 'an empty list: no client is served; without this setting it would be 0.0.0.0:8080',
+    catalog: 'an empty list means what leaving it out means: Consul, as the environment says',
+  }
+  for (const [key, message] of Object.entries(meaning)) {
+    const items = childOf(file, key)
+    if (isList(items) && items.length === 0) warnings.push({ path: [key], message })
+  }
 }
 
 function checkAdmin(file: Raw, { errors }: Findings): void {

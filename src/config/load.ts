@@ -52,9 +52,12 @@ export function load(text: string, env: Environment, fileName: string, probe?: F
   if (errors.length > 0 || !parsed.success) return { errors: errors.toSorted(byPlace), warnings }
   const config = resolveConfig(parsed.data, env, fileName)
   if (!probe) return { config, warnings }
-  const unreadable = namedFiles(config).flatMap(({ path, file }) => {
+  const unreadable = namedFiles(config).flatMap(({ path, file, variable }) => {
     const reason = probe(file)
-    return reason === undefined ? [] : [place({ path, message: reason })]
+    if (reason === undefined) return []
+    const fromFile = !locate(read.root, read.value, path).missing
+    if (fromFile || variable === undefined || env[variable] !== file) return [place({ path, message: reason })]
+    return [{ ...make(0, variable, reason), file: 'environment', excerpt: '' }]
   })
   return { config, warnings: [...warnings, ...unreadable].toSorted(byPlace) }
 }
@@ -63,17 +66,26 @@ function byPlace(a: ConfigError, b: ConfigError): number {
   return a.line - b.line || a.column - b.column
 }
 
-/** The files that settings name, which must be readable when the proxy starts. */
-function namedFiles(config: Config): readonly { readonly path: Path; readonly file: string }[] {
-  const files: { readonly path: Path; readonly file: string | undefined }[] = []
+interface NamedFile {
+  readonly path: Path
+  readonly file: string
+  /** The environment's word for the same. */
+  readonly variable?: string
+}
+
+const variables = { ca: 'CONSUL_CACERT', cert: 'CONSUL_CLIENT_CERT', key: 'CONSUL_CLIENT_KEY' } as const
+
+/** The files that settings or the environment name, which must be readable when the proxy starts. */
+function namedFiles(config: Config): readonly NamedFile[] {
+  const files: (Omit<NamedFile, 'file'> & { readonly file: string | undefined })[] = []
   for (const [index, source] of config.catalog.entries()) {
     const path = ['catalog', index, source.kind]
     if (source.kind === 'file') files.push({ path: [...path, 'path'], file: source.path })
     if (source.kind !== 'consul') continue
-    files.push({ path: [...path, 'tokenFile'], file: source.tokenFile })
+    files.push({ path: [...path, 'tokenFile'], file: source.tokenFile, variable: 'CONSUL_HTTP_TOKEN_FILE' })
     for (const key of ['ca', 'cert', 'key'] as const)
-      files.push({ path: [...path, 'tls', key], file: source.tls?.[key] })
+      files.push({ path: [...path, 'tls', key], file: source.tls?.[key], variable: variables[key] })
   }
   for (const [status, file] of config.errorPages) files.push({ path: ['errorPages', String(status)], file })
-  return files.flatMap(({ path, file }) => (file === undefined ? [] : [{ path, file }]))
+  return files.flatMap(({ file, ...rest }) => (file === undefined ? [] : [{ ...rest, file }]))
 }

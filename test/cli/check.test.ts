@@ -37,7 +37,10 @@ void t.test('a good file', async (t) => {
 
 void t.test('without a file, the defaults and the environment', async (t) => {
   t.match(await check([]), { code: 0, out: /valid; 1 listener, no routes and those of urlprefix- tags/ })
-  t.match(await check([], { CONSUL_HTTP_ADDR: 'ftp://x' }), { code: 1, out: /environment:1:1: CONSUL_HTTP_ADDR: / })
+  for (const addr of ['ftp://x', 'http//x', 'http:/x:8500', 'https//x', 'http:///x', 'a b', 'host//x'])
+    t.match(await check([], { CONSUL_HTTP_ADDR: addr }), { code: 1, out: /environment:1:1: CONSUL_HTTP_ADDR: / }, addr)
+  for (const addr of ['x', 'x:8500', 'http:8500', 'https://x/prefix', 'x:1/prefix', 'unix:///run/c.sock'])
+    t.match(await check([], { CONSUL_HTTP_ADDR: addr }), { code: 0 }, addr)
 })
 
 void t.test('every mistake with its line', async (t) => {
@@ -69,6 +72,40 @@ f.yaml: 2 errors
   t.notMatch((await check(['-c', `${dir}/s.yaml`])).out, /hunter2/)
   t.match(await check(['-c', `${dir}/nope.yaml`]), { code: 2, out: '', err: /cannot read the configuration: ENOENT/ })
   t.match(await check(['-c', `${dir}/empty`]), { code: 2, err: /EISDIR/ })
+})
+
+void t.test('the catalog files it names', async (t) => {
+  const dir = t.testdir({
+    'f.yaml': 'catalog: { file: s.yaml }\n',
+    's.yaml': 'services:\n  - { name: a, port: 1 }\n  - { name: b }\n  - { name: a, port: 2 }\n',
+    'none.yaml': 'catalog: [{ file: n.json }, { consul: {} }]\n',
+    'n.json': '{"services": [{"name": "a"}]}',
+    'broken.yaml': 'catalog: { file: b.json }\n',
+    'b.json': '{"services": [\n',
+    'empty.yaml': 'catalog: { file: e.json }\n',
+    'e.json': '{"services": []}',
+  })
+  const some = await check(['-c', `${dir}/f.yaml`])
+  t.match(some, { code: 0, out: /s\.yaml:3:5: warning: b has no port; this definition is left out\n/ })
+  t.match(some.out, /s\.yaml:4:5: warning: another definition has the id "a" already/)
+  t.match(some.out, /f\.yaml: valid, 2 warnings; 1 listener/)
+  t.match(await check(['-c', `${dir}/none.yaml`]), { code: 1, out: /n\.json:1:15: a has no port.*\n.*: 1 error\n$/ })
+  t.match(await check(['-c', `${dir}/broken.yaml`]), { code: 1, out: /b\.json:\d+:\d+: YAML.*\n.*: 1 error\n$/ })
+  t.match(await check(['-c', `${dir}/empty.yaml`]), { code: 0, out: /empty\.yaml: valid; / })
+  const told = JSON.parse((await check(['--json', '-c', `${dir}/none.yaml`])).out) as object
+  t.match(told, { ok: false, errors: [{ file: `${dir}/n.json`, line: 1, column: 15 }] })
+})
+
+void t.test('a variable that names a file is named itself', async (t) => {
+  const dir = t.testdir({ 'f.yaml': 'catalog: { consul: { tokenFile: gone } }\n' })
+  const env = { CONSUL_HTTP_TOKEN_FILE: `${dir}/none`, CONSUL_CACERT: `${dir}/none.pem` }
+  const { code, out } = await check([], env)
+  t.equal(code, 0)
+  t.match(out, /^environment:1:1: CONSUL_HTTP_TOKEN_FILE: warning: this file cannot be read here: ENOENT.*none'$/m)
+  t.match(out, /^environment:1:1: CONSUL_CACERT: warning: this file cannot be read here: ENOENT.*none\.pem'$/m)
+  const own = await check(['-c', `${dir}/f.yaml`], env)
+  t.match(own.out, /f\.yaml:1:33: catalog\.consul\.tokenFile: warning: this file cannot be read here: ENOENT/)
+  t.notMatch(own.out, /CONSUL_HTTP_TOKEN_FILE/)
 })
 
 void t.test('as JSON', async (t) => {

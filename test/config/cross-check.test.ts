@@ -57,6 +57,8 @@ void t.test('warnings', (t) => {
     'routes: [{ service: a, host: A.b }, { service: b, host: a.b }]': /routes\[1\]: routes\[0\] has the same/,
     'routes: [{ service: shop }]\nservices: { shp: {} }':
       /^f:2:13: services\.shp: no route leads to this service; did you mean "shop"\?$/,
+    'listen: []': /^f:1:1: listen: an empty list: no client is served/,
+    'catalog: []': /^f:1:1: catalog: an empty list means .* Consul, as the environment says$/,
     'catalog: { embedded: { address: 0.0.0.0:8500 } }': /whoever reaches this address/,
     'catalog: { consul: { address: "http://a:1", tls: { ca: x } } }': /tls: it has no effect/,
   }
