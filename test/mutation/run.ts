@@ -1,10 +1,11 @@
 /**
- * Takes every check out of `src/wire` and `src/proxy`, one at a time, and asks the rule suite whether it notices.
- * `npm run mutate` prints which it did not; `npm run mutate -- chunked` looks at files with that in their name only.
+ * Takes every check out of `src/wire` and `src/proxy`, one at a time, and asks the rule suite whether it notices; what it
+ * does not notice, the suites of the parts are asked about.
+ * `npm run mutate` prints what nobody noticed; `npm run mutate -- chunked` looks at files with that in their name only.
  * Works on a copy of the tree; the tree itself is not touched.
  */
 import { execFile, fork, type ChildProcess } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { systemClock } from '../../src/core/clock.ts'
@@ -15,11 +16,19 @@ import type { Order, Report } from './worker.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const only = process.argv[2] ?? ''
+/** What an earlier run printed, to try again only what survived it: `npm run mutate -- @file`. Lines may have moved. */
+const earlier = only.startsWith('@') ? survivorsIn(readFileSync(only.slice(1), 'utf8')) : undefined
 const workers = 2
 /** More cases than this are not run for one mutant: what so many pass through and none notices, none will. */
 const jobsMax = 1_500
 /** A worker that is silent for longer has been sent into a loop by its mutant. */
 const silenceMs = 25_000
+
+function survivorsIn(output: string): ReadonlySet<string> {
+  return new Set(
+    [...output.matchAll(/^survives[^:]*: ([^:]+):[0-9]+ (.*)$/gm)].map(([, file, what]) => `${file} ${what}`),
+  )
+}
 
 function prepare(): { readonly tree: string; readonly mutants: readonly Mutant[]; readonly files: readonly string[] } {
   const tree = mkdtempSync(join(tmpdir(), 'fairlead-mutants-'))
@@ -139,32 +148,65 @@ async function tryAll(queue: number[], covering: Map<number, number[]>): Promise
   return verdicts
 }
 
-/** Back-pressure is measured in a process of its own; resolves with whether all was well. */
-function backPressure(env: Readonly<Record<string, string>>): Promise<boolean> {
+/** Suites that run in processes of their own: what measures memory, what drives parts alone, what once was wrong. */
+function suiteFiles(): readonly string[] {
+  const found = ['test/rules/m10-back-pressure.test.ts']
+  for (const folder of ['test/wire', 'test/proxy', 'test/regress'])
+    for (const file of readdirSync(join(tree, folder))) if (file.endsWith('.test.ts')) found.push(`${folder}/${file}`)
+  return found
+}
+
+/** Runs one of those; resolves with whether all was well. */
+function suite(file: string, env: Readonly<Record<string, string>>): Promise<boolean> {
   return new Promise((done) => {
-    const options = { env: { ...process.env, TAP_TIMEOUT: '20', ...env }, timeout: 30_000 }
-    execFile(process.execPath, [join(tree, 'test/rules/m10-back-pressure.test.ts')], options, (error) => done(!error))
+    const options = {
+      cwd: tree,
+      env: { ...process.env, TAP_TIMEOUT: '20', ...env },
+      timeout: 30_000,
+      killSignal: 'SIGKILL' as const,
+      maxBuffer: 64 * 1_048_576,
+    }
+    execFile(process.execPath, ['--max-old-space-size=1024', join(tree, file)], options, (error) => done(!error))
   })
 }
 
-/** Those of the mutants that the measurement of back-pressure does not notice. */
-async function unnoticed(ids: readonly number[]): Promise<Set<number>> {
-  const path = join(tree, 'reached.json')
-  await backPressure({ MUTANTS_REACHED: path })
-  const touched = new Set(JSON.parse(readFileSync(path, 'utf8')) as number[])
-  const left = new Set(ids)
-  const queue = ids.filter((id) => touched.has(id))
-  const serve = async (): Promise<void> => {
-    for (let id = queue.shift(); id !== undefined; id = queue.shift())
-      if (!(await backPressure({ MUTANT: String(id) }))) left.delete(id)
+/** Runs `serve` on every one of `all`, as many at a time as there are workers. */
+async function each<T>(all: readonly T[], serve: (one: T) => Promise<void>): Promise<void> {
+  const waiting = all.values()
+  const worker = async (): Promise<void> => {
+    for (const one of waiting) await serve(one)
   }
-  await Promise.all(Array.from({ length: workers }, serve))
+  await Promise.all(Array.from({ length: workers }, worker))
+}
+
+/** Those of the mutants that no suite notices; only suites in which they make a difference are asked. */
+async function unnoticed(ids: readonly number[]): Promise<Set<number>> {
+  const asked = new Map<number, string[]>(ids.map((id) => [id, []]))
+  await each(suiteFiles(), async (file) => {
+    const path = join(tree, `reached-${file.replaceAll('/', '-')}.json`)
+    if (!(await suite(file, { MUTANTS_REACHED: path }))) console.error(`fails without any mutant: ${file}`)
+    // No file: it does without our parts.
+    else if (existsSync(path))
+      for (const id of JSON.parse(readFileSync(path, 'utf8')) as number[]) asked.get(id)?.push(file)
+  })
+  const left = new Set(ids)
+  await each(ids, async (id) => {
+    for (const file of asked.get(id) ?? [])
+      if (!(await suite(file, { MUTANT: String(id), TAP_BAIL: '1' }))) {
+        left.delete(id)
+        return
+      }
+  })
+  for (const id of left) if ((asked.get(id) ?? []).length > 0) reachedBySuite.add(id)
   return left
 }
 
+const reachedBySuite = new Set<number>()
 const name = (mutant: Mutant): string => `${mutant.file}:${mutant.line} ${mutant.what}`
 const begun = systemClock.now()
-const chosen = mutants.filter((mutant) => mutant.file.includes(only))
+const chosen = mutants.filter((mutant) =>
+  earlier ? earlier.has(`${mutant.file} ${mutant.what}`) : mutant.file.includes(only),
+)
 console.log(`${chosen.length} checks to take out`)
 const covering = await coverage()
 const reached = chosen.filter((mutant) => covering.has(mutant.id))
@@ -179,7 +221,10 @@ const left = await unnoticed(passed.map((mutant) => mutant.id))
 const survivors = passed.filter((mutant) => left.has(mutant.id))
 const excused = survivors.filter((mutant) => accepted.some((each) => each.check === `${mutant.file} ${mutant.what}`))
 const open = survivors.filter((mutant) => !excused.includes(mutant))
-for (const mutant of open) console.log(`survives${covering.has(mutant.id) ? '' : ' (not reached)'}: ${name(mutant)}`)
+for (const mutant of open)
+  console.log(
+    `survives${covering.has(mutant.id) || reachedBySuite.has(mutant.id) ? '' : ' (not reached)'}: ${name(mutant)}`,
+  )
 const known = new Set(mutants.map((mutant) => `${mutant.file} ${mutant.what}`))
 for (const each of accepted) if (!known.has(each.check)) console.log(`no longer there: ${each.check}`)
 const killed = chosen.length - survivors.length
