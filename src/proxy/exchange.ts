@@ -19,6 +19,7 @@ import { Attempt, type AttemptOwner } from './attempt.ts'
 import { failureAnswer } from './failure-answer.ts'
 import { routingPath } from './path.ts'
 import type { PlaneCore } from './plane-core.ts'
+import { ReplayBody } from './replay-body.ts'
 import { type RequestFacts, decide } from './retry.ts'
 import { Tunnel } from './tunnel.ts'
 import { ForwardingFacts, isLoop, isSaneRequestId, upstreamHead } from './upstream-head.ts'
@@ -47,10 +48,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   #spentBudget = false
   #upstreamHead = ''
   #webSocketKey = ''
-  /** Body bytes that may be needed again, or are not sent yet. */
-  #kept: Buffer[] = []
-  #keptBytes = 0
-  #replayable = true
+  readonly #body = new ReplayBody()
   #bodyComplete = true
   /** Body bytes of the read that brought the head are about to come. */
   #bodyNow = false
@@ -107,9 +105,10 @@ export class Exchange implements ServerExchange, AttemptOwner {
 
   onBody(bytes: Buffer): void {
     const attempt = this.#attempt
-    this.#keep(bytes)
+    this.#body.add(bytes)
     if (attempt?.started !== true) return this.#client.pauseBody()
     if (!attempt.sendBody(bytes)) this.#client.pauseBody()
+    this.#body.sent(this.#replayBytesMax())
   }
 
   onBodyEnd(): void {
@@ -165,8 +164,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
     attempt.cork()
     attempt.sendHead(this.#upstreamHead, false)
     let more = true
-    for (const bytes of this.#kept) more = attempt.sendBody(bytes) && more
-    this.#forgetTooMuch()
+    for (const bytes of this.#body.kept) more = attempt.sendBody(bytes) && more
+    this.#body.sent(this.#replayBytesMax())
     if (this.#bodyComplete) attempt.endBody()
     if (!this.#bodyNow) attempt.uncork()
     if (more) this.#client.resumeBody()
@@ -225,7 +224,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     if (this.#answering || endpoint === undefined) return this.#cut(failure.kind)
     const facts: RequestFacts = {
       method: this.#head?.method ?? '',
-      replayable: this.#replayable,
+      replayable: this.#body.isWhole,
       attempts: this.#attempts,
       sentAttempts: this.#sentAttempts,
       attemptsMax: this.#service?.table.policy.retry.attempts ?? 1,
@@ -343,21 +342,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
     return true
   }
 
-  // === Body ===
-
-  #keep(bytes: Buffer): void {
-    if (!this.#replayable) return
-    this.#kept.push(bytes)
-    this.#keptBytes += bytes.length
-    if (this.#attempt?.started === true) this.#forgetTooMuch()
-  }
-
-  /** Past the replay limit what was sent is let go, and the request can no longer be repeated. */
-  #forgetTooMuch(): void {
-    const most = this.#service?.table.policy.retry.bodyBytes ?? 0
-    if (this.#keptBytes <= most) return
-    this.#replayable = false
-    this.#kept = []
+  #replayBytesMax(): number {
+    return this.#service?.table.policy.retry.bodyBytes ?? 0
   }
 
   // === Answers and ends ===
@@ -416,7 +402,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#service = undefined
     this.#head = undefined
     this.#upstreamHead = ''
-    this.#kept = []
+    this.#body.reset()
   }
 
   #tell(origin: 'upstream' | 'proxy', durationMs: number): void {
@@ -452,9 +438,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#sentAttempts = 0
     this.#spentBudget = false
     this.#webSocketKey = ''
-    this.#kept = []
-    this.#keptBytes = 0
-    this.#replayable = true
+    this.#body.reset()
     this.#bodyComplete = head?.hasBody !== true
     this.#answering = false
     this.#delivery = delivery.none

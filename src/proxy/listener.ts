@@ -3,7 +3,7 @@
  * forwarding headers are believed; what a request means is the exchange's.
  */
 import { BlockList, type Server, type Socket, createServer, isIP, isIPv6 } from 'node:net'
-import { FairleadError, errorText } from '../core/errors.ts'
+import { listenError } from '../core/listen-error.ts'
 import type { Deadlines } from '../wire/deadlines.ts'
 import type { WireLimits } from '../wire/limits.ts'
 import { ServerConnection } from '../wire/server-connection.ts'
@@ -59,11 +59,9 @@ export class Listener implements ServerOwner {
     const { name, host, port } = this.options
     return new Promise((resolve, reject) => {
       this.#server.once('error', (error) => {
-        reject(
-          new FairleadError('FL_LISTEN', `cannot listen on ${host}:${port} (${name}): ${errorText(error)}`, {
-            cause: error,
-          }),
-        )
+        const where = `${host}:${port}`
+        const shown = name === where ? where : `${where} (${name})`
+        reject(listenError(`the listener ${shown}`, 'the setting listen[].address', error))
       })
       this.#server.listen({ host, port, backlog: 4_096 }, () => {
         this.#server.removeAllListeners('error')

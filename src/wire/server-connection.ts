@@ -7,6 +7,7 @@ import type { Socket } from 'node:net'
 import { ChunkedDecoder, type ChunkSink } from './chunked.ts'
 import type { Watched } from './deadlines.ts'
 import { refuseEarly } from './early-refusal.ts'
+import { HeldBytes } from './held-bytes.ts'
 import { type RequestHead, parseRequestHead } from './request-head.ts'
 import type { GoneReason, ServerExchange, ServerOwner } from './server-exchange.ts'
 import { Refusal } from './syntax.ts'
@@ -40,8 +41,7 @@ export class ServerConnection implements Watched, ChunkSink {
   #writeDeadline = Infinity
   #unsent = 0
   #partial = ''
-  #stash: Buffer[] = []
-  #stashBytes = 0
+  readonly #held = new HeldBytes()
   #consuming = false
   #peerEnded = false
   /** Pipelined requests wait for the next turn of the loop. */
@@ -136,7 +136,7 @@ export class ServerConnection implements Watched, ChunkSink {
     if (this.#owner.draining) return this.#linger()
     this.#state = state.waiting
     this.#readDeadline = this.#owner.deadlines.now() + this.#owner.limits.keepAliveTimeoutMs
-    if (!this.#consuming) this.#consumeStash()
+    if (!this.#consuming) this.#consumeHeld()
   }
 
   /** Ends the connection so that an answer under way is seen to be cut. `reset`: even where only the end frames it. */
@@ -169,7 +169,7 @@ export class ServerConnection implements Watched, ChunkSink {
   startTunnel(): void {
     this.#state = state.tunnel
     this.touchTunnel()
-    const held = this.#takeStash()
+    const held = this.#takeHeld()
     if (held !== undefined) this.#exchange.onTunnelData(held)
     if (this.#peerEnded) this.#exchange.onTunnelEnd()
   }
@@ -270,7 +270,7 @@ export class ServerConnection implements Watched, ChunkSink {
     this.#yielding = true
     setImmediate(() => {
       this.#yielding = false
-      if (this.#state !== state.gone) this.#consumeStash()
+      if (this.#state !== state.gone) this.#consumeHeld()
     })
   }
 
@@ -378,22 +378,17 @@ export class ServerConnection implements Watched, ChunkSink {
 
   /** Keeps bytes of later requests until their turn; past the limit the socket is no longer read. */
   #hold(bytes: Buffer): void {
-    this.#stash.push(bytes)
-    this.#stashBytes += bytes.length
-    if (this.#stashBytes > this.#owner.limits.pipelinedBytes) this.#socket.pause()
+    this.#held.add(bytes)
+    if (this.#held.size > this.#owner.limits.pipelinedBytes) this.#socket.pause()
   }
 
-  #takeStash(): Buffer | undefined {
-    if (this.#stash.length === 0) return undefined
-    const held = this.#stash.length === 1 ? this.#stash[0] : Buffer.concat(this.#stash)
-    this.#stash = []
-    if (this.#stashBytes > this.#owner.limits.pipelinedBytes) this.#socket.resume()
-    this.#stashBytes = 0
-    return held
+  #takeHeld(): Buffer | undefined {
+    if (this.#held.size > this.#owner.limits.pipelinedBytes) this.#socket.resume()
+    return this.#held.take()
   }
 
-  #consumeStash(): void {
-    const held = this.#takeStash()
+  #consumeHeld(): void {
+    const held = this.#takeHeld()
     if (held !== undefined) this.#consume(held)
     else if (this.#peerEnded) this.#endIfUnused()
   }
@@ -407,7 +402,7 @@ export class ServerConnection implements Watched, ChunkSink {
 
   /** Half-closes and discards for a while, so that the client can read its answer (RFC 9112 section 9.6). */
   #linger(): void {
-    this.#stash = []
+    this.#held.clear()
     this.#decoder = undefined
     this.#state = state.linger
     this.#readDeadline = this.#owner.deadlines.now() + this.#owner.limits.writeStallTimeoutMs
@@ -489,7 +484,7 @@ export class ServerConnection implements Watched, ChunkSink {
 
   #leave(): void {
     this.#state = state.gone
-    this.#stash = []
+    this.#held.clear()
     this.#owner.deadlines.remove(this)
     this.#owner.closed(this)
   }

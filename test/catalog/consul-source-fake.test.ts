@@ -77,9 +77,9 @@ void t.test('once Consul is back, all streams are, whatever each would have wait
   await until(tick(5))
   await fake.pause()
   for (let n = 0; n < 12; n++) {
+    const told = seen.states.length
     clock.advance(31_000)
-    await until(() => fake.connections === 0)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await until(() => fake.connections === 0 && seen.states.length > told)
   }
   await fake.resume()
   for (const name of all) fake.set(name, list('ab'))
