@@ -8,7 +8,8 @@ import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Address } from '../config/config.ts'
-import { errorText, FairleadError } from '../core/errors.ts'
+import { errorText } from '../core/errors.ts'
+import { listenError } from '../core/listen-error.ts'
 import type { Logger } from '../core/log.ts'
 import { judge, isLoopback, loopbackHosts, type GateRules } from './gate.ts'
 import { listenUnix } from './unix-socket.ts'
@@ -108,14 +109,15 @@ export function createDoor(options: DoorOptions): Door {
   server.maxConnections = connectionsMax
   // A reader that takes nothing of its answer for this long is let go.
   server.setTimeout(idleTimeoutMs)
-  server.on('error', (error) =>
-    options.log.error({ reason: error.message }, `The ${options.name} address has an error`),
-  )
   let closed: Promise<void> | undefined
   return {
     address: options.address,
     listen: async () => {
       const bound = await bind(server, options)
+      // Not before: what keeps it from opening is said by whoever asked.
+      server.on('error', (error) =>
+        options.log.error({ reason: error.message }, `The ${options.name} address has an error`),
+      )
       rules = bound.rules
       return bound.text
     },
@@ -150,9 +152,7 @@ async function bind(server: Server, options: DoorOptions): Promise<{ text: strin
     return { text: `${host}:${port}`, rules: { hosts } }
   } catch (error) {
     const where = address.kind === 'unix' ? `unix:${address.path}` : `${address.host}:${address.port}`
-    throw new FairleadError('FL_LISTEN', `The ${name} address ${where} cannot be opened: ${errorText(error)}`, {
-      cause: error,
-    })
+    throw listenError(`The ${name} address ${where}`, `the setting ${name}.address`, error)
   }
 }
 

@@ -63,7 +63,12 @@ export function createEmbeddedCatalogs(deps: Deps): EmbeddedCatalogs {
 async function start(config: EmbeddedCatalogConfig, deps: Deps): Promise<Open> {
   const { address, stateDir } = config
   const catalog = createEmbeddedCatalog(
-    { host: address.host, port: address.port, ...(stateDir === undefined ? {} : { stateDir }) },
+    {
+      host: address.host,
+      port: address.port,
+      setting: 'the setting catalog.embedded.address',
+      ...(stateDir === undefined ? {} : { stateDir }),
+    },
     deps,
   )
   const { host, port } = await catalog.listen()

@@ -1,12 +1,14 @@
 /** `fairlead demo`: the command line of the demonstration. What it does is in `demo/`, loaded only when asked for. */
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 
 export function addDemoCommand(program: Command): void {
   program
     .command('demo')
     .description('watch it work: a catalog, two versions of a service, the proxy, load, and a kill now and then')
     .option('--for <duration>', 'end after this long with a summary, such as 20s or 1m', parseDuration)
-    .option('--every <duration>', 'kill one instance this often', parseDuration, 4_000)
+    .addOption(
+      new Option('--every <duration>', 'kill one instance this often').argParser(parseDuration).default(4_000, '4s'),
+    )
     .addHelpText(
       'after',
       '\nExit codes: 0 nothing failed but unsafe requests that a killed instance held, 1 something else failed.',

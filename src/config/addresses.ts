@@ -96,7 +96,8 @@ export function parseConsulAddress(text: string): string | Because | undefined {
   const socket = parseUnix(text)
   if (socket !== undefined) return socket instanceof Because ? socket : `unix:${socket}`
   // As host:port it would be a host called `http` and a path: never what was meant.
-  if (/^https?(?:\/|:\/(?!\/[^/]))/i.test(text)) return new Because('write http://host:port, with :// behind the scheme')
+  if (/^https?(?:\/|:\/(?!\/[^/]))/i.test(text))
+    return new Because('write http://host:port, with :// behind the scheme')
   const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
   if (!/^https?:\/\//i.test(full)) return new Because('only http, https and unix are spoken')
   if (!URL.canParse(full)) return undefined

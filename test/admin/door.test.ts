@@ -282,16 +282,18 @@ t.test('a Unix socket: only its owner may use it; a stale file is replaced, a li
 t.test('an address in use is named, with the listener that wanted it', async (t) => {
   const { where } = await admin(t, loopback)
   const port = Number(where.split(':').at(-1))
+  const said: string[] = []
   const second = createDoor({
     name: 'status',
     address: { kind: 'tcp', host: '127.0.0.1', port },
-    log: silentLogger,
+    log: { ...silentLogger, error: (_, message) => void said.push(message) },
     router: () => undefined,
   })
   await t.rejects(second.listen(), {
     code: 'FL_LISTEN',
-    message: new RegExp(`status address 127.0.0.1:${port}.*EADDRINUSE`),
+    message: `The status address 127.0.0.1:${port} cannot be opened: it is in use (EADDRINUSE); the setting status.address moves it`,
   })
+  t.same(said, [], 'once, by whoever asked')
 })
 
 t.test('a head without end, a head too large and a body are not waited for', async (t) => {

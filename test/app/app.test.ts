@@ -136,7 +136,13 @@ t.test('an address in use is an error that names it', async (t) => {
       fileConfig(t, []).text.replace('listen: [{ address: "127.0.0.1:0"', `listen: [{ address: "127.0.0.1:${taken}"`),
     ),
   )
-  await t.rejects(app.start(), { code: 'FL_LISTEN', message: new RegExp(String(taken)) })
+  await t.rejects(app.start(), {
+    code: 'FL_LISTEN',
+    message: new RegExp(`${taken}.*the setting listen\\[\\]\\.address moves it$`),
+  })
+  const inner = rigApp(t, configOf(`${quiet}catalog: { embedded: { address: "127.0.0.1:${taken}" } }\n`))
+  const message = new RegExp(`${taken}.*the setting catalog\\.embedded\\.address moves it$`)
+  await t.rejects(inner.app.start(), { code: 'FL_LISTEN', message })
 })
 
 t.test('the admin address is never opened to others', async (t) => {

@@ -125,7 +125,11 @@ await t.test('an address that is taken', async (t) => {
   const it = await startEmbedded({ stateDir })
   t.teardown(() => it.stop())
   const second = createEmbeddedCatalog({ port: it.port, stateDir }, deps)
-  await t.rejects(second.listen(), { code: 'FL_LISTEN', message: /cannot listen on 127\.0\.0\.1:\d+/ })
+  await t.rejects(second.listen(), {
+    code: 'FL_LISTEN',
+    message:
+      /^the catalog's address 127\.0\.0\.1:\d+ cannot be opened: it is in use \(EADDRINUSE\); --address moves it$/,
+  })
   t.equal((await it.ask('PUT', 'kv/x', 'y')).status, 200, 'a second start by mistake takes nothing over')
   await second.close()
 })

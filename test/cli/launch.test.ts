@@ -55,6 +55,7 @@ t.test('help, version and misuse', async (t) => {
   const cases: [string[], number, RegExp, RegExp][] = [
     [['--version'], 0, new RegExp(`^${version}\n$`), /^$/],
     [['--help'], 0, /Usage: fairlead[^]* serve [^]* check [^]* demo [^]* catalog [^]* health /, /^$/],
+    [['demo', '--help'], 0, /--every <duration> +kill one instance this often \(default:\s+4s\)/, /^$/],
     [['serve', '--help'], 0, /Usage: fairlead serve \[options\][^]*Exit codes/, /^$/],
     [['--nope'], 2, /^$/, /unknown option '--nope'/],
     [['nope'], 2, /^$/, /unknown command 'nope'/],

@@ -62,7 +62,9 @@ void t.test('lines for the log', async (t) => {
       'the rest of an endpoint',
       [web({ a: { status: 'critical', agentLost: true } }), toWeb],
       [web({ a: { status: 'critical', createIndex: 2, version: '2', meta: { version: '2', zone: 'z' } } }), toWeb],
-      [/^service web: web-\w+ registered anew, version \(none\) -> 2, weight 1 -> 0, zone \(none\) -> z, its agent is back$/],
+      [
+        /^service web: web-\w+ registered anew, version \(none\) -> 2, weight 1 -> 0, zone \(none\) -> z, its agent is back$/,
+      ],
     ],
     [
       'a weight of an endpoint',

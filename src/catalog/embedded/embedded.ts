@@ -34,6 +34,8 @@ export interface EmbeddedCatalogOptions {
   readonly host?: string
   /** 0: any free one. Default 8500. */
   readonly port?: number
+  /** What says where to listen, for the message that it cannot. Default `--address`. */
+  readonly setting?: string
   /** Directory that keeps registrations, KV and sessions; absent: memory only. */
   readonly stateDir?: string
   /** This catalog's node. Default `fairlead`: not the host's name, which changes with every container. */
@@ -90,7 +92,7 @@ async function start(options: EmbeddedCatalogOptions, deps: EmbeddedCatalogDeps)
   const host = options.host ?? '127.0.0.1'
   const server = new CatalogServer(log)
   // The address before the directory: a second start by mistake fails here, and takes nothing over.
-  const address = await server.listen({ host, port: options.port ?? 8500 })
+  const address = await server.listen({ host, port: options.port ?? 8500, setting: options.setting })
   try {
     const parts = createParts(options, deps, address)
     enrol(parts, options.nodeAddress ?? nodeAddress(host))

@@ -7,6 +7,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { errorText, FairleadError } from '../../core/errors.ts'
+import { listenError } from '../../core/listen-error.ts'
 import type { Logger } from '../../core/log.ts'
 import { absentApi } from './absent.ts'
 import type { Route } from './parts.ts'
@@ -20,6 +21,8 @@ const DRAIN_BYTES_MAX = 16 * 1_048_576
 export interface ListenOptions {
   readonly host: string
   readonly port: number
+  /** What says where it listens, for the message that it cannot; default: the command's `--address`. */
+  readonly setting?: string | undefined
 }
 
 export class CatalogServer {
@@ -45,9 +48,7 @@ export class CatalogServer {
     return new Promise((resolve, reject) => {
       const fail = (error: Error): void => {
         const where = `${options.host}:${String(options.port)}`
-        reject(
-          new FairleadError('FL_LISTEN', `the catalog cannot listen on ${where}: ${error.message}`, { cause: error }),
-        )
+        reject(listenError(`the catalog's address ${where}`, options.setting ?? '--address', error))
       }
       this.#server.once('error', fail)
       this.#server.listen(options.port, options.host, () => {

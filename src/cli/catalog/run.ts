@@ -8,8 +8,9 @@ import {
   type EmbeddedCatalogDeps,
   type EmbeddedCatalogOptions,
 } from '../../catalog/embedded/embedded.ts'
+import { isLoopback } from '../../admin/gate.ts'
 import { systemClock } from '../../core/clock.ts'
-import { errorText } from '../../core/errors.ts'
+import { errorText, FairleadError } from '../../core/errors.ts'
 import { systemRandom } from '../../core/random.ts'
 import { createLineWriter } from '../../telemetry/line-writer.ts'
 import { createLogger } from '../../telemetry/log.ts'
@@ -24,6 +25,12 @@ export async function runCatalog(options: EmbeddedCatalogOptions, deps: Embedded
   const { host, port } = await catalog.listen()
   const where = `${host.includes(':') ? `[${host}]` : host}:${String(port)}`
   deps.log.info({ address: where, stateDir: options.stateDir }, `the catalog listens on http://${where}`)
+  // The address that is bound, not the name that was given: what matters is who can connect.
+  if (!isLoopback(host))
+    deps.log.warn(
+      { address: where },
+      'there is no ACL: whoever reaches this address can register services and change routes; keep it to trusted networks',
+    )
   if (!options.stateDir) deps.log.info({}, 'nothing is kept: without a state directory, all is gone when it ends')
   return catalog
 }
@@ -53,7 +60,10 @@ export async function catalogProcess(options: EmbeddedCatalogOptions): Promise<v
       })
     }
   } catch (error) {
-    log.error({ error: errorText(error) }, `the catalog cannot run: ${errorText(error)}`)
+    log.error(
+      error instanceof FairleadError ? { code: error.code } : { err: error },
+      `the catalog cannot run: ${errorText(error)}`,
+    )
     await end(1)
   }
 }

@@ -9,7 +9,7 @@ import { createConfigWatcher, type ConfigWatcher } from '../../config/config-wat
 import type { Config } from '../../config/config.ts'
 import { load } from '../../config/load.ts'
 import { systemClock } from '../../core/clock.ts'
-import { errorText } from '../../core/errors.ts'
+import { errorText, FairleadError } from '../../core/errors.ts'
 import { systemRandom } from '../../core/random.ts'
 import { createAccessLog } from '../../telemetry/access-log.ts'
 import { createLineWriter, type LineWriter } from '../../telemetry/line-writer.ts'
@@ -82,7 +82,10 @@ async function run(
   try {
     await app.start()
   } catch (error) {
-    log.error({ error: errorText(error) }, `fairlead cannot run: ${errorText(error)}`)
+    log.error(
+      error instanceof FairleadError ? { code: error.code } : { err: error },
+      `fairlead cannot run: ${errorText(error)}`,
+    )
     await end(1)
   }
 }
