@@ -138,6 +138,19 @@ async function wakes(it: Speaker, row: Row): Promise<{ woke: boolean; forward: b
   return { woke: false, forward: true }
 }
 
+/**
+ * Consul may wake a query for nothing (its documentation of blocking queries says so), and an agent writes to the catalog
+ * what it was told when it comes to it: on a busy machine what `reset` did may arrive only now. Neither is the action's
+ * doing. So of a real agent one run out of three must stay quiet: an action that does wake the query wakes it every time.
+ * The embedded catalog has no such excuse.
+ */
+async function settledWakes(it: Speaker, row: Row): Promise<{ woke: boolean; forward: boolean }> {
+  const runs = it.kind === 'consul' && !row.wakes ? 3 : 1
+  let outcome = await wakes(it, row)
+  for (let run = 1; run < runs && outcome.woke; run++) outcome = await wakes(it, row)
+  return outcome
+}
+
 for (const entrant of await entrants()) {
   const skip = entrant.absent ?? false
   await t.test(entrant.kind, { skip }, async (t) => {
@@ -146,7 +159,7 @@ for (const entrant of await entrants()) {
 
     await t.test('who wakes whom', async (t) => {
       for (const row of rows) {
-        const { woke, forward } = await wakes(it, row)
+        const { woke, forward } = await settledWakes(it, row)
         t.equal(woke, row.wakes, `${row.blocked}: ${row.action}: ${row.wakes ? 'wakes' : 'does not wake'}`)
         if (woke) t.ok(forward, 'and its index is greater')
       }
