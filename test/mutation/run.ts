@@ -7,7 +7,7 @@
 import { execFile, fork, type ChildProcess } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { systemClock } from '../../src/core/clock.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import { accepted } from './accepted.ts'
@@ -21,6 +21,8 @@ const earlier = only.startsWith('@') ? survivorsIn(readFileSync(only.slice(1), '
 const workers = 2
 /** More cases than this are not run for one mutant: what so many pass through and none notices, none will. */
 const jobsMax = 1_500
+/** More suites than this are not run for one mutant. */
+const suitesMax = 5
 /** A worker that is silent for longer has been sent into a loop by its mutant. */
 const silenceMs = 25_000
 
@@ -179,6 +181,15 @@ async function each<T>(all: readonly T[], serve: (one: T) => Promise<void>): Pro
   await Promise.all(Array.from({ length: workers }, worker))
 }
 
+/** The suites to ask of a file's mutants: its own first, then those of its folder; not all, for a survivor runs them all. */
+function nearest(mutated: string, suites: readonly string[]): readonly string[] {
+  const own = basename(mutated, '.ts')
+  const folder = mutated.split('/')[1] ?? ''
+  const rank = (file: string): number =>
+    basename(file) === `${own}.test.ts` ? 0 : file.startsWith('test/rules') ? 2 : file.includes(`/${folder}/`) ? 1 : 3
+  return suites.toSorted((a, b) => rank(a) - rank(b)).slice(0, suitesMax)
+}
+
 /** Those of the mutants that no suite notices; only suites in which they make a difference are asked. */
 async function unnoticed(ids: readonly number[]): Promise<Set<number>> {
   const asked = new Map<number, string[]>(ids.map((id) => [id, []]))
@@ -191,7 +202,7 @@ async function unnoticed(ids: readonly number[]): Promise<Set<number>> {
   })
   const left = new Set(ids)
   await each(ids, async (id) => {
-    for (const file of asked.get(id) ?? [])
+    for (const file of nearest(mutants[id]?.file ?? '', asked.get(id) ?? []))
       if (!(await suite(file, { MUTANT: String(id), TAP_BAIL: '1' }))) {
         left.delete(id)
         return

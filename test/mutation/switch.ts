@@ -47,7 +47,11 @@ class SwitchedRegExp extends RegExp {
 
   /** Otherwise split would make itself a copy by calling our constructor. */
   override [Symbol.split](text: string, limit?: number): string[] {
-    return (switches.active === this.#id ? this.#other : this.#plain)[Symbol.split](text, limit)
+    const plain = this.#plain[Symbol.split](text, limit)
+    if (switches.active !== this.#id && !switches.reached) return plain
+    const other = this.#other[Symbol.split](text, limit)
+    if (other.join('\0') !== plain.join('\0')) switches.reached?.add(this.#id)
+    return switches.active === this.#id ? other : plain
   }
 
   override exec(text: string): RegExpExecArray | null {
@@ -58,7 +62,7 @@ class SwitchedRegExp extends RegExp {
     this.lastIndex = used.lastIndex
     if (switches.reached) {
       this.#other.lastIndex = start
-      if (this.#other.exec(text)?.[0] !== found?.[0]) switches.reached.add(this.#id)
+      if (this.#other.exec(text)?.join('\0') !== found?.join('\0')) switches.reached.add(this.#id)
     }
     return found
   }

@@ -125,6 +125,7 @@ t.test('each side may end first, and the other goes on', async (t) => {
     await until(() => backend.finished)
     await until(() => underWay(rig.plane) === 0)
     t.equal(stateOf(rig.plane, 'one-0').pool.open, 0, 'its connection is not used again')
+    t.equal(rig.records.at(-1)?.cause, '', 'both ended in order')
   })
 })
 

@@ -213,6 +213,10 @@ const absolute: Case[] = [
     method: 'OPTIONS',
   }),
   refused('A13 absolute-form without Host in HTTP/1.1', 'GET http://a.test/p HTTP/1.1\r\n\r\n'),
+  refused(
+    'A14 a port that only begins like the default one',
+    'GET http://a.test:801/p HTTP/1.1\r\nHost: a.test1\r\n\r\n',
+  ),
   refused('A14 authority and Host differ', 'GET http://a.test/p HTTP/1.1\r\nHost: b.test\r\n\r\n'),
   refused('A14 authority unknown, Host known', 'GET http://c.test/p HTTP/1.1\r\nHost: a.test\r\n\r\n'),
   refused('A14 ports differ', 'GET http://a.test:81/p HTTP/1.1\r\nHost: a.test:82\r\n\r\n'),

@@ -210,6 +210,10 @@ const codings: Case[] = [
       { status: unknownCoding },
     ),
   ),
+  // What is no list of codings is malformed, not a coding that we lack.
+  ...['x;gzip, chunked', '?, chunked', 'gzip, br;q=1, chunked', 'gzip, chunked;q=1'].map((coding) =>
+    refused(`D9 Transfer-Encoding: ${coding} is no list`, `${post(`Transfer-Encoding: ${coding}`)}${chunked}`),
+  ),
   refused('D9 Transfer-Encoding in HTTP/1.0', `${head('POST / HTTP/1.0', 'Transfer-Encoding: chunked')}${chunked}`),
   refused(
     'D9 Transfer-Encoding in HTTP/1.0 with keep-alive',

@@ -116,6 +116,8 @@ const malformed: readonly (readonly [row: string, coded: string])[] = [
     ';a="\n"',
     ';a="\r"',
     ';a="\r\n"',
+    ';a="\\\x01"',
+    ';a="\\\x7f"',
     ' x',
     ',a',
     ':a',
@@ -178,6 +180,7 @@ const tooMuch: readonly (readonly [row: string, coded: string])[] = [
   ['E7', `5\r\nhello\r\n0;${'a'.repeat(200)}\r\n\r\n`],
   ['E9', `5\r\nhello\r\n0\r\nX: ${'a'.repeat(200)}\r\n\r\n`],
   ['E9', `5\r\nhello\r\n0\r\nX: ${'a'.repeat(2_000)}`],
+  ['E9', `5\r\nhello\r\n0\r\nX: ${'a'.repeat(94)}\r\n\r\n`],
   ['E9', `5\r\nhello\r\n0\r\n${'X: y\r\n'.repeat(30)}\r\n`],
 ]
 

@@ -211,13 +211,22 @@ const closing: Case[] = [
 const ok = (version: string, ...lines: string[]): string =>
   [`HTTP/${version} 200 OK`, ...lines, 'Content-Length: 2', '', 'ok'].join('\r\n')
 const answers: Case[] = [
-  ...['close', 'Close', 'keep-alive, close', 'x, CLOSE'].map((text) =>
+  ...['close', 'Close', 'keep-alive, close', 'close, keep-alive', 'x, CLOSE'].map((text) =>
     answered(`F6 Connection: ${text} from upstream is not pooled and not passed on`, ok('1.1', `Connection: ${text}`), {
       status: 200,
       body: 'ok',
       fields: [],
       upstream: 'closed',
     }),
+  ),
+  answered(
+    'F4 Connection: Set-Cookie of an answer does not remove it',
+    ok('1.1', 'Connection: Set-Cookie', 'Set-Cookie: a=b'),
+    {
+      status: 200,
+      fields: [['set-cookie', 'a=b']],
+      upstream: 'reused',
+    },
   ),
   answered('F6 HTTP/1.0 from upstream is not pooled', ok('1.0'), { status: 200, body: 'ok', upstream: 'closed' }),
   answered('F6 HTTP/1.0 with keep-alive and close', ok('1.0', 'Connection: keep-alive, close'), {

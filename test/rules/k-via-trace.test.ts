@@ -34,6 +34,8 @@ const marks: Case[] = [
           await client.send(head(line, `Via: ${text}, 1.1 fairlead, 1.1 fairlead`), mode)
           const answer = await client.answer()
           assert.ok(answer.status === 508 || answer.status === 502, `status ${answer.status}`)
+          assert.equal(value(answer.fields, 'connection'), 'close')
+          await client.closedByPeer()
           rig.assertUntouched()
         }),
     }),
@@ -58,6 +60,7 @@ const traces: Case[] = [
   ...['TRACE / HTTP/1.1', 'TRACE /x?y HTTP/1.1'].map((each) =>
     declined(`K4 ${each}`, head(each, 'Cookie: secret'), 405),
   ),
+  refused('K4 TRACE with Max-Forwards that is no number', head('TRACE / HTTP/1.1', 'Max-Forwards: x')),
   {
     name: 'K4 the refusal of TRACE reflects nothing and says what is allowed',
     run: (mode) =>

@@ -193,6 +193,25 @@ const framing: Case[] = [
     'N4 two Transfer-Encoding lines',
     `${reply('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked')}2\r\nok\r\n0\r\n\r\n`,
   ),
+  answered('N4 an answer of 20 kB in one piece', `${reply('Content-Length: 20000')}${'x'.repeat(20_000)}`, {
+    status: 200,
+    body: 'x'.repeat(20_000),
+    upstream: 'reused',
+    modes: ['whole'],
+  }),
+  answered('N4 the same length twice is one', framed('Content-Length: 2'), {
+    status: 200,
+    body: 'ok',
+    upstream: 'reused',
+  }),
+  ...['Keep-Alive: xtimeout=1', 'Keep-Alive: timeout=x', 'Keep-Alive: timeout='].map((line) =>
+    answered(`N4 ${line} announces no end`, framed(line), { status: 200, body: 'ok', upstream: 'reused' }),
+  ),
+  answered(
+    'N4 what a 103 says of a body is dropped',
+    `HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n${framed()}`,
+    { status: 200, body: 'ok', upstream: 'reused' },
+  ),
   badGateway(
     'N5 Transfer-Encoding in HTTP/1.0',
     'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',

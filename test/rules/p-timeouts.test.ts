@@ -144,6 +144,47 @@ const bodies: Case[] = [
     await expectRefusal(client, 408)
     await until(() => ended(rig.connection))
   }),
+  timed('P3 a connection that is old is not given more time', { backend: {} }, async (rig, clock) => {
+    const client = await rig.client()
+    for (let i = 0; i < 4; i++) {
+      await client.send(get)
+      await client.answer()
+      await pass(clock, 50_000)
+    }
+    await client.send(post)
+    await started(rig)
+    let seconds = 0
+    while (!client.received.slice(client.consumed).includes('HTTP/1.1 ') && seconds < 40) {
+      await client.send('x'.repeat(500))
+      await pass(clock, 1_000)
+      seconds++
+    }
+    assert.ok(seconds >= 9 && seconds <= 13, `refused after ${seconds} s, grace 10`)
+    await expectRefusal(client, 408)
+  }),
+  timed('P3 nor less', { backend: {} }, async (rig, clock) => {
+    const client = await rig.client()
+    await client.send(get)
+    await client.answer()
+    await pass(clock, 50_000)
+    await client.send(head('POST / HTTP/1.1', 'Content-Length: 5'))
+    await pass(clock, 9_000)
+    await client.send('hello')
+    assert.equal((await client.answer()).status, 200)
+    assert.equal(rig.records.at(-1)?.durationMs, 9_000)
+  }),
+  timed(
+    'P5 an upload that its client interrupts is not held against the backend',
+    { policy: { timeouts: { connectMs: 1_000, firstByteMs: 2_000, idleMs: 3_000 } } },
+    async (rig, clock) => {
+      const client = await rig.client()
+      await client.send(`${head('POST / HTTP/1.1', 'Content-Length: 10')}hello`)
+      await started(rig)
+      await pass(clock, 6_000)
+      await client.send('hello')
+      assert.equal((await client.answer()).status, 200)
+    },
+  ),
   timed('P3 a body above the least rate goes on', {}, async (rig, clock) => {
     const client = await rig.client()
     await client.send(post)

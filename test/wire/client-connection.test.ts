@@ -243,6 +243,39 @@ t.test('an upstream that takes no bytes of an upload is timed out', async (t) =>
   })
 })
 
+t.test('a request that goes on beside a paused answer starts no time', async (t) => {
+  const script: BackendScript = {
+    deaf: true,
+    onConnect: (connection) => void connection.send(`${ok('Content-Length: 9')}abc`),
+  }
+  await withUpstream(script, async (upstream) => {
+    const { exchange, connection } = upstream.send({ text: 'POST / HTTP/1.1\r\n', unfinished: true })
+    await until(() => exchange.body === 'abc')
+    connection.pause()
+    t.equal(connection.sendBytes(Buffer.alloc(64 * 1_048_576)), false, 'more than the kernels hold')
+    upstream.clock.advance(60_000)
+    t.equal(exchange.failure, undefined)
+    connection.requestDone()
+    upstream.clock.advance(60_000)
+    t.equal(exchange.failure, undefined)
+    connection.cancel()
+  })
+})
+
+t.test('resuming what is not paused gives no more time', async (t) => {
+  const script: BackendScript = {
+    onRequest: (_request, connection) => void connection.send(`${ok('Content-Length: 9')}abc`),
+  }
+  await withUpstream(script, async (upstream) => {
+    const { exchange, connection } = upstream.send()
+    await until(() => exchange.body === 'abc')
+    upstream.clock.advance(timeouts.idleMs - 500)
+    connection.resume()
+    upstream.clock.advance(600)
+    t.match(exchange.failure, { kind: 'idle-timeout' })
+  })
+})
+
 t.test('a paused answer is neither read nor timed out', async (t) => {
   const size = 8 * 1_048_576
   const script: BackendScript = {

@@ -200,6 +200,41 @@ t.test('an answer that is aborted is seen to be cut', async (t) => {
     })
 })
 
+t.test('drain ends a connection whose last answer has not left yet', async (t) => {
+  await withSide(async (side) => {
+    const size = 16 * 1_048_576
+    side.serve = (each) => each.answer('x'.repeat(size))
+    const { client, serving } = await side.client()
+    client.socket.pause()
+    await client.send(get())
+    await until(() => serving.events.length === 1)
+    side.draining = true
+    serving.connection.drain()
+    client.socket.resume()
+    await client.wait('the end', () => !client.open)
+    t.notOk(client.reset)
+    t.ok(client.received.length > size, 'all of it came')
+  })
+})
+
+t.test('an answer that said close is the last, even if the request was complete in the meantime', async (t) => {
+  await withSide(async (side) => {
+    side.serve = () => undefined
+    side.onHead = (each) =>
+      void each.connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n')
+    const { client, serving } = await side.client()
+    await client.send(post('Content-Length: 5'))
+    await until(() => client.received !== '')
+    await client.send(`hello${get('/ignored')}`)
+    await until(() => serving.last?.complete)
+    serving.connection.write('ok')
+    serving.connection.finish(false)
+    t.equal((await client.answer()).body, 'ok')
+    await client.closedByPeer()
+    t.strictSame(serving.events, ['POST /'])
+  })
+})
+
 t.test('drain ends the idle at once and the others with their answer', async (t) => {
   await withSide(async (side) => {
     side.serve = () => undefined

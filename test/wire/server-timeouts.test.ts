@@ -92,6 +92,7 @@ t.test('while we pause a body its timeouts rest', async (t) => {
     await settle(20)
     t.strictSame(serving.events, ['POST /'])
     t.ok(serving.bytesRead < 1_000_000, `${serving.bytesRead} bytes were read`)
+    serving.connection.pauseBody()
     side.onBody = () => undefined
     serving.connection.resumeBody()
     side.clock.advance(900)
