@@ -150,6 +150,21 @@ t.test('retries that may execute twice are a share of what is in flight, and at 
     )
 })
 
+t.test('what was never sent takes nothing from the budget while it is under way', async (t) => {
+  const silent = { onRequest: () => undefined }
+  const policy = { retry: { attempts: 2, budget: 0, bodyBytes: 0 } }
+  await withRig({ refusing: true, backend: silent, policy }, async (rig) => {
+    const clients = await Promise.all(Array.from({ length: 12 }, () => rig.client()))
+    for (const client of clients) await client.send(get())
+    await until(() => rig.backend.requests.length === clients.length)
+    const stats = statsOf(rig.plane)
+    t.ok((stats.retries.get('refused') ?? 0) >= 1)
+    t.equal(stats.retrying, 0)
+    for (const connection of rig.backend.connections) await connection.send(okAnswer)
+    for (const client of clients) t.equal((await client.answer()).status, 200)
+  })
+})
+
 t.test('what was never sent goes elsewhere for free', async (t) => {
   await withRig(
     { refusing: true, policy: { balance: 'round-robin', retry: { attempts: 1, budget: 0, bodyBytes: 0 } } },

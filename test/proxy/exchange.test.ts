@@ -242,6 +242,26 @@ t.test('a version that has nobody left gives its requests to another', async (t)
   })
 })
 
+t.test('a version that has somebody left keeps its requests', async (t) => {
+  await withRig({ refusing: true, siblings: [{}] }, async (rig) => {
+    const [dead, good, other] = endpointsOf(rig.plane)
+    if (!dead || !good || !other) throw new Error('three endpoints')
+    const groups = [
+      { version: '1', weight: 1, endpoints: [dead, good].map((each) => ({ ...each, version: '1' })) },
+      { version: '2', weight: 1, endpoints: [{ ...other, version: '2' }] },
+    ]
+    rig.plane.apply(swapped(rig.plane, (service) => ({ ...service, groups })))
+    const client = await rig.client()
+    for (let each = 0; each < 60; each++) {
+      await client.send(get())
+      await client.answer()
+    }
+    const again = rig.records.filter((record) => record.attempts > 1)
+    t.ok(again.length >= 5, `${again.length} were tried again`)
+    t.strictSame(new Set(again.map((record) => record.version)), new Set(['1']))
+  })
+})
+
 t.test('an upload is held back by a backend that does not read, and goes on when it does', async (t) => {
   const size = 16_000_000
   await withRig({ backend: { sink: true, onConnect: (connection) => void connection.socket.pause() } }, async (rig) => {

@@ -58,6 +58,31 @@ t.test('a listener that is wanted again is the same socket', async (t) => {
   })
 })
 
+t.test('another host or another port is another socket', async (t) => {
+  await withRig({}, async (rig) => {
+    const [elsewhere] = await rig.plane.listen([{ ...first, host: '127.0.0.2' }])
+    t.equal(elsewhere?.host, '127.0.0.2')
+    const port = await freePort()
+    const [moved] = await rig.plane.listen([{ ...first, host: '127.0.0.2', port }])
+    t.equal(moved?.port, port)
+  })
+})
+
+t.test('one of several connections of a client that ends makes room for one', async (t) => {
+  await withRig({ limits: { connectionsPerClient: 3 } }, async (rig) => {
+    const open = await Promise.all([0, 1, 2].map(() => rig.client()))
+    await until(() => rig.load.open === 3)
+    open[0]?.destroy()
+    await until(() => rig.load.open === 2)
+    const fourth = await rig.client()
+    await fourth.send(get())
+    t.equal((await fourth.answer()).status, 200)
+    const fifth = await rig.client()
+    await fifth.wait('the end', () => !fifth.open)
+    t.equal(fifth.received, '')
+  })
+})
+
 t.test('a listener that is not wanted any more closes; what runs on it finishes', async (t) => {
   await withRig({ backend: silent }, async (rig) => {
     const idle = await rig.client()

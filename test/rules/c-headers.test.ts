@@ -200,6 +200,13 @@ const answers: Case[] = [
     ],
     upstream: 'reused',
   }),
+  forwarded('C16 a prefix alone is a name like any other', head('GET / HTTP/1.1', 'X-Forwarded-: 1'), {
+    line: 'GET / HTTP/1.1',
+    fields: [
+      ['host', 'a.test'],
+      ['x-forwarded-', '1'],
+    ],
+  }),
 ]
 
 await runCases(t, [...names, ...folds, ...contents, ...ends, ...sizes, ...answers])

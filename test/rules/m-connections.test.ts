@@ -300,6 +300,23 @@ const early: Case[] = [
   },
 ]
 
+const spoilt: Case[] = [
+  {
+    name: 'M5 an upload that turns out malformed cuts the answer that has begun, and adds none',
+    modes: ['whole'],
+    run: () =>
+      withRig({ backend: { onConnect: (connection) => void connection.send(cutShort) } }, async (rig) => {
+        const client = await rig.client()
+        await client.send(`${head('POST / HTTP/1.1', 'Transfer-Encoding: chunked')}5\r\nhello\r\n`)
+        await client.wait('the part', () => client.received.endsWith('part'))
+        await client.send('x\r\n')
+        await expectCut(client, 'POST')
+        assert.ok(client.received.endsWith('part'), client.received)
+      }),
+  },
+]
+const cutShort = 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart'
+
 const lingering: Case[] = [
   ...[
     ['by length', head('POST / HTTP/1.1', 'Content-Length: 40000000'), 40],
@@ -528,4 +545,4 @@ const draining: Case[] = [
   },
 ]
 
-await runCases(t, [...pipelining, ...leaving, ...early, ...lingering, ...idle, ...draining])
+await runCases(t, [...pipelining, ...leaving, ...early, ...spoilt, ...lingering, ...idle, ...draining])

@@ -50,6 +50,7 @@ const readings: readonly Reading[] = [
   { name: 'one 1xx more', answer: headText('HTTP/1.1 102 X').repeat(4) + okAnswer, limits: { informational: 3 }, failure: 'invalid too-many-1xx' },
   { name: '101 that nobody asked for', answer: headText('HTTP/1.1 101 X', 'Connection: upgrade', 'Upgrade: websocket'), failure: 'invalid unasked-101' },
   { name: '101 to nothing', answer: headText('HTTP/1.1 101 X'), sending: { upgrade: true }, failure: 'invalid unasked-101' },
+  { name: '101 that does not nominate its protocol', answer: headText('HTTP/1.1 101 X', 'Connection: x', 'Upgrade: websocket'), sending: { upgrade: true }, failure: 'invalid unasked-101' },
   { name: 'another protocol', answer: 'SSH-2.0-OpenSSH_9.2\r\n', failure: 'invalid status-line' },
   { name: 'bare LF', answer: 'HTTP/1.1 200 OK\nContent-Length: 0\n\n', failure: 'invalid line-end' },
   { name: 'two lengths', answer: ok('Content-Length: 1', 'Content-Length: 2'), failure: 'invalid content-length-twice' },
@@ -298,6 +299,24 @@ t.test('a paused answer is neither read nor timed out', async (t) => {
     t.equal(upstream.pool.idle, 1)
   })
 })
+
+for (const [name, body] of [
+  ['Content-Length: 5', 'hello'],
+  ['Transfer-Encoding: chunked', '5\r\nhello\r\n0\r\n\r\n'],
+] as const)
+  t.test(`an exchange that gives up at its last byte (${name}) leaves no connection behind`, async (t) => {
+    const script: BackendScript = { onRequest: (_request, connection) => void connection.send(ok(name)) }
+    await withUpstream(script, async (upstream) => {
+      const { exchange, connection } = upstream.send()
+      exchange.on.body = () => connection.cancel()
+      await until(() => exchange.head !== undefined)
+      await upstream.backend.connections[0]?.send(body)
+      await until(() => exchange.body === 'hello')
+      await settle()
+      t.notOk(exchange.ended)
+      t.strictSame([upstream.pool.open, upstream.pool.idle], [0, 0])
+    })
+  })
 
 t.test('a cancelled exchange hears nothing more, and its connection is gone', async (t) => {
   const script: BackendScript = {

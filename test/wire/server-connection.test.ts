@@ -235,6 +235,38 @@ t.test('an answer that said close is the last, even if the request was complete 
   })
 })
 
+for (const [name, text] of [
+  ['complete', `${post('Content-Length: 5')}hello`],
+  ['malformed', `${post('Transfer-Encoding: chunked')}5\r\nhello\r\nx\r\n`],
+] as const)
+  t.test(`a connection that is aborted in its body tells nothing of the rest (${name})`, async (t) => {
+    await withSide(async (side) => {
+      let served = 0
+      side.serve = () => served++
+      side.onBody = (each) => each.connection.abort(false)
+      const { client, serving } = await side.client()
+      await client.send(text)
+      await client.wait('the end', () => !client.open)
+      t.strictSame(serving.events, ['POST /'])
+      t.equal(served, 0)
+      t.equal(side.closedCount, 1)
+    })
+  })
+
+t.test('a tunnel learns of an end that came before it', async (t) => {
+  await withSide(async (side) => {
+    side.serve = () => undefined
+    const { client, serving } = await side.client()
+    await client.send(get())
+    client.end()
+    await until(() => serving.events.length === 1)
+    await settle(20)
+    serving.connection.startTunnel()
+    t.strictSame(serving.events, ['GET /', 'tunnel end'])
+    serving.connection.abort(false)
+  })
+})
+
 t.test('drain ends the idle at once and the others with their answer', async (t) => {
   await withSide(async (side) => {
     side.serve = () => undefined
