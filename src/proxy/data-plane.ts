@@ -197,7 +197,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost {
   }
 
   nextRequestId(): string {
-    return this.#idPrefix + (++this.#requests).toString(36)
+    return this.#idPrefix + ++this.#requests
   }
 
   dateLine(): string {

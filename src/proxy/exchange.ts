@@ -361,7 +361,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   #finish(): void {
-    this.#record('', 'upstream')
+    this.#record('', 'upstream', this.#core.deadlines.recentMs)
     this.#client.finish(this.#persist)
   }
 
@@ -388,10 +388,10 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   /** Counts the request once and tells the observer. */
-  #record(cause: string, origin: 'upstream' | 'proxy'): void {
+  #record(cause: string, origin: 'upstream' | 'proxy', nowMs: number = this.#core.deadlines.now()): void {
     this.#cause = cause
     const service = this.#service
-    const durationMs = this.#core.deadlines.now() - this.#client.startedMs
+    const durationMs = nowMs - this.#client.startedMs
     if (service) {
       service.stats.inFlight--
       if (this.#spentBudget) service.stats.retrying--

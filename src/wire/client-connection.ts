@@ -44,6 +44,8 @@ export class ClientConnection implements Watched, ChunkSink {
   #bodyFollows = false
   #keepAlive = true
   #idleMs = 0
+  /** As they were when the request began. */
+  #limits: WireLimits
   #ended = false
   /** Not to be used again before the next sweep has shown that nothing more comes. */
   #resting = false
@@ -51,6 +53,7 @@ export class ClientConnection implements Watched, ChunkSink {
 
   constructor(owner: ConnectionOwner, host: string, port: number) {
     this.#owner = owner
+    this.#limits = owner.limits
     this.#socket = connect({
       host,
       port,
@@ -74,6 +77,7 @@ export class ClientConnection implements Watched, ChunkSink {
 
   /** Gives the connection to an exchange. It is connecting or idle. */
   begin(exchange: ClientExchange, isHead: boolean, wantsUpgrade: boolean, timeouts: UpstreamTimeouts): void {
+    this.#limits = this.#owner.limits
     this.#exchange = exchange
     this.#timeouts = timeouts
     this.#isHead = isHead
@@ -261,9 +265,9 @@ export class ClientConnection implements Watched, ChunkSink {
     const text = this.#partial + shared.toString('latin1', from, stop)
     const end = text.indexOf('\r\n\r\n', Math.max(0, before - 3))
     if (end < 0) return this.#keepPartial(text)
-    if (end + 4 > this.#owner.limits.headBytes) return this.#fail('invalid', 'head-bytes')
+    if (end + 4 > this.#limits.headBytes) return this.#fail('invalid', 'head-bytes')
     this.#partial = ''
-    const head = parseResponseHead(text, 0, end, this.#isHead, this.#owner.limits)
+    const head = parseResponseHead(text, 0, end, this.#isHead, this.#limits)
     if (head instanceof Refusal) return this.#fail('invalid', head.rule)
     const bodyFrom = from + end + 4 - before
     if (head.status < 200) return this.#informationalHead(head, bodyFrom, bytes)
@@ -271,7 +275,7 @@ export class ClientConnection implements Watched, ChunkSink {
   }
 
   #keepPartial(text: string): void {
-    if (text.length > this.#owner.limits.headBytes) return this.#fail('invalid', 'head-bytes')
+    if (text.length > this.#limits.headBytes) return this.#fail('invalid', 'head-bytes')
     if (!text.startsWith('HTTP/1.'.slice(0, text.length))) return this.#fail('invalid', 'status-line')
     if (/[^\r]\n|\r[^\n]/.test(text)) return this.#fail('invalid', 'line-end')
     this.#partial = text
@@ -288,7 +292,7 @@ export class ClientConnection implements Watched, ChunkSink {
       if (this.#state === state.tunnel && next < bytes) this.#exchange?.onTunnelData(shared.subarray(next, bytes))
       return
     }
-    if (++this.#informational > this.#owner.limits.informational) return this.#fail('invalid', 'too-many-1xx')
+    if (++this.#informational > this.#limits.informational) return this.#fail('invalid', 'too-many-1xx')
     exchange.onInformational(head)
     if (this.#state === state.head && next < bytes) this.#readHead(next, bytes)
   }
@@ -298,7 +302,7 @@ export class ClientConnection implements Watched, ChunkSink {
     const exchange = this.#exchange
     if (exchange === undefined) return
     this.#keepAlive = head.keepAlive && head.framing !== framing.close
-    this.#idleMs = idleMs(head, this.#owner.limits)
+    this.#idleMs = idleMs(head, this.#limits)
     this.#resting = head.announcesBody
     if (head.framing === framing.none) {
       this.#finish(from < bytes)
@@ -315,7 +319,7 @@ export class ClientConnection implements Watched, ChunkSink {
       this.#remaining = head.contentLength
     } else if (head.framing === framing.chunked) {
       this.#state = state.chunked
-      this.#decoder = new ChunkedDecoder(this.#owner.limits)
+      this.#decoder = new ChunkedDecoder(this.#limits)
       this.#nominated = head.nominated
     } else this.#state = state.close
     this.#touch()
@@ -352,7 +356,11 @@ export class ClientConnection implements Watched, ChunkSink {
     this.#exchange = undefined
     this.#decoder = undefined
     if (clean) this.#becomeIdle()
-    else this.destroy()
+    else {
+      // Whoever takes the answer reads the clock as it stands now, as it does after an answer on a connection that stays.
+      this.#owner.deadlines.now()
+      this.destroy()
+    }
   }
 
   #becomeIdle(): void {

@@ -21,11 +21,15 @@ export class Deadlines {
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.recentMs = clock.now()
   }
+
+  /** What `now` or a sweep last read: good enough for a timeout of seconds in a callback that read the clock already. */
+  recentMs: number
 
   /** Monotonic time in ms. */
   now(): number {
-    return this.#clock.now()
+    return (this.recentMs = this.#clock.now())
   }
 
   get size(): number {
@@ -56,7 +60,7 @@ export class Deadlines {
 
   readonly #sweep = (): void => {
     this.#timer = undefined
-    const now = this.#clock.now()
+    const now = this.now()
     for (let index = this.#watched.length - 1; index >= 0; index--) this.#watched[index]?.onSweep(now)
     if (this.#watched.length > 0) this.#timer ??= this.#clock.setTimer(sweepMs, this.#sweep)
   }

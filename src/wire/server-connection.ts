@@ -135,7 +135,7 @@ export class ServerConnection implements Watched, ChunkSink {
   #next(): void {
     if (this.#owner.draining) return this.#linger()
     this.#state = state.waiting
-    this.#readDeadline = this.#owner.deadlines.now() + this.#owner.limits.keepAliveTimeoutMs
+    this.#readDeadline = this.#owner.deadlines.recentMs + this.#owner.limits.keepAliveTimeoutMs
     if (!this.#consuming) this.#consumeHeld()
   }
 
