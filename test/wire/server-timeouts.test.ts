@@ -65,6 +65,23 @@ t.test('timeouts of clients', async (t) => {
   }, limits)
 })
 
+t.test('going on with a body that was not held back gives it no more time', async (t) => {
+  await withSide(async (side) => {
+    const { client, serving } = await side.client()
+    await client.send(post('Content-Length: 9000'))
+    for (let sent = 0; sent < 5; sent++) {
+      await client.send('x'.repeat(100))
+      await until(() => serving.last?.body.length === (sent + 1) * 100)
+      // Whoever sends the body on says so whenever it may, paused or not.
+      serving.connection.resumeBody()
+      side.clock.advance(1_000)
+    }
+    side.clock.advance(100)
+    t.equal((await client.answer()).status, 408)
+    t.strictSame(serving.events, ['POST /', 'body refused 408 body-rate'])
+  }, { bodyRateGraceMs: 5_000, bodyRateMin: 1_000 }) // prettier-ignore
+})
+
 t.test('a body that trickles is refused', async (t) => {
   await withSide(async (side) => {
     const { client, serving } = await side.client()
