@@ -86,7 +86,7 @@ function coverage(): Promise<Map<number, number[]>> {
         if (message.error !== '') console.error(`fails without any mutant: ${message.error}`)
         else for (const id of message.reached) byMutant.set(id, [...(byMutant.get(id) ?? []), message.job])
       } else if (message.kind === 'cover-done') {
-        child.kill()
+        child.kill('SIGKILL')
         done(byMutant)
       }
     })
@@ -118,7 +118,7 @@ async function tryAll(queue: number[], covering: Map<number, number[]>): Promise
           alarm.clear()
           // Its end is no crash: nobody is to take its place.
           child.removeAllListeners()
-          child.kill()
+          child.kill('SIGKILL')
           done()
           return
         }
