@@ -13,6 +13,7 @@ import type { Config } from './config/config.ts'
 import { troubledSources } from './control/source-trouble.ts'
 import { sleep, type Clock } from './core/clock.ts'
 import { errorText } from './core/errors.ts'
+import { showHostPort } from './core/host.ts'
 import type { Problem } from './core/problem.ts'
 import type { Random } from './core/random.ts'
 import { policyFromConfig } from './policy/from-config.ts'
@@ -108,7 +109,7 @@ class Composition implements App {
     const listeners = await this.#plane.listen(this.#config.listen)
     this.#serving = true
     for (const { name, host, port } of listeners)
-      log.info({ listener: name, host, port }, `listening on ${show(host, port)}`)
+      log.info({ listener: name, host, port }, `listening on ${showHostPort(host, port)}`)
     await this.#register()
   }
 
@@ -192,7 +193,7 @@ class Composition implements App {
     }
     this.#leading?.setPolicy(policy)
     if (!sameValue(before.listen, config.listen)) {
-      const listeners = this.#plane.addresses().map(({ host, port }) => show(host, port))
+      const listeners = this.#plane.addresses().map(({ host, port }) => showHostPort(host, port))
       log.info({ listeners }, `listening on ${listeners.join(', ')}`)
     }
     if (this.#serving) await this.#register()
@@ -271,10 +272,6 @@ class Composition implements App {
     const sources = [this.#leading, this.#next].flatMap((generation) => generation?.status().sources ?? [])
     return [...troubledSources(sources), ...this.#plane.current().table.problems]
   }
-}
-
-function show(host: string, port: number): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 /** Config values are plain data; none that is compared here holds a Map. */

@@ -10,8 +10,9 @@ import { pipeline } from 'node:stream/promises'
 import type { Address } from '../config/config.ts'
 import { errorText } from '../core/errors.ts'
 import { listenError } from '../core/listen-error.ts'
+import { isLoopback, showHostPort } from '../core/host.ts'
 import type { Logger } from '../core/log.ts'
-import { judge, isLoopback, loopbackHosts, type GateRules } from './gate.ts'
+import { judge, loopbackHosts, type GateRules } from './gate.ts'
 import { listenUnix } from './unix-socket.ts'
 
 export interface Answer {
@@ -147,9 +148,8 @@ async function bind(server: Server, options: DoorOptions): Promise<{ text: strin
     })
     const bound = server.address()
     const port = typeof bound === 'object' && bound ? bound.port : address.port
-    const host = address.host.includes(':') ? `[${address.host}]` : address.host
     const hosts = isLoopback(address.host) ? loopbackHosts(address.host, port) : undefined
-    return { text: `${host}:${port}`, rules: { hosts } }
+    return { text: showHostPort(address.host, port), rules: { hosts } }
   } catch (error) {
     const where = address.kind === 'unix' ? `unix:${address.path}` : `${address.host}:${address.port}`
     throw listenError(`The ${name} address ${where}`, `the setting ${name}.address`, error)

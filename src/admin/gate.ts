@@ -2,7 +2,7 @@
  * Who may ask: the checks that keep web pages (also by DNS rebinding) and foreign hosts away from the status and admin
  * addresses. Pure: from a request's head to a refusal or none. It knows no paths.
  */
-import { isIPv4 } from 'node:net'
+import { bracketed } from '../core/host.ts'
 import type { IncomingHttpHeaders } from 'node:http'
 
 export interface GateRules {
@@ -15,15 +15,10 @@ export interface Refusal {
   readonly reason: string
 }
 
-/** True for what only this machine can reach: `localhost`, 127.0.0.0/8, `::1`. A name is not looked up. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
-}
-
 /** The Host values that name a loopback listener. */
 export function loopbackHosts(host: string, port: number): ReadonlySet<string> {
   const hosts = new Set<string>()
-  for (const name of ['localhost', '127.0.0.1', '[::1]', host.includes(':') ? `[${host}]` : host]) {
+  for (const name of ['localhost', '127.0.0.1', '[::1]', bracketed(host)]) {
     hosts.add(`${name}:${port}`)
     if (port === 80) hosts.add(name)
   }

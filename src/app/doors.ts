@@ -3,7 +3,7 @@
  * is open before the old one closes.
  */
 import { createDoor, type Door, type Router } from '../admin/door.ts'
-import { isLoopback } from '../admin/gate.ts'
+import { isLoopback } from '../core/host.ts'
 import type { Address, Config } from '../config/config.ts'
 import { FairleadError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'

@@ -5,6 +5,7 @@
 import type { EmbeddedCatalogConfig } from '../config/config.ts'
 import { createEmbeddedCatalog, type EmbeddedCatalog } from '../catalog/embedded/embedded.ts'
 import type { Clock } from '../core/clock.ts'
+import { showHostPort } from '../core/host.ts'
 import type { Logger } from '../core/log.ts'
 import type { Random } from '../core/random.ts'
 
@@ -73,7 +74,7 @@ async function start(config: EmbeddedCatalogConfig, deps: Deps): Promise<Open> {
   )
   const { host, port } = await catalog.listen()
   const near = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  const url = `http://${near.includes(':') ? `[${near}]` : near}:${port}`
+  const url = `http://${showHostPort(near, port)}`
   deps.log.info({ address: `${host}:${port}`, stateDir }, `the embedded catalog listens on ${url}`)
   return { catalog, url, users: 0 }
 }

@@ -2,6 +2,7 @@
  * Kinds of value that name places in a network: socket addresses, CIDR ranges, hosts of routes, Consul's address.
  * Nothing is resolved. Pure but for `node:net`'s judgement of IP literals.
  */
+import { showHostPort } from '../core/host.ts'
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { routingPath } from '../proxy/path.ts'
 import { routePrefix } from '../table/prefix.ts'
@@ -66,10 +67,6 @@ export function parseAddress(text: string): Address | Because {
 /** As people write it, for logs and messages. */
 export function showAddress(address: Address): string {
   return address.kind === 'unix' ? `unix:${address.path}` : showHostPort(address.host, address.port)
-}
-
-function showHostPort(host: string, port: number): string {
-  return `${isIPv6(host) ? `[${host}]` : host}:${String(port)}`
 }
 
 /** The path of `unix:/path` or `unix:///path`; undefined when the text is no such address. */

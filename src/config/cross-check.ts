@@ -2,6 +2,7 @@
  * What is wrong between settings that are each right: two servers on one address, weights that are all zero, an admin
  * address the world can reach. Judges what was written part by part, so that one bad setting hides no other. Pure.
  */
+import { isLoopback } from '../core/host.ts'
 import { parseAddress, showAddress } from './addresses.ts'
 import type { Address, RouteConfig } from './config.ts'
 import { Because } from './declare.ts'
@@ -107,10 +108,6 @@ function checkAdmin(file: Raw, { errors }: Findings): void {
   if (!address || address instanceof Because || address.kind === 'unix' || isLoopback(address.host)) return
   const message = 'anything but a loopback address or unix:/path needs tokens, which are not available in this version'
   errors.push({ path: ['admin', 'address'], message })
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }
 
 function checkSources(file: Raw, found: Findings): void {

@@ -56,8 +56,7 @@ export function ownAnswer(
     text += `Proxy-Status: ${pseudonym}; error=${answer.error}${details === '' ? '' : `; details="${details}"`}\r\n`
   if (requestId !== '') text += `X-Request-Id: ${requestId}\r\n`
   if (answer.status === 503) text += 'Retry-After: 1\r\n'
-  if (answer.status === 405) text += 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n'
-  if (answer.status === 200) text += 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n'
+  if (answer.status === 405 || answer.status === 200) text += 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n'
   if (!persist) text += 'Connection: close\r\n'
   return text + '\r\n' + (isHead ? '' : body)
 }

@@ -58,7 +58,6 @@ export class Exchange implements ServerExchange, AttemptOwner {
   #persist = false
   #corked = false
   #status = 0
-  #cause = ''
   #tunnel: Tunnel | undefined
   #writtenBefore = 0
 
@@ -389,7 +388,6 @@ export class Exchange implements ServerExchange, AttemptOwner {
 
   /** Counts the request once and tells the observer. */
   #record(cause: string, origin: 'upstream' | 'proxy', nowMs: number = this.#core.deadlines.now()): void {
-    this.#cause = cause
     const service = this.#service
     const durationMs = nowMs - this.#client.startedMs
     if (service) {
@@ -397,7 +395,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
       if (this.#spentBudget) service.stats.retrying--
     }
     this.#core.count(service, this.#group, this.#status, origin, durationMs)
-    if (this.#core.observer) this.#tell(origin, durationMs)
+    if (this.#core.observer) this.#tell(cause, origin, durationMs)
     // An idle connection holds nothing of its last request: its strings would keep the whole head alive.
     this.#service = undefined
     this.#head = undefined
@@ -405,7 +403,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#body.reset()
   }
 
-  #tell(origin: 'upstream' | 'proxy', durationMs: number): void {
+  #tell(cause: string, origin: 'upstream' | 'proxy', durationMs: number): void {
     const endpoint = this.#endpoint?.endpoint
     this.#core.observer?.requestDone({
       requestId: this.#requestId,
@@ -423,7 +421,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
       durationMs,
       bytesReceived: this.#client.requestBytes,
       bytesSent: this.#client.bytesWritten - this.#writtenBefore,
-      cause: this.#cause,
+      cause,
     })
   }
 

@@ -8,7 +8,7 @@ import {
   type EmbeddedCatalogDeps,
   type EmbeddedCatalogOptions,
 } from '../../catalog/embedded/embedded.ts'
-import { isLoopback } from '../../admin/gate.ts'
+import { isLoopback, showHostPort } from '../../core/host.ts'
 import { systemClock } from '../../core/clock.ts'
 import { errorText, FairleadError } from '../../core/errors.ts'
 import { systemRandom } from '../../core/random.ts'
@@ -23,7 +23,7 @@ const lastWordsMs = 500
 export async function runCatalog(options: EmbeddedCatalogOptions, deps: EmbeddedCatalogDeps): Promise<EmbeddedCatalog> {
   const catalog = createEmbeddedCatalog(options, deps)
   const { host, port } = await catalog.listen()
-  const where = `${host.includes(':') ? `[${host}]` : host}:${String(port)}`
+  const where = showHostPort(host, port)
   deps.log.info({ address: where, stateDir: options.stateDir }, `the catalog listens on http://${where}`)
   // The address that is bound, not the name that was given: what matters is who can connect.
   if (!isLoopback(host))
