@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net'
 import { ChunkedDecoder, type ChunkSink } from './chunked.ts'
 import type { Watched } from './deadlines.ts'
+import { readDirectly } from './direct-read.ts'
 import { refuseEarly } from './early-refusal.ts'
 import { HeldBytes } from './held-bytes.ts'
 import { type RequestHead, parseRequestHead } from './request-head.ts'
@@ -68,7 +69,7 @@ export class ServerConnection implements Watched, ChunkSink {
     this.startedMs = owner.deadlines.now()
     this.#readDeadline = this.startedMs + owner.limits.firstRequestTimeoutMs
     this.#exchange = owner.exchangeFor(this)
-    socket.on('data', this.#onData)
+    readDirectly(socket, this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('drain', this.#onDrain)
     socket.on('finish', this.#onFinish)
@@ -396,8 +397,7 @@ export class ServerConnection implements Watched, ChunkSink {
   /** The client sends no more and has no complete request waiting. */
   #endIfUnused(): void {
     if (this.#state === state.waiting) this.#linger()
-    else if (this.#state === state.head) this.#end('client-gone')
-    else if (this.#state === state.body) this.#end('client-gone')
+    else if (this.#state === state.head || this.#state === state.body) this.#end('client-gone')
   }
 
   /** Half-closes and discards for a while, so that the client can read its answer (RFC 9112 section 9.6). */
