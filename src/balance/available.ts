@@ -6,5 +6,5 @@ import type { EndpointState } from '../live/runtime.ts'
 
 /** True when the endpoint may get a new request now. */
 export function isAvailable(state: EndpointState): boolean {
-  return !state.leaving
+  return state.open
 }

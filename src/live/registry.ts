@@ -8,6 +8,7 @@
 import type { Pool } from '../wire/pool.ts'
 import type { Endpoint, RouteTable, ServiceTable } from '../table/table.ts'
 import type { EndpointState, ServiceStats, VersionStats } from './runtime.ts'
+import { newEndpointState } from './endpoint-state.ts'
 import { durationBucketsMs } from './runtime.ts'
 import { createShelf, type Shelf } from './shelf.ts'
 
@@ -72,7 +73,7 @@ class StateRegistry implements Registry {
     if (known) this.#leave(known)
     const { key, life, handle } = endpoint
     const pool = this.#createPool(endpoint)
-    const state: EndpointState = { key, life, handle, pool, inFlight: 0, leaving: false, credit: 0 }
+    const state = newEndpointState(key, life, handle, pool)
     this.#living.set(key, state)
     return state
   }
@@ -122,6 +123,7 @@ class StateRegistry implements Registry {
 
   #leave(state: EndpointState): void {
     state.leaving = true
+    state.open = false
     this.#living.delete(state.key)
     if (state.inFlight > 0) this.#leaving.add(state)
     state.pool.close()

@@ -6,16 +6,61 @@
 import type { Endpoint, Route, RouteTable, ServiceTable } from '../table/table.ts'
 import type { Pool } from '../wire/pool.ts'
 
+/** What health allows an endpoint; set by verdicts only. Ordered: the higher, the less it gets. */
+export const admission = {
+  /** Traffic as usual. */
+  open: 0,
+  /** New and not yet proven: traffic only where its service has nothing better. */
+  joining: 1,
+  /** Ejected: traffic only below the panic threshold. */
+  ejected: 2,
+  /** Dead for certain, or somebody else's address: none at all. */
+  dead: 3,
+} as const
+export type Admission = (typeof admission)[keyof typeof admission]
+
+/** One attempt that holds an endpoint, as health and rescue see it. */
+export interface ActiveAttempt {
+  /** Its place in `EndpointState.attempts`; kept by whoever adds and removes it. */
+  slot: number
+  /**
+   * Since when it waits for the endpoint alone, monotonic ms: for a connection, or for the first byte of an answer to a
+   * request that was sent whole. Infinity: it does not (its upload is under way, its answer has begun, it is a tunnel).
+   */
+  waitingSinceMs: number
+  /**
+   * The endpoint was ejected: the attempt may be taken from it and made elsewhere, or be ended when death is proven; else
+   * it goes on. Called with `proven` once more when proof comes later.
+   */
+  ejected(proven: boolean): void
+  /** The endpoint has left for longer than it may: answered or cut now. */
+  expire(): void
+}
+
 /** What lives as long as an endpoint's registration, whatever tables come and go. */
 export interface EndpointState {
   readonly key: string
   readonly life: number
   readonly handle: string
   readonly pool: Pool
-  /** Requests that hold it now. */
+  /** Requests that hold it now; as many as `attempts` has. */
   inFlight: number
+  /** The attempts that hold it now, in no order. */
+  readonly attempts: ActiveAttempt[]
   /** True once it is in no table any more: it gets nothing new and ends when inFlight is 0. */
   leaving: boolean
+  /** What health allows. */
+  admission: Admission
+  /** May be picked now: follows from `admission`, `leaving` and the panic threshold; kept by `live/open.ts`. */
+  open: boolean
+  /** Share of its weight that it gets while it ramps up, above 0 to 1. */
+  ramp: number
+  /** When it last gave a sign of life (a byte of an answer, a good probe), monotonic ms; -Infinity: never. */
+  lastLifeMs: number
+  /** Running median of the time to an answer's first byte, ms; 0 before the first. */
+  usualMs: number
+  /** Failures in a row, as `HealthJudge` counts them; the data plane only reads whether it is above 0. */
+  streak: number
   /** Round-robin's running credit, 0 at first; only `balance/round-robin.ts` reads or writes it. */
   credit: number
 }

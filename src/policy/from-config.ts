@@ -39,5 +39,7 @@ function servicePolicy(settings: ServiceSettings, base: ServicePolicy): ServiceP
       budget: retry?.budget ?? base.retry.budget,
       bodyBytes: retry?.body ?? base.retry.bodyBytes,
     }),
+    health: base.health,
+    drain: base.drain,
   })
 }

@@ -31,6 +31,49 @@ export interface RetryPolicy {
   readonly bodyBytes: number
 }
 
+/** How instances are judged. Names are Envoy's where it has one ("Health checking", "Outlier detection"). */
+export interface HealthPolicy {
+  /** `observe`: says what it would eject and does nothing; `off`: judges nothing. */
+  readonly mode: 'act' | 'observe' | 'off'
+  /** Path of the periodic HTTP probe; also asked on suspicion. Undefined: no HTTP probe, and `HEAD /` on suspicion. */
+  readonly http: string | undefined
+  /** Whether connecting alone is the periodic probe. Only without `http`. */
+  readonly tcp: boolean
+  /** Between two periodic probes of one endpoint, ms. */
+  readonly intervalMs: number
+  /** A periodic probe without an answer for this long has failed, ms. */
+  readonly timeoutMs: number
+  /** Failed periodic probes in a row that eject. */
+  readonly unhealthyThreshold: number
+  /** Good ones in a row that restore. */
+  readonly healthyThreshold: number
+  /** Lower-case header of a probe's answer that must equal the Consul service id; undefined: not asked. */
+  readonly identity: string | undefined
+  /** Failures in a row (5xx, resets, timeouts) that eject; 0: none do. */
+  readonly consecutiveFailures: number
+  /** Share of failures in the window that ejects, 0 to 1; 0: none does. */
+  readonly failureRate: number
+  /** Least answers in the window for `failureRate` to be judged. */
+  readonly requestVolume: number
+  /** The window, ms. */
+  readonly windowMs: number
+  /** First hold-down after failures, ms; doubles with each ejection, up to `maxEjectionMs`. */
+  readonly baseEjectionMs: number
+  readonly maxEjectionMs: number
+  /** Share of a service's endpoints, 0 to 1: below it, all but the certainly dead get traffic. */
+  readonly panicThreshold: number
+  /** How long a new endpoint's weight rises from a tenth to all, ms; 0: at once. */
+  readonly slowStartMs: number
+}
+
+/** What an endpoint that leaves (deregistered, in maintenance) may still take. */
+export interface DrainPolicy {
+  /** For requests under way, ms. */
+  readonly deadlineMs: number
+  /** For tunnels, ms. */
+  readonly tunnelDeadlineMs: number
+}
+
 export type BalanceAlgorithm = 'least-request' | 'round-robin'
 
 export interface ServicePolicy {
@@ -39,6 +82,8 @@ export interface ServicePolicy {
   readonly balance: BalanceAlgorithm
   readonly timeouts: ServiceTimeouts
   readonly retry: RetryPolicy
+  readonly health: HealthPolicy
+  readonly drain: DrainPolicy
 }
 
 /** Where an instance's version is looked for, in order: `meta.KEY` or a tag `KEY=…`. */
@@ -64,6 +109,25 @@ export const defaultServicePolicy: ServicePolicy = Object.freeze({
   balance: 'least-request',
   timeouts: Object.freeze({ connectMs: 1_000, firstByteMs: 30_000, idleMs: 60_000 }),
   retry: Object.freeze({ attempts: 3, budget: 0.2, bodyBytes: 65_536 }),
+  health: Object.freeze({
+    mode: 'act',
+    http: undefined,
+    tcp: false,
+    intervalMs: 2_000,
+    timeoutMs: 500,
+    unhealthyThreshold: 2,
+    healthyThreshold: 1,
+    identity: undefined,
+    consecutiveFailures: 5,
+    failureRate: 0.5,
+    requestVolume: 20,
+    windowMs: 10_000,
+    baseEjectionMs: 1_000,
+    maxEjectionMs: 60_000,
+    panicThreshold: 0.5,
+    slowStartMs: 5_000,
+  }),
+  drain: Object.freeze({ deadlineMs: 30_000, tunnelDeadlineMs: 300_000 }),
 })
 
 export const defaultVersionFrom: VersionFrom = Object.freeze({ metaKey: 'version', tagPrefix: 'version=' })

@@ -73,6 +73,7 @@ function readInstance(instance: Instance, versionFrom: VersionFrom): Endpoint {
     handle: endpointHandle(instance.service, instance.key, 8),
     life: instance.createIndex,
     service: instance.service,
+    id: instance.id,
     version: versionOf(instance, versionFrom),
     address: instance.address,
     port: instance.port,

@@ -15,6 +15,8 @@ export interface Endpoint {
   /** CreateIndex of the registration; another value under the same key is a new life. */
   readonly life: number
   readonly service: string
+  /** The id it registered under (Consul's ServiceID). */
+  readonly id: string
   /** '' when the instance names none. */
   readonly version: string
   readonly address: string

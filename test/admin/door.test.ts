@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { newEndpointState } from '../../src/live/endpoint-state.ts'
 import { createDoor, json, type Door } from '../../src/admin/door.ts'
 import { judge, loopbackHosts } from '../../src/admin/gate.ts'
 import { isLoopback } from '../../src/core/host.ts'
@@ -129,7 +130,7 @@ t.test('run-time state is shown with each endpoint, and odd version names surviv
   const first = group?.endpoints[0]
   if (!group || !first) throw new Error('no endpoint')
   const pool = { open: 3, idle: 2 } as never
-  const state = { key: first.key, life: 1, handle: 'shop-1', pool, inFlight: 1, leaving: false, credit: 0 }
+  const state = { ...newEndpointState(first.key, 1, 'shop-1', pool), inFlight: 1 }
   const stats = {
     service: 'shop',
     version: '',

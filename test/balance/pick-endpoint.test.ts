@@ -117,7 +117,7 @@ void t.test('filter first, then weigh what is left: 3:2:1 without the third is 3
   for (const algorithm of algorithms) {
     const endpoints = weighted(3, 2, 1)
     const [, , third] = endpoints
-    if (third) third.state.leaving = true
+    if (third) third.state.open = false
     near(t, sharesOf(endpoints, algorithm, 20_000), [0.6, 0.4, 0], 0.012, algorithm)
   }
 })
