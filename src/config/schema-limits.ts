@@ -69,6 +69,11 @@ const limits: { readonly [F in keyof WireLimits]: Limit } = {
     type: size({ min: 0, max: 64 * MiB }),
     about: 'Bytes read and dropped after an early error answer, so that the client gets to read it.',
   },
+  replayBytes: {
+    key: 'replay',
+    type: size({ min: 0, max: 2 ** 40 }),
+    about: 'Request bodies kept for another attempt, all requests together; beyond, a request is not repeated.',
+  },
   connections: {
     key: 'connections',
     type: count,

@@ -15,20 +15,22 @@ interface Memo {
 
 const memos = new WeakMap<BoundTable, Memo>()
 
-function bindGroup(service: string, group: VersionGroup, registry: Registry): BoundGroup {
+function bindGroup({ name, policy }: ServiceTable, group: VersionGroup, registry: Registry): BoundGroup {
   const endpoints: BoundEndpoint[] = []
   for (const endpoint of group.endpoints) {
     // Those with weight 0 have state too: a check that turns critical must not cost its counts and connections.
     const state = registry.endpoint(endpoint)
+    state.drain = policy.drain
+    state.draining = endpoint.status === 'maintenance'
     if (endpoint.weight > 0) endpoints.push({ endpoint, state })
   }
-  return { version: group.version, weight: group.weight, endpoints, stats: registry.version(service, group.version) }
+  return { version: group.version, weight: group.weight, endpoints, stats: registry.version(name, group.version) }
 }
 
 function bindService(table: ServiceTable, registry: Registry): BoundService {
   return {
     table,
-    groups: table.groups.map((group) => bindGroup(table.name, group, registry)),
+    groups: table.groups.map((group) => bindGroup(table, group, registry)),
     stats: registry.service(table.name),
   }
 }

@@ -1,22 +1,30 @@
 /** A fresh run-time state: nothing is held against it, nothing has happened. It decides nothing. */
+import { defaultServicePolicy } from '../policy/policy.ts'
+import type { Endpoint } from '../table/table.ts'
 import type { Pool } from '../wire/pool.ts'
 import { admission, type EndpointState } from './runtime.ts'
 
 /** The state of one registration that has just been seen. */
-export function newEndpointState(key: string, life: number, handle: string, pool: Pool): EndpointState {
+export function newEndpointState(endpoint: Endpoint, pool: Pool): EndpointState {
+  const { key, life, handle, service } = endpoint
   return {
     key,
     life,
     handle,
+    service,
     pool,
     inFlight: 0,
     attempts: [],
     leaving: false,
+    draining: false,
+    leavingSinceMs: Infinity,
+    drain: defaultServicePolicy.drain,
     admission: admission.open,
     open: true,
     ramp: 1,
     lastLifeMs: -Infinity,
     usualMs: 0,
+    answers: 0,
     streak: 0,
     credit: 0,
   }

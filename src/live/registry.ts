@@ -22,6 +22,10 @@ export interface Registry {
    * table object changed since the last call.
    */
   retain(table: RouteTable): void
+  /** The state of a registration that lives; undefined: it does not, or has never been asked for. */
+  find(key: string): EndpointState | undefined
+  /** Those that are in no table any more and still have requests. */
+  leaving(): Iterable<EndpointState>
   /** Call when a request has let go of `state` (its `inFlight` already lowered); forgets one that was leaving. */
   released(state: EndpointState): void
   /** Calls `destroy` on every pool and forgets all; for the end of the process. */
@@ -41,7 +45,7 @@ const noServices: ReadonlyMap<string, ServiceTable> = new Map()
 const versionKey = (service: string, version: string): string => `${service}\u001f${version}`
 
 function newServiceStats(service: string): ServiceStats {
-  return { service, inFlight: 0, retrying: 0, retries: new Map(), retryBudgetExhausted: 0 }
+  return { service, inFlight: 0, retrying: 0, rescuing: 0, rescued: 0, retries: new Map(), retryBudgetExhausted: 0 }
 }
 
 function newVersionStats(service: string, version: string): VersionStats {
@@ -71,11 +75,17 @@ class StateRegistry implements Registry {
     const known = this.#living.get(endpoint.key)
     if (known?.life === endpoint.life) return known
     if (known) this.#leave(known)
-    const { key, life, handle } = endpoint
-    const pool = this.#createPool(endpoint)
-    const state = newEndpointState(key, life, handle, pool)
-    this.#living.set(key, state)
+    const state = newEndpointState(endpoint, this.#createPool(endpoint))
+    this.#living.set(endpoint.key, state)
     return state
+  }
+
+  find(key: string): EndpointState | undefined {
+    return this.#living.get(key)
+  }
+
+  leaving(): Iterable<EndpointState> {
+    return this.#leaving
   }
 
   version(service: string, version: string): VersionStats {

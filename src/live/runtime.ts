@@ -3,6 +3,7 @@
  * Config values (table) and run-time state (registry) never share an object; a bound endpoint points at both.
  * Types only; it must not do I/O, judge health or balance.
  */
+import type { DrainPolicy } from '../policy/policy.ts'
 import type { Endpoint, Route, RouteTable, ServiceTable } from '../table/table.ts'
 import type { Pool } from '../wire/pool.ts'
 
@@ -28,6 +29,8 @@ export interface ActiveAttempt {
    * request that was sent whole. Infinity: it does not (its upload is under way, its answer has begun, it is a tunnel).
    */
   waitingSinceMs: number
+  /** It has become a tunnel. */
+  readonly isTunnel: boolean
   /**
    * The endpoint was ejected: the attempt may be taken from it and made elsewhere, or be ended when death is proven; else
    * it goes on. Called with `proven` once more when proof comes later.
@@ -42,6 +45,7 @@ export interface EndpointState {
   readonly key: string
   readonly life: number
   readonly handle: string
+  readonly service: string
   readonly pool: Pool
   /** Requests that hold it now; as many as `attempts` has. */
   inFlight: number
@@ -49,6 +53,12 @@ export interface EndpointState {
   readonly attempts: ActiveAttempt[]
   /** True once it is in no table any more: it gets nothing new and ends when inFlight is 0. */
   leaving: boolean
+  /** It is in maintenance: registered still, but to be empty soon. */
+  draining: boolean
+  /** Since when `leaving` or `draining` has been seen, monotonic ms; Infinity: not. */
+  leavingSinceMs: number
+  /** What it may still take once it leaves; of the last table it was in. */
+  drain: DrainPolicy
   /** What health allows. */
   admission: Admission
   /** May be picked now: follows from `admission`, `leaving` and the panic threshold; kept by `live/open.ts`. */
@@ -59,6 +69,8 @@ export interface EndpointState {
   lastLifeMs: number
   /** Running median of the time to an answer's first byte, ms; 0 before the first. */
   usualMs: number
+  /** Answers that came from it, whatever their status. */
+  answers: number
   /** Failures in a row, as `HealthJudge` counts them; the data plane only reads whether it is above 0. */
   streak: number
   /** Round-robin's running credit, 0 at first; only `balance/round-robin.ts` reads or writes it. */
@@ -83,6 +95,10 @@ export interface ServiceStats {
   inFlight: number
   /** Requests under way that spent some of the retry budget. */
   retrying: number
+  /** Requests under way that were taken from an ejected endpoint after they had been sent there. */
+  rescuing: number
+  /** Requests that were taken from an ejected endpoint and sent again elsewhere. */
+  rescued: number
   /** Retries by reason. */
   readonly retries: Map<string, number>
   retryBudgetExhausted: number

@@ -37,6 +37,8 @@ export type OwnAnswerName =
   | 'noEndpoint'
   | 'connectionLimit'
   | 'shutdown'
+  | 'lengthRequired'
+  | 'drained'
   | 'loop'
   | 'refused'
   | 'unreachable'
@@ -55,9 +57,14 @@ export const own: Readonly<Record<OwnAnswerName, OwnAnswer>> = {
   connectionLimit: answer(503, 'Service Unavailable', 'connection_limit_reached'),
   /** The time to finish in is over. */
   shutdown: answer(503, 'Service Unavailable', 'proxy_internal_response'),
+  /** The instance it waited for has been leaving for as long as it may. */
+  drained: answer(503, 'Service Unavailable', 'destination_unavailable'),
+  /** The instance speaks HTTP/1.0, and the body is too large to be kept until its length is known. */
+  lengthRequired: answer(411, 'Length Required', 'http_request_error'),
   loop: answer(508, 'Loop Detected', 'proxy_loop_detected'),
-  refused: answer(502, 'Bad Gateway', 'connection_refused'),
-  unreachable: answer(502, 'Bad Gateway', 'destination_ip_unroutable'),
+  /** Nobody listens where anybody should: nothing was sent, and trying again later may help. */
+  refused: answer(503, 'Service Unavailable', 'connection_refused'),
+  unreachable: answer(503, 'Service Unavailable', 'destination_ip_unroutable'),
   terminated: answer(502, 'Bad Gateway', 'connection_terminated'),
   invalid: answer(502, 'Bad Gateway', 'http_protocol_error'),
   upgradeFailed: answer(502, 'Bad Gateway', 'http_upgrade_failed'),

@@ -2,9 +2,10 @@
  * One try of a request at one endpoint: takes a connection, sends head and body, hands the answer to its exchange. Knows
  * the facts of its failure; deciding what follows is the exchange's. An attempt that was replaced is never heard again.
  */
-import type { BoundEndpoint, VersionStats } from '../live/runtime.ts'
+import type { ActiveAttempt, BoundEndpoint, EndpointState, VersionStats } from '../live/runtime.ts'
 import type { ClientConnection } from '../wire/client-connection.ts'
 import type { ClientExchange, UpstreamTimeouts } from '../wire/client-exchange.ts'
+import type { Deadlines } from '../wire/deadlines.ts'
 import type { Failure } from '../wire/failure.ts'
 import { chunkHeader, lastChunk } from '../wire/chunked.ts'
 import type { ResponseHead } from '../wire/response-head.ts'
@@ -23,16 +24,25 @@ export interface AttemptOwner {
   attemptUpgraded(head: ResponseHead): void
   attemptTunnelData(bytes: Buffer): void
   attemptTunnelEnd(): void
+  /** The endpoint was ejected (see `ActiveAttempt.ejected`). */
+  attemptEjected(attempt: Attempt, proven: boolean): void
+  /** The endpoint has been leaving for as long as it may. */
+  attemptExpired(attempt: Attempt): void
   /** The endpoint is no longer held; `outcome` is a word for the counts. */
   attemptEnded(attempt: Attempt, outcome: string): void
 }
 
-export class Attempt implements ClientExchange {
+export class Attempt implements ClientExchange, ActiveAttempt {
+  slot: number
+  waitingSinceMs: number = Infinity
+  isTunnel = false
   readonly endpoint: BoundEndpoint
   readonly stats: VersionStats
   readonly #owner: AttemptOwner
   readonly #connection: ClientConnection
-  readonly #chunked: boolean
+  readonly #deadlines: Deadlines
+  /** The body goes out in chunks. */
+  #chunked = false
   /** The request's head has been sent. */
   started = false
   #corked = false
@@ -43,28 +53,39 @@ export class Attempt implements ClientExchange {
     endpoint: BoundEndpoint,
     stats: VersionStats,
     connection: ClientConnection,
-    chunked: boolean,
+    deadlines: Deadlines,
   ) {
     this.#owner = owner
     this.endpoint = endpoint
     this.stats = stats
     this.#connection = connection
-    this.#chunked = chunked
+    this.#deadlines = deadlines
     endpoint.state.inFlight++
+    this.slot = endpoint.state.attempts.push(this) - 1
   }
 
   /** Begins; attemptReady follows, at once where the connection stands already. */
   begin(isHead: boolean, upgrade: boolean, timeouts: UpstreamTimeouts): void {
     const ready = this.#connection.isReady
     this.#connection.begin(this, isHead, upgrade, timeouts)
+    this.waitingSinceMs = this.#deadlines.recentMs
     if (ready) this.#owner.attemptReady(this)
   }
 
-  /** Sends the head; `last`: the request has no body. */
-  sendHead(head: string, last: boolean): void {
+  /** Sends the head of a request without a body. */
+  sendWhole(head: string): void {
     this.started = true
-    if (last) this.#connection.requestDone()
-    else this.#connection.bodyFollows()
+    this.waitingSinceMs = this.#deadlines.recentMs
+    this.#connection.requestDone()
+    this.#connection.send(head)
+  }
+
+  /** Sends the head; a body follows. */
+  sendHead(head: string, chunked: boolean): void {
+    this.started = true
+    this.#chunked = chunked
+    this.waitingSinceMs = Infinity
+    this.#connection.bodyFollows()
     this.#connection.send(head)
   }
 
@@ -94,6 +115,7 @@ export class Attempt implements ClientExchange {
 
   /** The body is complete. */
   endBody(): void {
+    this.waitingSinceMs = this.#deadlines.recentMs
     this.#connection.requestDone()
     if (this.#chunked) this.#connection.send(lastChunk(''))
   }
@@ -132,16 +154,29 @@ export class Attempt implements ClientExchange {
     this.#owner.attemptReady(this)
   }
 
+  ejected(proven: boolean): void {
+    this.#owner.attemptEjected(this, proven)
+  }
+
+  expire(): void {
+    this.#owner.attemptExpired(this)
+  }
+
   onInformational(head: ResponseHead): void {
+    this.endpoint.state.lastLifeMs = this.#deadlines.recentMs
     this.#owner.attemptInformational(head)
   }
 
   onHead(head: ResponseHead, body: string, complete: boolean): void {
+    const nowMs = this.#deadlines.recentMs
+    noteFirstByte(this.endpoint.state, nowMs, nowMs - this.waitingSinceMs)
+    this.waitingSinceMs = Infinity
     if (complete) this.#end('success')
     this.#owner.attemptHead(head, body, complete)
   }
 
   onBody(bytes: Buffer): void {
+    this.endpoint.state.lastLifeMs = this.#deadlines.recentMs
     this.#owner.attemptBody(bytes)
   }
 
@@ -164,6 +199,9 @@ export class Attempt implements ClientExchange {
   }
 
   onUpgrade(head: ResponseHead): void {
+    this.endpoint.state.lastLifeMs = this.#deadlines.recentMs
+    this.waitingSinceMs = Infinity
+    this.isTunnel = true
     this.#owner.attemptUpgraded(head)
   }
 
@@ -178,7 +216,29 @@ export class Attempt implements ClientExchange {
   #end(outcome: string): void {
     if (this.#ended) return
     this.#ended = true
-    this.endpoint.state.inFlight--
+    const { state } = this.endpoint
+    state.inFlight--
+    const last = state.attempts.pop()
+    if (last !== undefined && last !== this) {
+      last.slot = this.slot
+      state.attempts[this.slot] = last
+    }
     this.#owner.attemptEnded(this, outcome)
   }
+}
+
+/** How far one answer moves the median: a factor, so that it finds any scale within some dozens of answers. */
+const medianStep = 1.05
+
+/**
+ * Keeps the running median of the time to a first byte: each answer moves it a step towards itself, however far away that
+ * is, so that one answer in a thousand that takes seconds moves nothing.
+ */
+function noteFirstByte(state: EndpointState, nowMs: number, tookMs: number): void {
+  state.lastLifeMs = nowMs
+  state.answers++
+  if (!(tookMs >= 0)) return
+  if (state.usualMs === 0) state.usualMs = Math.max(0.1, tookMs)
+  else if (tookMs > state.usualMs) state.usualMs *= medianStep
+  else if (state.usualMs > 0.1) state.usualMs /= medianStep
 }

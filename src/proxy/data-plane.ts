@@ -2,12 +2,21 @@
  * The data plane of one process: the cell with the current table, the listeners, and what all requests share. Control
  * reaches it through `DataPlane` only. It never asks the catalog, never decides policy.
  */
-import { httpDate } from '../core/clock.ts'
+import { type Clock, httpDate } from '../core/clock.ts'
 import { type Current, createCurrent } from '../live/current.ts'
 import { type Registry, createRegistry } from '../live/registry.ts'
-import { type BoundGroup, type BoundService, type BoundTable, durationBucketsMs } from '../live/runtime.ts'
-import type { RouteTable } from '../table/table.ts'
-import { Deadlines } from '../wire/deadlines.ts'
+import {
+  type BoundGroup,
+  type BoundService,
+  type BoundTable,
+  durationBucketsMs,
+  type EndpointState,
+} from '../live/runtime.ts'
+import type { HealthEvent } from '../health/event.ts'
+import type { HealthJudge, HealthView } from '../health/port.ts'
+import type { Endpoint, RouteTable } from '../table/table.ts'
+import { Deadlines, type Watched } from '../wire/deadlines.ts'
+import type { Failure } from '../wire/failure.ts'
 import type { WireLimits } from '../wire/limits.ts'
 import { Pool } from '../wire/pool.ts'
 import type { ServerConnection } from '../wire/server-connection.ts'
@@ -23,19 +32,26 @@ import type {
   ListenerAddress,
   ListenerOptions,
 } from './options.ts'
-import type { PlaneCore } from './plane-core.ts'
+import { noHealth } from './no-health.ts'
+import { Judgement, refOf } from './judgement.ts'
+import type { Outcome, PlaneCore } from './plane-core.ts'
+import { ReplayAccount } from './replay-body.ts'
 
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   return new Plane(options)
 }
 
-class Plane implements DataPlane, PlaneCore, ListenerHost {
+class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
+  slot = -1
   limits: WireLimits
   observer: DataPlaneObserver | undefined
   errorPages: ReadonlyMap<number, ErrorPage> = new Map()
   readonly registry: Registry
   readonly random: () => number
   readonly deadlines: Deadlines
+  readonly health: HealthJudge
+  readonly replay: ReplayAccount = new ReplayAccount()
+  readonly #judgement: Judgement
   readonly #options: DataPlaneOptions
   readonly #current: Current
   readonly #listeners = new Set<Listener>()
@@ -58,9 +74,20 @@ class Plane implements DataPlane, PlaneCore, ListenerHost {
     this.random = options.random
     this.deadlines = new Deadlines(options.clock)
     this.registry = createRegistry(
-      (endpoint) => new Pool(endpoint.address, endpoint.port, this.deadlines, () => this.limits),
+      (endpoint) =>
+        new Pool(
+          endpoint.address,
+          endpoint.port,
+          this.deadlines,
+          () => this.limits,
+          () => this.#connectionsEnded(endpoint),
+        ),
     )
     this.#current = createCurrent(this.registry)
+    this.#judgement = new Judgement(this)
+    this.health = options.createHealth?.(this.#judgement) ?? noHealth
+    // Judging and draining need the clock also while nobody is connected.
+    if (options.createHealth) this.deadlines.add(this)
     this.#idPrefix = idPrefix(options.random)
   }
 
@@ -69,8 +96,32 @@ class Plane implements DataPlane, PlaneCore, ListenerHost {
     return this.#current.get()
   }
 
+  get clock(): Clock {
+    return this.#options.clock
+  }
+
   apply(table: RouteTable): void {
+    const before = this.bound
     this.#current.apply(table)
+    this.#judgement.applied(before, this.bound)
+  }
+
+  onSweep(nowMs: number): void {
+    this.health.sweep(nowMs)
+    this.#judgement.sweep(nowMs)
+  }
+
+  healthOf(state: EndpointState): HealthView | undefined {
+    return this.health.stateOf(state)
+  }
+
+  onHealthEvent(event: HealthEvent): void {
+    this.#options.onHealthEvent?.(event)
+  }
+
+  #connectionsEnded(endpoint: Endpoint): void {
+    const state = this.registry.find(endpoint.key)
+    if (state) this.health.connectionsEnded(state)
   }
 
   current(): BoundTable {
@@ -167,6 +218,8 @@ class Plane implements DataPlane, PlaneCore, ListenerHost {
     for (const listener of [...this.#listeners, ...this.#retired]) listener.destroy()
     this.#listeners.clear()
     this.#retired.clear()
+    this.health.stop()
+    this.deadlines.remove(this)
     this.registry.destroy()
   }
 
@@ -194,6 +247,15 @@ class Plane implements DataPlane, PlaneCore, ListenerHost {
 
   warn(fields: object, message: string): void {
     this.#options.log.warn(fields, message)
+  }
+
+  attemptFailed(state: EndpointState, failure: Failure): void {
+    this.#judgement.attemptFailed(state, failure)
+  }
+
+  tellOutcome(endpoint: Endpoint, outcome: Outcome): void {
+    const nowMs = this.#options.clock.now()
+    this.#options.onHealthEvent?.({ kind: 'outcome', endpoint: refOf({ endpoint }), nowMs, ...outcome })
   }
 
   nextRequestId(): string {

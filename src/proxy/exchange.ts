@@ -5,30 +5,34 @@
  */
 import { pickEndpoint } from '../balance/pick-endpoint.ts'
 import { pickGroup } from '../balance/pick-group.ts'
-import type { BoundEndpoint, BoundGroup, BoundService, EndpointState } from '../live/runtime.ts'
-import { chunkHeader, lastChunk } from '../wire/chunked.ts'
+import type { BoundEndpoint, BoundGroup, BoundService } from '../live/runtime.ts'
+import { lastChunk } from '../wire/chunked.ts'
 import type { Failure } from '../wire/failure.ts'
 import type { RequestHead } from '../wire/request-head.ts'
 import type { ResponseHead } from '../wire/response-head.ts'
 import type { GoneReason, ServerExchange } from '../wire/server-exchange.ts'
 import type { ServerConnection } from '../wire/server-connection.ts'
-import type { Refusal } from '../wire/syntax.ts'
+import { type Refusal, fieldValue } from '../wire/syntax.ts'
 import { answerHead, delivery, type Delivery, deliveryOf, informationalHead, ownAnswer } from './answer-head.ts'
+import { writeBody } from './answer-body.ts'
 import { type OwnAnswer, own, refusalAnswer } from './answers.ts'
 import { Attempt, type AttemptOwner } from './attempt.ts'
 import { failureAnswer } from './failure-answer.ts'
+import { type NextEndpoint, nextEndpoint } from './next-endpoint.ts'
 import { routingPath } from './path.ts'
 import type { PlaneCore } from './plane-core.ts'
-import { ReplayBody } from './replay-body.ts'
-import { type RequestFacts, decide } from './retry.ts'
+import { canRescue, type RequestFacts, decide, isSafe } from './retry.ts'
+import { Tries } from './tries.ts'
 import { Tunnel } from './tunnel.ts'
+import { Upload } from './upload.ts'
 import { ForwardingFacts, isLoop, isSaneRequestId, upstreamHead } from './upstream-head.ts'
 import { asksForWebSocket, isAccepted, webSocketKey } from './websocket.ts'
 
-const nothingTried: readonly EndpointState[] = Object.freeze([])
+/** A connection that has been idle for longer may just be closing: too old for what cannot be repeated. */
+const unsafeIdleMsMax = 1_000
 
-/** Body slices at most this long are sent to the client as text together with their framing. */
-const smallBodyBytes = 4_096
+/** A connect that is silent for this long is given up once, for another endpoint. */
+const hedgeAfterMs = 250
 
 export class Exchange implements ServerExchange, AttemptOwner {
   readonly #core: PlaneCore
@@ -42,16 +46,10 @@ export class Exchange implements ServerExchange, AttemptOwner {
   #group: BoundGroup | undefined
   #attempt: Attempt | undefined
   #endpoint: BoundEndpoint | undefined
-  #tried: readonly EndpointState[] = nothingTried
-  #attempts = 0
-  #sentAttempts = 0
-  #spentBudget = false
+  readonly #tries = new Tries()
   #upstreamHead = ''
   #webSocketKey = ''
-  readonly #body = new ReplayBody()
-  #bodyComplete = true
-  /** Body bytes of the read that brought the head are about to come. */
-  #bodyNow = false
+  readonly #upload: Upload
   /** The final answer's head has gone to the client. */
   #answering = false
   #delivery: Delivery = delivery.none
@@ -64,13 +62,13 @@ export class Exchange implements ServerExchange, AttemptOwner {
   constructor(core: PlaneCore, client: ServerConnection) {
     this.#core = core
     this.#client = client
+    this.#upload = new Upload(core, client)
   }
 
   // === From the client ===
 
   onRequest(head: RequestHead, bodyNow: boolean): void {
     this.#reset(head)
-    this.#bodyNow = bodyNow
     this.#requestId =
       head.requestId !== '' && isSaneRequestId(head.requestId) ? head.requestId : this.#core.nextRequestId()
     if (head.method === 'TRACE') return this.#answerOwn(refusalAnswer(405), 'trace')
@@ -81,6 +79,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     const route = this.#core.bound.match(head.routingHost, path)
     if (route === undefined) return this.#answerOwn(own.noRoute, 'no-route')
     this.#service = route.service
+    if (head.hasBody) this.#upload.begin(bodyNow, route.service.table.policy.retry.bodyBytes)
     route.service.stats.inFlight++
     const upgrade = asksForWebSocket(head)
     if (upgrade) {
@@ -92,7 +91,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
     if (this.#group === undefined) return this.#answerOwn(own.noEndpoint, 'no-endpoint')
     this.#forwarding ??= new ForwardingFacts(this.#client)
     this.#upstreamHead = upstreamHead(head, this.#client, this.#forwarding, this.#requestId, upgrade)
-    this.#tryEndpoint(pickEndpoint(this.#group.endpoints, this.#core.random, nothingTried, this.#algorithm()), false)
+    const { balance } = route.service.table.policy
+    this.#tryEndpoint(pickEndpoint(this.#group.endpoints, this.#core.random, this.#tries.tried, balance), false)
   }
 
   onRefused(refusal: Refusal, isHead: boolean): void {
@@ -103,21 +103,15 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   onBody(bytes: Buffer): void {
-    const attempt = this.#attempt
-    this.#body.add(bytes)
-    if (attempt?.started !== true) return this.#client.pauseBody()
-    if (!attempt.sendBody(bytes)) this.#client.pauseBody()
-    this.#body.sent(this.#replayBytesMax())
+    if (!this.#upload.take(bytes, this.#attempt)) this.#requireLength()
   }
 
   onBodyEnd(): void {
-    this.#bodyComplete = true
-    if (this.#attempt?.started === true) this.#attempt.endBody()
+    this.#upload.end(this.#attempt)
   }
 
   onBodyRead(): void {
-    this.#bodyNow = false
-    this.#attempt?.uncork()
+    this.#upload.readEnded(this.#attempt)
   }
 
   onBodyRefused(refusal: Refusal): void {
@@ -155,19 +149,9 @@ export class Exchange implements ServerExchange, AttemptOwner {
   // === From the attempt ===
 
   attemptReady(attempt: Attempt): void {
-    this.#sentAttempts++
-    const head = this.#head
-    const bodiless = head?.hasBody !== true
-    if (bodiless) return attempt.sendHead(this.#upstreamHead, true)
-    // Head and first body bytes leave in one write.
-    attempt.cork()
-    attempt.sendHead(this.#upstreamHead, false)
-    let more = true
-    for (const bytes of this.#body.kept) more = attempt.sendBody(bytes) && more
-    this.#body.sent(this.#replayBytesMax())
-    if (this.#bodyComplete) attempt.endBody()
-    if (!this.#bodyNow) attempt.uncork()
-    if (more) this.#client.resumeBody()
+    this.#tries.sent++
+    if (this.#head?.hasBody !== true) attempt.sendWhole(this.#upstreamHead)
+    else if (!this.#upload.send(this.#upstreamHead, attempt)) this.#requireLength()
   }
 
   attemptInformational(head: ResponseHead): void {
@@ -176,6 +160,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
 
   attemptHead(head: ResponseHead, body: string, complete: boolean): void {
     this.#answering = true
+    const state = this.#endpoint?.state
+    if (state && (head.status >= 500 || state.streak > 0)) this.#core.health.answered(state, head.status)
     this.#upstreamHead = ''
     this.#status = head.status
     this.#delivery = deliveryOf(head, this.#head?.minor ?? 0)
@@ -191,19 +177,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   attemptBody(bytes: Buffer): void {
-    let more: boolean
-    if (this.#delivery === delivery.chunked) {
-      if (bytes.length <= smallBodyBytes)
-        more = this.#client.write(chunkHeader(bytes.length) + bytes.toString('latin1') + '\r\n')
-      else {
-        this.#client.cork()
-        this.#client.write(chunkHeader(bytes.length))
-        this.#client.writeBytes(Buffer.from(bytes))
-        more = this.#client.write('\r\n')
-        this.#client.uncork()
-      }
-    } else more = this.#client.writeBytes(Buffer.from(bytes))
-    if (!more) this.#attempt?.pauseAnswer()
+    if (!writeBody(this.#client, bytes, this.#delivery)) this.#attempt?.pauseAnswer()
   }
 
   attemptReadEnd(): void {
@@ -220,18 +194,51 @@ export class Exchange implements ServerExchange, AttemptOwner {
   attemptFailed(failure: Failure): void {
     this.#uncork()
     const endpoint = this.#endpoint
-    if (this.#answering || endpoint === undefined) return this.#cut(failure.kind)
-    const facts: RequestFacts = {
-      method: this.#head?.method ?? '',
-      replayable: this.#body.isWhole,
-      attempts: this.#attempts,
-      sentAttempts: this.#sentAttempts,
-      attemptsMax: this.#service?.table.policy.retry.attempts ?? 1,
+    if (endpoint === undefined) return this.#cut(failure.kind)
+    this.#core.attemptFailed(endpoint.state, failure)
+    if (this.#answering) {
+      this.#tell('lost', endpoint, false, failure.kind)
+      return this.#cut(failure.kind)
     }
-    const decision = decide(failure, facts)
-    if (decision.kind === 'retry' && this.#mayRetry(decision.spends))
+    const decision = decide(failure, this.#facts())
+    if (decision.kind === 'prove') return this.#awaitProof(endpoint, failure, decision.reason)
+    const service = this.#service
+    if (decision.kind === 'retry' && (!decision.spends || (service && this.#tries.mayRetry(service))))
       return this.#retry(endpoint, failure, decision.reason)
-    this.#answerOwn(failureAnswer(failure), failure.kind)
+    this.#fail(endpoint, failure)
+  }
+
+  attemptEjected(attempt: Attempt, proven: boolean): void {
+    const service = this.#service
+    if (attempt !== this.#attempt || service === undefined) return
+    const unsent = !attempt.started
+    const waits = !this.#answering && attempt.waitingSinceMs !== Infinity
+    if (waits && (unsent || canRescue(this.#facts(), proven))) {
+      this.#tries.add(attempt.endpoint.state)
+      const next = this.#next(service)
+      if (next && (unsent || this.#tries.mayRescue(service))) return this.#rescue(attempt, next, service, unsent)
+    }
+    // Where death is proven nothing more will come; else it may, and waits for its own timeout.
+    if (!proven) return
+    this.#tell('lost', attempt.endpoint, unsent, 'ejected')
+    this.#cancelAttempt('ejected')
+    if (this.#answering) this.#cut('ejected')
+    else this.#answerOwn(own.terminated, 'ejected')
+  }
+
+  #rescue(attempt: Attempt, next: NextEndpoint, service: BoundService, unsent: boolean): void {
+    this.#cancelAttempt('ejected')
+    if (!unsent) service.stats.rescued++
+    this.#tell('rescued', attempt.endpoint, unsent, 'ejected')
+    this.#group = next.group
+    this.#tryEndpoint(next.endpoint, false)
+  }
+
+  attemptExpired(attempt: Attempt): void {
+    if (attempt !== this.#attempt) return
+    this.#cancelAttempt('drain')
+    if (this.#answering) this.#cut('drain')
+    else this.#answerOwn(own.drained, 'drain')
   }
 
   attemptWritable(): void {
@@ -274,75 +281,104 @@ export class Exchange implements ServerExchange, AttemptOwner {
 
   // === Endpoints ===
 
-  #algorithm(): 'least-request' | 'round-robin' {
-    return this.#service?.table.policy.balance ?? 'least-request'
-  }
-
   #tryEndpoint(endpoint: BoundEndpoint | undefined, fresh: boolean): void {
     const head = this.#head
     const group = this.#group
-    if (endpoint === undefined || head === undefined || group === undefined)
+    const service = this.#service
+    if (endpoint === undefined || head === undefined || group === undefined || service === undefined)
       return this.#answerOwn(own.noEndpoint, 'no-endpoint')
-    const connection = endpoint.state.pool.acquire(fresh)
+    // What cannot be repeated goes where no connection can have been closed meanwhile.
+    const idleMsMax = fresh ? 0 : isSafe(head.method) ? Infinity : unsafeIdleMsMax
+    const connection = endpoint.state.pool.acquire(idleMsMax)
     if (connection === undefined) {
-      this.#tried = [...this.#tried, endpoint.state]
-      const other = this.#nextEndpoint()
+      this.#tries.add(endpoint.state)
+      const other = this.#next(service)
       if (other === undefined) return this.#answerOwn(own.connectionLimit, 'connection-limit')
-      return this.#tryEndpoint(other, fresh)
+      this.#group = other.group
+      return this.#tryEndpoint(other.endpoint, fresh)
     }
-    this.#attempts++
+    this.#tries.attempts++
     this.#endpoint = endpoint
-    const attempt = new Attempt(this, endpoint, group.stats, connection, head.chunked)
+    const attempt = new Attempt(this, endpoint, group.stats, connection, this.#core.deadlines)
     this.#attempt = attempt
-    const timeouts = this.#service?.table.policy.timeouts
-    if (timeouts) attempt.begin(head.method === 'HEAD', this.#webSocketKey !== '', timeouts)
+    const { timeouts } = service.table.policy
+    const hedged = !connection.isReady && this.#mayHedge(endpoint, service, timeouts.connectMs)
+    attempt.begin(
+      head.method === 'HEAD',
+      this.#webSocketKey !== '',
+      hedged ? { ...timeouts, connectMs: hedgeAfterMs } : timeouts,
+    )
   }
 
-  /** From the table of this moment: the successor of a killed container is only in the new one. Its version stays. */
-  #nextEndpoint(): BoundEndpoint | undefined {
-    const name = this.#service?.table.name ?? ''
-    const service = this.#core.bound.services.get(name) ?? this.#service
-    if (service === undefined) return undefined
-    const version = this.#group?.version
-    const group = service.groups.find((candidate) => candidate.version === version)
-    const same = group && pickEndpoint(group.endpoints, this.#core.random, this.#tried, this.#algorithm())
-    if (same) {
-      this.#group = group
-      return same
-    }
-    const other = pickGroup(service, this.#core.random(), this.#tried)
-    const endpoint = other && pickEndpoint(other.endpoints, this.#core.random, this.#tried, this.#algorithm())
-    if (endpoint) this.#group = other
-    return endpoint
+  #next(service: BoundService): NextEndpoint | undefined {
+    return nextEndpoint(this.#core.bound, this.#core.random, service, this.#group?.version, this.#tries.tried)
+  }
+
+  /** Whether a connect that is silent for long may be given up early, once: where somebody else could be asked. */
+  #mayHedge(endpoint: BoundEndpoint, service: BoundService, connectMs: number): boolean {
+    if (this.#tries.hedged || connectMs <= hedgeAfterMs) return false
+    const others = [...this.#tries.tried, endpoint.state]
+    const other = nextEndpoint(this.#core.bound, this.#core.random, service, this.#group?.version, others)
+    return (this.#tries.hedged = other !== undefined)
   }
 
   #retry(failed: BoundEndpoint, failure: Failure, reason: string): void {
-    if (!this.#tried.includes(failed.state)) this.#tried = [...this.#tried, failed.state]
-    const next = this.#nextEndpoint()
+    const service = this.#service
+    if (service === undefined) return
+    this.#tries.add(failed.state)
+    const next = this.#next(service)
     // A stale connection says nothing of its endpoint: where there is no other, the same gets a fresh one.
-    const again = next ?? (failure.reused && !failed.state.leaving ? failed : undefined)
-    if (again === undefined) return this.#answerOwn(failureAnswer(failure), failure.kind)
-    const stats = this.#service?.stats
-    stats?.retries.set(reason, (stats.retries.get(reason) ?? 0) + 1)
+    const again = next?.endpoint ?? (failure.reused && failed.state.open ? failed : undefined)
+    if (again === undefined) return this.#fail(failed, failure)
+    if (next) this.#group = next.group
+    const { retries } = service.stats
+    retries.set(reason, (retries.get(reason) ?? 0) + 1)
+    this.#tell('retried', failed, !failure.sent, failure.kind)
     this.#tryEndpoint(again, failure.reused)
   }
 
-  /** Whether the budget allows another execution: a share of what is in flight, but at least three at a time. */
-  #mayRetry(spends: boolean): boolean {
-    const service = this.#service
-    if (!spends || this.#spentBudget || service === undefined) return true
-    const { stats } = service
-    if (stats.retrying >= Math.max(3, stats.inFlight * service.table.policy.retry.budget)) {
-      stats.retryBudgetExhausted++
-      return false
-    }
-    stats.retrying++
-    this.#spentBudget = true
-    return true
+  /** Idempotent, but not safe: repeated only if whoever had it is dead, and so cannot do it later than its repetition. */
+  #awaitProof(failed: BoundEndpoint, failure: Failure, reason: string): void {
+    const head = this.#head
+    this.#core.health.prove(failed.state, (dead) => {
+      // The client may be gone meanwhile, or have been answered.
+      if (this.#head !== head || this.#attempt !== undefined || this.#service === undefined) return
+      if (dead && this.#tries.mayRetry(this.#service)) this.#retry(failed, failure, reason)
+      else this.#fail(failed, failure)
+    })
   }
 
-  #replayBytesMax(): number {
-    return this.#service?.table.policy.retry.bodyBytes ?? 0
+  #fail(failed: BoundEndpoint, failure: Failure): void {
+    this.#tell('lost', failed, !failure.sent, failure.kind)
+    this.#answerOwn(failureAnswer(failure), failure.kind)
+  }
+
+  /** What is known of the request for a decision about its repetition. */
+  #facts(): RequestFacts {
+    const head = this.#head
+    return {
+      method: head?.method ?? '',
+      keyed: head !== undefined && fieldValue(head.lines, 'idempotency-key') !== undefined,
+      replayable: this.#upload.isWhole,
+      attempts: this.#tries.attempts,
+      sentAttempts: this.#tries.sent,
+      attemptsMax: this.#service?.table.policy.retry.attempts ?? 1,
+    }
+  }
+
+  #tell(outcome: 'rescued' | 'retried' | 'lost', endpoint: BoundEndpoint, unsent: boolean, reason: string): void {
+    this.#core.tellOutcome(endpoint.endpoint, {
+      outcome,
+      unsent,
+      requestId: this.#requestId,
+      method: this.#head?.method ?? '',
+      reason,
+    })
+  }
+
+  #requireLength(): void {
+    this.#cancelAttempt('client')
+    this.#answerOwn(own.lengthRequired, 'length-required')
   }
 
   // === Answers and ends ===
@@ -390,20 +426,18 @@ export class Exchange implements ServerExchange, AttemptOwner {
   #record(cause: string, origin: 'upstream' | 'proxy', nowMs: number = this.#core.deadlines.now()): void {
     const service = this.#service
     const durationMs = nowMs - this.#client.startedMs
-    if (service) {
-      service.stats.inFlight--
-      if (this.#spentBudget) service.stats.retrying--
-    }
+    if (service) service.stats.inFlight--
+    this.#tries.release()
     this.#core.count(service, this.#group, this.#status, origin, durationMs)
-    if (this.#core.observer) this.#tell(cause, origin, durationMs)
+    if (this.#core.observer) this.#observe(cause, origin, durationMs)
     // An idle connection holds nothing of its last request: its strings would keep the whole head alive.
     this.#service = undefined
     this.#head = undefined
     this.#upstreamHead = ''
-    this.#body.reset()
+    this.#upload.release()
   }
 
-  #tell(cause: string, origin: 'upstream' | 'proxy', durationMs: number): void {
+  #observe(cause: string, origin: 'upstream' | 'proxy', durationMs: number): void {
     const endpoint = this.#endpoint?.endpoint
     this.#core.observer?.requestDone({
       requestId: this.#requestId,
@@ -417,7 +451,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
       version: this.#group?.version ?? '',
       endpoint: endpoint ? `${endpoint.address}:${endpoint.port}` : '',
       handle: endpoint?.handle ?? '',
-      attempts: this.#attempts,
+      attempts: this.#tries.attempts,
       durationMs,
       bytesReceived: this.#client.requestBytes,
       bytesSent: this.#client.bytesWritten - this.#writtenBefore,
@@ -431,13 +465,9 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#service = undefined
     this.#group = undefined
     this.#endpoint = undefined
-    this.#tried = nothingTried
-    this.#attempts = 0
-    this.#sentAttempts = 0
-    this.#spentBudget = false
+    this.#tries.reset()
     this.#webSocketKey = ''
-    this.#body.reset()
-    this.#bodyComplete = head?.hasBody !== true
+    this.#upload.reset(head)
     this.#answering = false
     this.#delivery = delivery.none
     this.#status = 0

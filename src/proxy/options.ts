@@ -5,6 +5,8 @@
 import type { Clock } from '../core/clock.ts'
 import type { Logger } from '../core/log.ts'
 import type { Random } from '../core/random.ts'
+import type { HealthEvent } from '../health/event.ts'
+import type { HealthJudge, HealthView, VerdictSink } from '../health/port.ts'
 import type { BoundTable, EndpointState, ServiceStats, VersionStats } from '../live/runtime.ts'
 import type { RouteTable } from '../table/table.ts'
 import type { ErrorPage } from './answers.ts'
@@ -84,6 +86,10 @@ export interface DataPlaneOptions {
   readonly limits: WireLimits
   /** Undefined: nobody wants records, and none are made. */
   readonly observer: DataPlaneObserver | undefined
+  /** Makes the judge of endpoints; absent: nothing is judged, every endpoint of the table gets traffic. */
+  readonly createHealth?: (sink: VerdictSink) => HealthJudge
+  /** Takes what happens to endpoints; called synchronously, must be quick. */
+  readonly onHealthEvent?: (event: HealthEvent) => void
 }
 
 export interface DataPlane {
@@ -101,6 +107,8 @@ export interface DataPlane {
   setObserver(observer: DataPlaneObserver | undefined): void
   /** Bodies of our own answers, by status code; those without a page have a short text. */
   setErrorPages(pages: ReadonlyMap<number, ErrorPage>): void
+  /** What health thinks of an endpoint; undefined: nothing judges, or it is not known. */
+  healthOf(state: EndpointState): HealthView | undefined
   figures(): DataPlaneFigures
   /** Stops accepting, ends idle connections, lets requests finish; destroys what is left after `deadlineMs`. */
   drain(deadlineMs: number): Promise<void>

@@ -59,7 +59,10 @@ export function isLoop(via: string): boolean {
   return count >= viaOccurrencesMax
 }
 
-/** `upgrade`: the request asks for WebSocket and we pass that on. */
+/**
+ * `upgrade`: the request asks for WebSocket and we pass that on. For a chunked body the framing line and the empty line are
+ * left to whoever sends it: they depend on how much of the body is there.
+ */
 export function upstreamHead(
   head: RequestHead,
   connection: ServerConnection,
@@ -72,13 +75,12 @@ export function upstreamHead(
   text += connection.trusted ? trustedLines(head, connection, facts, host) : ownLines(facts, host)
   text += head.minor === 1 ? via11 : via10
   text += requestId + '\r\n'
-  if (head.chunked) text += 'Transfer-Encoding: chunked\r\n'
-  else if (head.contentLength >= 0) text += 'Content-Length: ' + head.contentLength + '\r\n'
+  if (head.contentLength >= 0) text += 'Content-Length: ' + head.contentLength + '\r\n'
   if (upgrade) text += 'Connection: Upgrade\r\nUpgrade: websocket\r\n'
   else if (head.trailers) text += 'Connection: TE\r\nTE: trailers\r\n'
   if (head.expectContinue) text += 'Expect: 100-continue\r\n'
   if (head.maxForwards > 0) text += 'Max-Forwards: ' + (head.maxForwards - 1) + '\r\n'
-  return text + '\r\n'
+  return head.chunked ? text : text + '\r\n'
 }
 
 /** A string of its own: a slice would keep the whole head it was cut from alive as long as the connection. */

@@ -44,6 +44,7 @@ export class ClientConnection implements Watched, ChunkSink {
   #bodyFollows = false
   #keepAlive = true
   #idleMs = 0
+  #offeredMs = 0
   /** As they were when the request began. */
   #limits: WireLimits
   #ended = false
@@ -73,6 +74,11 @@ export class ClientConnection implements Watched, ChunkSink {
 
   get isReady(): boolean {
     return this.#state !== state.connecting
+  }
+
+  /** When it was last given back, monotonic ms. */
+  get offeredMs(): number {
+    return this.#offeredMs
   }
 
   /** Gives the connection to an exchange. It is connecting or idle. */
@@ -293,6 +299,8 @@ export class ClientConnection implements Watched, ChunkSink {
       return
     }
     if (++this.#informational > this.#limits.informational) return this.#fail('invalid', 'too-many-1xx')
+    // Of the final answer nothing has come yet.
+    this.#received = next < bytes
     exchange.onInformational(head)
     if (this.#state === state.head && next < bytes) this.#readHead(next, bytes)
   }
@@ -304,6 +312,7 @@ export class ClientConnection implements Watched, ChunkSink {
     this.#keepAlive = head.keepAlive && head.framing !== framing.close
     this.#idleMs = idleMs(head, this.#limits)
     this.#resting = head.announcesBody
+    this.#owner.isMinor0 = head.minor === 0
     if (head.framing === framing.none) {
       this.#finish(from < bytes)
       return exchange.onHead(head, '', true)
@@ -373,7 +382,8 @@ export class ClientConnection implements Watched, ChunkSink {
 
   /** Back to the pool. */
   #offer(): void {
-    this.#deadline = this.#owner.deadlines.now() + this.#idleMs
+    this.#offeredMs = this.#owner.deadlines.now()
+    this.#deadline = this.#offeredMs + this.#idleMs
     this.#owner.released(this)
   }
 
@@ -395,14 +405,22 @@ export class ClientConnection implements Watched, ChunkSink {
       case state.tunnel:
         this.#exchange?.onTunnelEnd()
         return
+      case state.idle:
+        return this.#endIdle()
       default:
         this.destroy()
     }
   }
 
+  #endIdle(): void {
+    this.destroy()
+    this.#owner.endedIdle()
+  }
+
   readonly #onError = (error: Error & { code?: string }): void => {
     const code = error.code ?? 'error'
     if (this.#state === state.connecting) this.#fail(connectFailure(code), code)
+    else if (this.#state === state.idle) this.#endIdle()
     else this.#fail(code === 'ECONNRESET' || code === 'EPIPE' ? 'reset' : 'closed', code)
   }
 

@@ -43,8 +43,12 @@ export interface ClientExchange {
 export interface ConnectionOwner {
   readonly deadlines: Deadlines
   readonly limits: WireLimits
+  /** The last answer was HTTP/1.0's. */
+  isMinor0: boolean
   /** The connection is free and clean. */
   released(connection: ClientConnection): void
   /** The connection is gone; `wasIdle`: while nobody used it. */
   gone(connection: ClientConnection, wasIdle: boolean): void
+  /** The other side ended the connection while it was idle; `gone` has been called. */
+  endedIdle(): void
 }

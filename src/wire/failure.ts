@@ -20,7 +20,7 @@ export interface Failure {
   readonly reused: boolean
   /** Some byte of the request was handed to the connection. */
   readonly sent: boolean
-  /** Some byte of an answer came, be it of a 1xx. */
+  /** Some byte of the final answer came. */
   readonly received: boolean
 }
 

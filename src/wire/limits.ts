@@ -22,6 +22,8 @@ export interface WireLimits {
   readonly pipelinedBytes: number
   /** Bytes discarded after an error so that the client reads its answer (RFC 9112 section 9.6). */
   readonly lingerBytes: number
+  /** Bytes of request bodies kept for another attempt, all requests together; beyond, a request is not repeated. */
+  readonly replayBytes: number
   /** Connections of clients, all listeners together; more are closed at once. */
   readonly connections: number
   /** Connections from one client address; more are closed at once. Infinity: no limit. */
@@ -63,6 +65,7 @@ export const defaultWireLimits: WireLimits = Object.freeze({
   informational: 16,
   pipelinedBytes: 65_536,
   lingerBytes: 1_048_576,
+  replayBytes: 67_108_864,
   connections: 16_384,
   connectionsPerClient: Infinity,
   connectionsPerEndpoint: 1_024,

@@ -7,6 +7,9 @@ import type { ConnectionOwner } from './client-exchange.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { WireLimits } from './limits.ts'
 
+/** Idle connections that the other side ends within this long ended together, ms. */
+const endedTogetherMs = 100
+
 export class Pool implements ConnectionOwner {
   readonly host: string
   readonly port: number
@@ -14,14 +17,24 @@ export class Pool implements ConnectionOwner {
   readonly #limits: () => WireLimits
   readonly #idle: ClientConnection[] = []
   readonly #all = new Set<ClientConnection>()
+  readonly #onEnded: (() => void) | undefined
   #closing = false
+  /** The last answer was HTTP/1.0's: no chunks may be sent there (RFC 9112 section 6.1). */
+  isMinor0 = false
+  /** How many idle connections the other side has ended since `#endedMs`. */
+  #ended = 0
+  #endedMs = -Infinity
 
-  /** `limits` is asked anew each time, so that a changed setting holds at once. */
-  constructor(host: string, port: number, deadlines: Deadlines, limits: () => WireLimits) {
+  /**
+   * `limits` is asked anew each time, so that a changed setting holds at once. `onEnded`: the other side has ended all idle
+   * connections, and at least two of them, at once.
+   */
+  constructor(host: string, port: number, deadlines: Deadlines, limits: () => WireLimits, onEnded?: () => void) {
     this.host = host
     this.port = port
     this.deadlines = deadlines
     this.#limits = limits
+    this.#onEnded = onEnded
   }
 
   get limits(): WireLimits {
@@ -39,12 +52,21 @@ export class Pool implements ConnectionOwner {
 
   /**
    * An idle connection, else a new one that is connecting; undefined when the endpoint has as many as it may.
-   * `fresh`: a new one even where idle ones stand, for a request that met a stale one.
+   * `idleMsMax`: how long it may have been idle at most. Infinity for requests that may be repeated; less for those that
+   * may not, since the other side closes what has been idle for long; 0: a new one, for a request that met a stale one.
    */
-  acquire(fresh: boolean): ClientConnection | undefined {
-    const idle = fresh ? undefined : this.#idle.pop()
-    if (idle !== undefined) return idle
-    if (this.#all.size >= this.limits.connectionsPerEndpoint) return undefined
+  acquire(idleMsMax: number): ClientConnection | undefined {
+    const latest = this.#idle.length > 0 && idleMsMax > 0 ? this.#idle.at(-1) : undefined
+    if (latest !== undefined && (idleMsMax === Infinity || this.deadlines.now() - latest.offeredMs <= idleMsMax)) {
+      this.#idle.pop()
+      return latest
+    }
+    if (this.#all.size >= this.limits.connectionsPerEndpoint) {
+      // One that is idle, and not wanted, makes room.
+      const oldest = this.#idle[0]
+      if (oldest === undefined) return undefined
+      oldest.destroy()
+    }
     const made = new ClientConnection(this, this.host, this.port)
     this.#all.add(made)
     return made
@@ -60,6 +82,18 @@ export class Pool implements ConnectionOwner {
     if (!wasIdle) return
     const place = this.#idle.lastIndexOf(connection)
     if (place >= 0) this.#idle.splice(place, 1)
+  }
+
+  endedIdle(): void {
+    const now = this.deadlines.now()
+    if (now - this.#endedMs > endedTogetherMs) {
+      this.#ended = 0
+      this.#endedMs = now
+    }
+    if (++this.#ended >= 2 && this.#idle.length === 0 && !this.#closing) {
+      this.#ended = 0
+      this.#onEnded?.()
+    }
   }
 
   /** Drain: idle connections end now, busy ones after their answer. */

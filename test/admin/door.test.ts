@@ -130,7 +130,7 @@ t.test('run-time state is shown with each endpoint, and odd version names surviv
   const first = group?.endpoints[0]
   if (!group || !first) throw new Error('no endpoint')
   const pool = { open: 3, idle: 2 } as never
-  const state = { ...newEndpointState(first.key, 1, 'shop-1', pool), inFlight: 1 }
+  const state = { ...newEndpointState(first, pool), inFlight: 1 }
   const stats = {
     service: 'shop',
     version: '',

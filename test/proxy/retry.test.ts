@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { failureAnswer } from '../../src/proxy/failure-answer.ts'
-import { decide, isSafe, type RequestFacts, unsentAttemptsMax } from '../../src/proxy/retry.ts'
+import { canRescue, decide, isIdempotent, isSafe, type RequestFacts, unsentAttemptsMax } from '../../src/proxy/retry.ts'
 import type { Failure, FailureKind } from '../../src/wire/failure.ts'
 
 const answers: Readonly<Record<FailureKind, readonly [status: number, error: string]>> = {
-  refused: [502, 'connection_refused'],
-  unreachable: [502, 'destination_ip_unroutable'],
+  refused: [503, 'connection_refused'],
+  unreachable: [503, 'destination_ip_unroutable'],
   'connect-timeout': [504, 'connection_timeout'],
   local: [503, 'destination_unavailable'],
   closed: [502, 'connection_terminated'],
@@ -31,6 +31,7 @@ const failure = (kind: FailureKind, parts: Partial<Failure> = {}): Failure => ({
 })
 const facts = (parts: Partial<RequestFacts> = {}): RequestFacts => ({
   method: 'GET',
+  keyed: false,
   replayable: true,
   attempts: 1,
   sentAttempts: 1,
@@ -49,14 +50,15 @@ function wanted(what: Failure, request: RequestFacts): string {
   if (!request.replayable) return 'answer'
   if (!sent) return request.attempts < unsentAttemptsMax ? `free ${kind}` : 'answer'
   const silent = (kind === 'closed' || kind === 'reset') && !received
-  const mayRepeat = silent && safe.includes(request.method) && request.sentAttempts < Math.min(2, request.attemptsMax)
-  if (!mayRepeat) return 'answer'
+  const mayRepeat = silent && request.sentAttempts < Math.min(2, request.attemptsMax)
+  if (mayRepeat && !request.keyed && ['PUT', 'DELETE'].includes(request.method)) return 'prove'
+  if (!mayRepeat || !(request.keyed || safe.includes(request.method))) return 'answer'
   return reused ? 'free stale-connection' : `spends ${kind}`
 }
 
 function told(what: Failure, request: RequestFacts): string {
   const decision = decide(what, request)
-  return decision.kind === 'answer' ? 'answer' : `${decision.spends ? 'spends' : 'free'} ${decision.reason}`
+  return decision.kind !== 'retry' ? decision.kind : `${decision.spends ? 'spends' : 'free'} ${decision.reason}`
 }
 
 t.test('every kind of failure, method and circumstance', async (t) => {
@@ -69,14 +71,14 @@ t.test('every kind of failure, method and circumstance', async (t) => {
             for (const replayable of flags)
               for (const sentAttempts of [1, 2, 3])
                 for (const attempts of [1, unsentAttemptsMax - 1, unsentAttemptsMax])
-                  for (const attemptsMax of [1, 2, 3]) {
+                  for (const [attemptsMax, keyed] of [1, 2, 3].flatMap((n) => flags.map((f) => [n, f] as const))) {
                     const what = failure(kind, { sent, received, reused })
-                    const request = facts({ method, replayable, sentAttempts, attempts, attemptsMax })
+                    const request = facts({ method, keyed, replayable, sentAttempts, attempts, attemptsMax })
                     count++
                     if (told(what, request) !== wanted(what, request))
                       t.fail(`${JSON.stringify({ ...what, ...request })}: ${told(what, request)}`)
                   }
-  t.equal(count, 9 * 11 * 16 * 27)
+  t.equal(count, 9 * 11 * 16 * 54)
 })
 
 t.test('what nobody got goes elsewhere, whatever it is, and is free', async (t) => {
@@ -87,12 +89,28 @@ t.test('what nobody got goes elsewhere, whatever it is, and is free', async (t) 
 t.test('what somebody may have done is not done again unless that is harmless', async (t) => {
   const gone = failure('reset', { sent: true, reused: true })
   t.equal(told(gone, facts()), 'free stale-connection')
-  for (const method of unsafe) t.equal(told(gone, facts({ method })), 'answer', method)
+  for (const method of unsafe) {
+    const idempotent = method === 'PUT' || method === 'DELETE'
+    t.equal(told(gone, facts({ method })), idempotent ? 'prove' : 'answer', method)
+    t.equal(told(gone, facts({ method, keyed: true })), 'free stale-connection', `${method} with an Idempotency-Key`)
+  }
   t.equal(told({ ...gone, received: true }, facts()), 'answer', 'some of an answer came')
   t.equal(told(gone, facts({ sentAttempts: 2 })), 'answer', 'a poison request walks no fleet')
   t.equal(told(gone, facts({ replayable: false })), 'answer')
   t.equal(told(failure('invalid', { sent: true }), facts()), 'answer')
   t.equal(told(failure('first-byte-timeout', { sent: true }), facts()), 'answer')
+})
+
+t.test('what may be taken from an ejected endpoint', async (t) => {
+  for (const method of [...safe, ...unsafe])
+    for (const keyed of flags)
+      for (const proven of flags) {
+        const may = safe.includes(method) || (proven && (keyed || method === 'PUT' || method === 'DELETE'))
+        t.equal(canRescue(facts({ method, keyed }), proven), may, `${method} ${keyed ? 'keyed' : ''} ${proven}`)
+        t.notOk(canRescue(facts({ method, keyed, replayable: false }), proven))
+        t.notOk(canRescue(facts({ method, keyed, sentAttempts: 2 }), proven), 'each at most once')
+        t.notOk(canRescue(facts({ method, keyed, attemptsMax: 1 }), proven), 'the setting that forbids retries')
+      }
 })
 
 t.test('nothing is executed more than twice, whatever happens', async (t) => {
@@ -114,9 +132,13 @@ t.test('nothing is executed more than twice, whatever happens', async (t) => {
         for (const each of failures) {
           attempts++
           if (each.sent) sentAttempts++
-          if (decide(each, { method, replayable: true, attempts, sentAttempts, attemptsMax }).kind === 'answer') break
+          if (
+            decide(each, { method, keyed: false, replayable: true, attempts, sentAttempts, attemptsMax }).kind ===
+            'answer'
+          )
+            break
         }
-        return sentAttempts <= (safe.includes(method) ? 2 : 1) && attempts <= unsentAttemptsMax
+        return sentAttempts <= (isIdempotent(method) ? 2 : 1) && attempts <= unsentAttemptsMax
       },
     ),
   )

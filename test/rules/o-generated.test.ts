@@ -152,14 +152,14 @@ const errors: Case[] = earned.map((each) => ({
 
 const others: Case[] = [
   {
-    name: 'O 502 refused by every endpoint',
+    name: 'O 503 refused by every endpoint',
     run: (mode) =>
       withRig({}, async (rig) => {
         await rig.backend.close()
         const client = await rig.client()
         await client.send(get, mode)
         const answer = await client.answer()
-        assert.equal(answer.status, 502)
+        assert.equal(answer.status, 503)
         assertOwnAnswer(answer)
         assert.equal(proxyError(answer.fields), 'connection_refused')
         await until(() => rig.records.length === 1)

@@ -61,7 +61,15 @@ function full(): Metrics {
           },
         ],
         services: [
-          { service: 'shop', inFlight: 3, retrying: 0, retries: new Map([['refused', 2]]), retryBudgetExhausted: 1 },
+          {
+            service: 'shop',
+            inFlight: 3,
+            retrying: 0,
+            rescuing: 0,
+            rescued: 0,
+            retries: new Map([['refused', 2]]),
+            retryBudgetExhausted: 1,
+          },
         ],
         downstream: { open: 5, idle: 2 },
         upstream: { open: 4, idle: 4 },

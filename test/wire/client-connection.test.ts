@@ -178,6 +178,13 @@ t.test('what a failure says', async (t) => {
     onRequest: (_request, connection) => void connection.send(hint).then(() => connection.end()),
   }
   await withUpstream(cutShort, async (upstream) => {
+    const { failure } = await upstream.exchange()
+    t.match(failure, { kind: 'closed', sent: true, received: false }, 'a 1xx is none of the final answer')
+  })
+  const begun: BackendScript = {
+    onRequest: (_request, connection) => void connection.send(`${hint}HTTP/1`).then(() => connection.end()),
+  }
+  await withUpstream(begun, async (upstream) => {
     t.match((await upstream.exchange()).failure, { kind: 'closed', sent: true, received: true })
   })
 })

@@ -1,0 +1,197 @@
+/**
+ * Carries out what health decides: lets endpoints be picked or not, ramps up those that are new, takes waiting requests from
+ * ejected ones, ends what stays too long on those that leave, and tells all of it as events. It decides nothing.
+ */
+import type { HealthEvent, EndpointRef } from '../health/event.ts'
+import type { HealthJudge, VerdictSink } from '../health/port.ts'
+import type { Verdict } from '../health/verdict.ts'
+import type { Clock, Milliseconds } from '../core/clock.ts'
+import { setOpen } from '../live/open.ts'
+import type { Registry } from '../live/registry.ts'
+import { admission, type BoundEndpoint, type BoundTable, type EndpointState } from '../live/runtime.ts'
+import type { Failure } from '../wire/failure.ts'
+
+/** What it needs of the plane it works for. */
+export interface JudgementHost {
+  readonly clock: Clock
+  readonly registry: Registry
+  readonly bound: BoundTable
+  readonly health: HealthJudge
+  onHealthEvent(event: HealthEvent): void
+}
+
+/** The share of its weight that a new endpoint begins with. */
+const rampFrom = 0.1
+
+/** How many requests an endpoint held when the first of them broke is remembered for this long, ms. */
+const breakKeptMs = 2_000
+
+/** How often endpoints that leave are looked at, ms: their deadlines are of many seconds. */
+const drainEveryMs = 1_000
+
+interface Ramp {
+  readonly sinceMs: Milliseconds
+  readonly lengthMs: Milliseconds
+}
+
+interface Break {
+  readonly nowMs: Milliseconds
+  readonly inFlight: number
+}
+
+export class Judgement implements VerdictSink {
+  readonly #host: JudgementHost
+  readonly #ramps = new Map<EndpointState, Ramp>()
+  readonly #breaks = new Map<EndpointState, Break>()
+  /** Those that silence ejected. */
+  readonly #silent = new Set<EndpointState>()
+  #drainedMs = 0
+
+  constructor(host: JudgementHost) {
+    this.#host = host
+  }
+
+  /** After a table was put in place: who may be picked in what is new of it. */
+  applied(before: BoundTable, bound: BoundTable): void {
+    this.#host.health.retain(bound)
+    for (const [name, service] of bound.services) if (before.services.get(name) !== service) setOpen(service)
+  }
+
+  /** An attempt failed. Notes what the endpoint held when the first of a series broke. */
+  attemptFailed(state: EndpointState, failure: Failure): void {
+    if (failure.kind === 'local') return
+    const nowMs = this.#host.clock.now()
+    const known = this.#breaks.get(state)
+    if (known === undefined || nowMs - known.nowMs > breakKeptMs)
+      this.#breaks.set(state, { nowMs, inFlight: state.inFlight + 1 })
+    this.#host.health.attemptFailed(state, failure)
+  }
+
+  verdict(state: EndpointState, verdict: Verdict, applied: boolean): void {
+    const place = this.#place(state)
+    switch (verdict.kind) {
+      case 'state':
+        return
+      case 'join':
+        state.admission = admission.joining
+        break
+      case 'admit':
+        return this.#admit(state, place, verdict.ramp, applied)
+      case 'eject':
+        return this.#eject(state, place, verdict, applied)
+    }
+    if (place) setOpen(place.service)
+  }
+
+  /** Every 50 ms: ramps rise, and what leaves is looked at now and then. */
+  sweep(nowMs: Milliseconds): void {
+    for (const [state, { sinceMs, lengthMs }] of this.#ramps) {
+      const share = Math.min(1, rampFrom + ((1 - rampFrom) * (nowMs - sinceMs)) / lengthMs)
+      state.ramp = share
+      if (share === 1 || state.leaving) this.#ramps.delete(state)
+    }
+    for (const state of this.#host.registry.leaving()) moveSilent(state, nowMs)
+    if (nowMs - this.#drainedMs < drainEveryMs) return
+    this.#drainedMs = nowMs
+    for (const [state, { nowMs: sinceMs }] of this.#breaks)
+      if (nowMs - sinceMs > breakKeptMs) this.#breaks.delete(state)
+    for (const state of this.#silent) if (state.leaving) this.#silent.delete(state)
+    for (const state of this.#host.registry.endpoints()) expireLeaving(state, nowMs)
+  }
+
+  #admit(state: EndpointState, place: Place | undefined, ramp: boolean, applied: boolean): void {
+    const before = state.admission
+    if (applied) {
+      this.#silent.delete(state)
+      state.admission = admission.open
+      const lengthMs = place?.service.table.policy.health.slowStartMs ?? 0
+      if (ramp && lengthMs > 0) {
+        state.ramp = rampFrom
+        this.#ramps.set(state, { sinceMs: this.#host.clock.now(), lengthMs })
+      }
+      if (place) setOpen(place.service)
+    }
+    if (place === undefined || before === admission.joining) return
+    const { clock } = this.#host
+    this.#host.onHealthEvent({
+      kind: 'restored',
+      endpoint: refOf(place.bound),
+      nowMs: clock.now(),
+      wallMs: clock.wall(),
+    })
+  }
+
+  #eject(
+    state: EndpointState,
+    place: Place | undefined,
+    verdict: Extract<Verdict, { kind: 'eject' }>,
+    applied: boolean,
+  ): void {
+    const { clock } = this.#host
+    const { cause, proven, certain } = verdict
+    const nowMs = clock.now()
+    const broken = this.#breaks.get(state)
+    const inFlight =
+      broken && nowMs - broken.nowMs <= breakKeptMs ? Math.max(broken.inFlight, state.inFlight) : state.inFlight
+    if (place) {
+      const endpoint = refOf(place.bound)
+      this.#host.onHealthEvent({
+        kind: 'ejected',
+        endpoint,
+        cause,
+        proven,
+        applied,
+        inFlight,
+        nowMs,
+        wallMs: clock.wall(),
+      })
+    }
+    if (!applied) return
+    const wasSilent = this.#silent.has(state)
+    if (cause === 'silence') this.#silent.add(state)
+    state.admission = certain ? admission.dead : admission.ejected
+    this.#ramps.delete(state)
+    state.ramp = 1
+    if (place) setOpen(place.service)
+    // A process that stops in order refuses connections too, and answers what it has: only silence takes requests away,
+    // and only proof after silence ends the rest.
+    if (cause !== 'silence' && !(proven && wasSilent)) return
+    for (const attempt of state.attempts.slice()) attempt.ejected(proven && wasSilent)
+  }
+
+  #place(state: EndpointState): Place | undefined {
+    const service = this.#host.bound.services.get(state.service)
+    if (service === undefined) return undefined
+    for (const { endpoints } of service.groups)
+      for (const bound of endpoints) if (bound.state === state) return { service, bound }
+    return undefined
+  }
+}
+
+/** Least silence after which requests are taken from an endpoint that leaves, ms; else four times its usual. */
+const leavingSilenceMs = 600
+
+/** Nobody judges an endpoint that is in no table any more; what waits there in vain is moved all the same. */
+function moveSilent(state: EndpointState, nowMs: number): void {
+  const silenceMs = Math.max(leavingSilenceMs, 4 * state.usualMs)
+  for (const attempt of state.attempts.slice())
+    if (nowMs - Math.max(attempt.waitingSinceMs, state.lastLifeMs) > silenceMs) attempt.ejected(false)
+}
+
+type Place = { readonly service: NonNullable<ReturnType<BoundTable['services']['get']>>; readonly bound: BoundEndpoint }
+
+function expireLeaving(state: EndpointState, nowMs: Milliseconds): void {
+  if (!state.leaving && !state.draining) {
+    state.leavingSinceMs = Infinity
+    return
+  }
+  if (state.leavingSinceMs === Infinity) state.leavingSinceMs = nowMs
+  const leftMs = nowMs - state.leavingSinceMs
+  for (const attempt of state.attempts.slice())
+    if (leftMs > (attempt.isTunnel ? state.drain.tunnelDeadlineMs : state.drain.deadlineMs)) attempt.expire()
+}
+
+export function refOf({ endpoint }: Pick<BoundEndpoint, 'endpoint'>): EndpointRef {
+  const { service, version, handle, life, address, port } = endpoint
+  return { service, version, handle, life, address, port }
+}
