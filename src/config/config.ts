@@ -3,7 +3,7 @@
  * Types only. What may be written, its bounds and its defaults stand in `schema.ts`; `load.ts` makes one of the other.
  */
 import type { ConsulOptions } from '../catalog/consul/options.ts'
-import type { BalanceAlgorithm } from '../policy/policy.ts'
+import type { BalanceAlgorithm, HealthPolicy } from '../policy/policy.ts'
 import type { ListenerOptions } from '../proxy/options.ts'
 import type { WireLimits } from '../wire/limits.ts'
 
@@ -71,6 +71,34 @@ export interface ServiceSettings {
   readonly balance?: BalanceAlgorithm | undefined
   readonly timeouts?: TimeoutSettings | undefined
   readonly retry?: RetrySettings | undefined
+  readonly health?: HealthSettings | undefined
+  readonly drain?: DrainSettings | undefined
+}
+
+/** As {@link HealthPolicy}; durations in ms, shares 0 to 1. */
+export interface HealthSettings {
+  readonly mode?: HealthPolicy['mode'] | undefined
+  readonly http?: string | undefined
+  readonly tcp?: boolean | undefined
+  readonly interval?: number | undefined
+  readonly timeout?: number | undefined
+  readonly unhealthyThreshold?: number | undefined
+  readonly healthyThreshold?: number | undefined
+  readonly identity?: string | undefined
+  readonly consecutiveFailures?: number | undefined
+  readonly failureRate?: number | undefined
+  readonly requestVolume?: number | undefined
+  readonly window?: number | undefined
+  readonly baseEjection?: number | undefined
+  readonly maxEjection?: number | undefined
+  readonly panicThreshold?: number | undefined
+  readonly slowStart?: number | undefined
+}
+
+/** Milliseconds, both. */
+export interface DrainSettings {
+  readonly deadline?: number | undefined
+  readonly tunnelDeadline?: number | undefined
 }
 
 export interface TimeoutSettings {

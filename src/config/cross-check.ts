@@ -34,7 +34,7 @@ export function crossCheck(file: Raw): Findings {
   checkEmpty(file, found)
   checkSources(file, found)
   checkRoutes(file, found)
-  checkVersions(file, found)
+  checkServices(file, found)
   return found
 }
 
@@ -199,20 +199,34 @@ function checkRoutes(file: Raw, { warnings }: Findings): void {
   }
 }
 
-function checkVersions(file: Raw, { errors }: Findings): void {
+function checkServices(file: Raw, found: Findings): void {
   const services = childOf(file, 'services')
   const paths: Path[] = [
     ['defaults'],
     ...(isMapping(services) ? Object.keys(services).map((name): Path => ['services', name]) : []),
   ]
   for (const path of paths) {
-    const versions = path.reduce<Raw>(childOf, file)
-    const weights = childOf(versions, 'versions')
-    if (!isMapping(weights)) continue
-    const values = Object.values(weights)
-    if (values.every((weight) => typeof weight === 'string' && /^0+(\.0+)?$/.test(weight)))
-      errors.push({ path: [...path, 'versions'], message: 'every weight is zero, so nothing would get a request' })
+    const service = path.reduce<Raw>(childOf, file)
+    checkVersions(childOf(service, 'versions'), [...path, 'versions'], found)
+    checkHealth(childOf(service, 'health'), [...path, 'health'], found)
   }
+}
+
+function checkVersions(weights: Raw, path: Path, { errors }: Findings): void {
+  if (!isMapping(weights)) return
+  const values = Object.values(weights)
+  if (values.every((weight) => typeof weight === 'string' && /^0+(\.0+)?$/.test(weight)))
+    errors.push({ path, message: 'every weight is zero, so nothing would get a request' })
+}
+
+function checkHealth(health: Raw, path: Path, { errors, warnings }: Findings): void {
+  if (!hasKey(health, 'http') && hasKey(health, 'identity'))
+    warnings.push({
+      path: [...path, 'identity'],
+      message: 'without http it is asked only of probes on suspicion, HEAD /, whose answers must have the header too',
+    })
+  if (hasText(health, 'http') && childOf(health, 'tcp') === 'true')
+    errors.push({ path: [...path, 'tcp'], message: 'http is probed already; leave out one of the two' })
 }
 
 function sourceEntries(file: Raw): readonly Raw[] {

@@ -2,7 +2,7 @@
  * Every setting, declared once: name, type, unit, bounds, default and what it does. Validation, messages, spelling help
  * and the README's reference all come from here. What depends on other settings is in `cross-check.ts`. Pure.
  */
-import { defaultServicePolicy, defaultVersionFrom } from '../policy/policy.ts'
+import { defaultVersionFrom } from '../policy/policy.ts'
 import { cidr, hostPattern, hostPort, pathPrefix, optionalAddress } from './addresses.ts'
 import type { AccessLog, Address, LogLevel, RouteConfig, ServiceSettings } from './config.ts'
 import {
@@ -14,15 +14,15 @@ import {
   required,
   scalar,
   section,
-  shapeOf,
   withDefault,
   withOwnDefaults,
 } from './declare.ts'
 import type { Setting } from './declare.ts'
-import { duration, integer, maybeText, path, plainText, share, size, weight } from './scalars.ts'
+import { duration, integer, maybeText, path, plainText } from './scalars.ts'
 import { catalogSchema } from './schema-catalog.ts'
 import type { CatalogEntry } from './schema-catalog.ts'
 import { limitsSchema } from './schema-limits.ts'
+import { serviceSchema } from './schema-service.ts'
 
 /** The file as written, with the defaults that depend on nothing else. `resolve.ts` makes a Config of it. */
 export interface FileConfig {
@@ -89,59 +89,6 @@ export const routeSchema: Setting<RouteConfig> = section({
     'Prefix that ends on a segment boundary: `/cart` matches `/cart/1`, not `/carts`.',
   ),
   service: required(serviceName, 'The service that answers, by its name in the catalog.'),
-})
-
-const built = defaultServicePolicy
-
-/** A setting of a service: what it leaves out comes from `defaults`, in the end from `value`. */
-function inherited<T>(type: Setting<T>, value: T, about: string): Setting<T | undefined> {
-  const shape = shapeOf(type)
-  return optional(type, about, shape?.kind === 'scalar' ? shape.format(value) : undefined)
-}
-
-const serviceSchema: Setting<ServiceSettings> = section({
-  versions: optional(
-    named(plainText('a version, or * for every version not named', 128), weight(), 'weights by version'),
-    'Weights by version, on any scale; `*` is every version not named. A version not named gets nothing.',
-    'all versions, by the weights of their instances',
-  ),
-  balance: inherited(
-    choice('least-request', 'round-robin'),
-    built.balance,
-    'How an instance is picked: the less loaded of two chosen at random, or in turn.',
-  ),
-  timeouts: optional(
-    section({
-      connect: inherited(
-        duration({ min: 10, max: minute }),
-        built.timeouts.connectMs,
-        'Until a connection to an instance stands.',
-      ),
-      firstByte: inherited(
-        duration({ min: 10, max: hour }),
-        built.timeouts.firstByteMs,
-        'From the request being sent until the head of its answer is there; then 504.',
-      ),
-      idle: inherited(duration({ min: 10, max: 24 * hour }), built.timeouts.idleMs, 'Between two bytes of an answer.'),
-    }),
-    'How long instances may take.',
-  ),
-  retry: optional(
-    section({
-      attempts: inherited(
-        integer({ min: 1, max: 10 }),
-        built.retry.attempts,
-        'Attempts for one request, the first included.',
-      ),
-      budget: inherited(share(), built.retry.budget, 'Retries allowed, as a share of the requests in flight.'),
-      body: inherited(
-        size({ min: 0, max: 64 * 2 ** 20 }),
-        built.retry.bodyBytes,
-        'Largest request body kept so that it can be sent again.',
-      ),
-    }),
-    'When a request is sent again, to another instance.',
-  ),
 })
 
 const tagsSetting: Setting<string | false> = scalar<string | false>({

@@ -2,9 +2,9 @@
  * The policy that the configuration file writes: what one service leaves out comes from `defaults`, what those leave out
  * from the built-in. Routes that tags make are added elsewhere. Pure.
  */
-import type { Config, ServiceSettings } from '../config/config.ts'
+import type { Config, HealthSettings, ServiceSettings } from '../config/config.ts'
 import { defaultServicePolicy } from './policy.ts'
-import type { Policy, ServicePolicy } from './policy.ts'
+import type { HealthPolicy, Policy, ServicePolicy } from './policy.ts'
 
 /** Never fails: a Config is valid. Origins are `config:routes[0]`, counted as in the file. */
 export function policyFromConfig(config: Config): Policy {
@@ -39,7 +39,33 @@ function servicePolicy(settings: ServiceSettings, base: ServicePolicy): ServiceP
       budget: retry?.budget ?? base.retry.budget,
       bodyBytes: retry?.body ?? base.retry.bodyBytes,
     }),
-    health: base.health,
-    drain: base.drain,
+    health: healthPolicy(settings.health ?? {}, base.health),
+    drain: Object.freeze({
+      deadlineMs: settings.drain?.deadline ?? base.drain.deadlineMs,
+      tunnelDeadlineMs: settings.drain?.tunnelDeadline ?? base.drain.tunnelDeadlineMs,
+    }),
+  })
+}
+
+function healthPolicy(settings: HealthSettings, base: HealthPolicy): HealthPolicy {
+  // A service that says one kind of periodic probe does not mean the other kind of the defaults as well.
+  const ownKind = settings.http !== undefined || settings.tcp !== undefined
+  return Object.freeze({
+    mode: settings.mode ?? base.mode,
+    http: ownKind ? settings.http : base.http,
+    tcp: ownKind ? settings.tcp === true : base.tcp,
+    intervalMs: settings.interval ?? base.intervalMs,
+    timeoutMs: settings.timeout ?? base.timeoutMs,
+    unhealthyThreshold: settings.unhealthyThreshold ?? base.unhealthyThreshold,
+    healthyThreshold: settings.healthyThreshold ?? base.healthyThreshold,
+    identity: settings.identity ?? base.identity,
+    consecutiveFailures: settings.consecutiveFailures ?? base.consecutiveFailures,
+    failureRate: settings.failureRate ?? base.failureRate,
+    requestVolume: settings.requestVolume ?? base.requestVolume,
+    windowMs: settings.window ?? base.windowMs,
+    baseEjectionMs: settings.baseEjection ?? base.baseEjectionMs,
+    maxEjectionMs: settings.maxEjection ?? base.maxEjectionMs,
+    panicThreshold: settings.panicThreshold ?? base.panicThreshold,
+    slowStartMs: settings.slowStart ?? base.slowStartMs,
   })
 }

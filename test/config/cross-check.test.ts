@@ -50,6 +50,25 @@ void t.test('what is no conflict', (t) => {
   t.end()
 })
 
+void t.test('health', (t) => {
+  t.match(found('services: { a: { health: { http: /x, tcp: true } } }').errors, [
+    /^f:1:\d+: services\.a\.health\.tcp: http is probed already/,
+  ])
+  t.same(found('services: { a: { health: { http: /x, tcp: false } } }').errors, [])
+  for (const [text, message] of [
+    ['http: healthz', /it must start with \//],
+    ['http: "/a b"', /expected a path such as \/healthz/],
+    ['http: "/a\\r\\nX: y"', /expected a path/],
+    ['identity: "a b"', /expected the name of a header/],
+    ['mode: on', /act.*observe.*off/],
+    ['panicThreshold: 0.5', /a share is written with %/],
+    ['intervall: 1s', /did you mean "interval"/],
+    ['interval: 1', /a number needs a unit/],
+  ] as const)
+    t.match(found(`defaults: { health: { ${text} } }`).errors, [message], text)
+  t.end()
+})
+
 void t.test('warnings', (t) => {
   const cases: Readonly<Record<string, RegExp>> = {
     'routes: [{ service: a, path: /x }, { service: b, path: /x/ }]':
@@ -61,6 +80,7 @@ void t.test('warnings', (t) => {
     'catalog: []': /^f:1:1: catalog: an empty list means .* Consul, as the environment says$/,
     'catalog: { embedded: { address: 0.0.0.0:8500 } }': /whoever reaches this address/,
     'catalog: { consul: { address: "http://a:1", tls: { ca: x } } }': /tls: it has no effect/,
+    'defaults: { health: { identity: x-id } }': /defaults\.health\.identity: without http it is asked only/,
   }
   for (const [text, message] of Object.entries(cases)) t.match(found(text), { errors: [], warnings: [message] }, text)
   t.same(found('services: { shop: {} }').warnings, [], 'tags may route it')

@@ -25,10 +25,16 @@ void t.test('what a service leaves out comes from defaults, then from the built-
 routes: [{ host: a.b, path: /x, service: shop }, { service: other }]
 versionFrom: { meta: v, tag: release- }
 policy: { tags: route- }
-defaults: { timeouts: { connect: 250ms, idle: 5s }, retry: { attempts: 2 }, versions: { 1: 1 } }
+defaults:
+  timeouts: { connect: 250ms, idle: 5s }
+  retry: { attempts: 2 }
+  versions: { 1: 1 }
+  health: { http: /healthz, interval: 3s, identity: X-Service-Id, panicThreshold: 30% }
+  drain: { deadline: 4s }
 services:
   shop: { versions: { 9.10: 3 }, timeouts: { idle: 1s }, retry: { budget: 50%, body: 1KiB }, balance: round-robin }
   other: {}
+  tcp: { health: { tcp: true, mode: observe, timeout: 90ms } }
 `)
   t.same(policy.routes, [
     { origin: 'config:routes[0]', host: 'a.b', path: '/x', service: 'shop' },
@@ -41,7 +47,20 @@ services:
     balance: 'round-robin',
     timeouts: { connectMs: 250, firstByteMs: 30_000, idleMs: 1_000 },
     retry: { attempts: 2, budget: 0.5, bodyBytes: 1_024 },
+    health: {
+      ...defaultServicePolicy.health,
+      http: '/healthz',
+      intervalMs: 3_000,
+      identity: 'x-service-id',
+      panicThreshold: 0.3,
+    },
+    drain: { deadlineMs: 4_000, tunnelDeadlineMs: 300_000 },
   })
+  t.match(
+    policy.services.get('tcp')?.health,
+    { http: undefined, tcp: true, mode: 'observe', timeoutMs: 90, intervalMs: 3_000 },
+    'one kind of probe of its own takes the place of the other kind',
+  )
   t.same(policy.services.get('other'), policy.defaults)
   t.same(policy.defaults.versions, new Map([['1', 1]]))
   t.ok(Object.isFrozen(policy) && Object.isFrozen(policy.routes) && Object.isFrozen(policy.defaults.timeouts))
