@@ -1,0 +1,425 @@
+/** What the data plane does when health speaks: who gets traffic, what is taken from whom, what is told of it. */
+import t from 'tap'
+import { FakeClock } from '../fixtures/fake-clock.ts'
+import { applyEndpoints, endpointsOf, get, stateOf, statsOf, withRig } from '../fixtures/plane-parts.ts'
+import { type BackendScript, okAnswer } from '../fixtures/raw-backend.ts'
+import { settle } from '../fixtures/raw-client.ts'
+import type { Rig } from '../fixtures/rig.ts'
+import { ScriptedHealth } from '../fixtures/scripted-health.ts'
+import { headText } from '../fixtures/heads.ts'
+import { until } from '../fixtures/until.ts'
+import { value } from '../fixtures/wire-message.ts'
+
+const silent: BackendScript = { onRequest: () => undefined }
+
+const request = (method: string, target: string, ...lines: readonly string[]): string =>
+  method === 'GET' || method === 'OPTIONS'
+    ? headText(`${method} ${target} HTTP/1.1`, 'Host: a.test', ...lines)
+    : headText(`${method} ${target} HTTP/1.1`, 'Host: a.test', 'Content-Length: 5', ...lines) + 'hello'
+
+const targets = (rig: Rig, which: 'backend' | 'sibling'): readonly string[] =>
+  (which === 'backend' ? rig.backend : rig.siblings[0])?.requests.map((each) => each.startLine.split(' ')[1] ?? '') ??
+  []
+
+/** The first backend is silent, the second answers; requests go to the first as long as it may be picked. */
+async function withFrozen(fn: (rig: Rig, health: ScriptedHealth) => Promise<void>, clock?: FakeClock): Promise<void> {
+  const health = new ScriptedHealth()
+  const drain = { deadlineMs: 10_000, tunnelDeadlineMs: 20_000 }
+  const options = { backend: silent, siblings: [{}], policy: { drain }, ...health.options, ...(clock && { clock }) }
+  await withRig(options, async (rig) => {
+    health.eject(stateOf(rig.plane, 'one-1'), 'operator')
+    health.events.length = 0
+    await fn(rig, health)
+  })
+}
+
+/** Sends to the frozen one, then opens the other. */
+async function held(rig: Rig, health: ScriptedHealth, text: string): Promise<Awaited<ReturnType<Rig['client']>>> {
+  const client = await rig.client()
+  const before = rig.backend.requests.length
+  await client.send(text)
+  await until(() => rig.backend.requests.length > before)
+  health.admit(stateOf(rig.plane, 'one-1'))
+  return client
+}
+
+t.test('silence: what is safe and waits is taken and answered by another, at once', async (t) => {
+  for (const method of ['GET', 'OPTIONS'])
+    await withFrozen(async (rig, health) => {
+      const client = await held(rig, health, request(method, '/x'))
+      health.eject(stateOf(rig.plane, 'one-0'), 'silence')
+      t.equal((await client.answer()).status, 200)
+      t.strictSame([targets(rig, 'backend'), targets(rig, 'sibling')], [['/x'], ['/x']])
+      t.match(health.outcomes, [`one-0 rescued ${method} ejected`])
+      t.match(
+        health.events.find((event) => event.kind === 'ejected'),
+        { cause: 'silence', inFlight: 1, applied: true },
+      )
+      t.equal(statsOf(rig.plane).rescued, 1)
+      await until(() => statsOf(rig.plane).inFlight === 0)
+      t.equal(statsOf(rig.plane).rescuing, 0)
+      t.match(rig.records, [{ attempts: 2, status: 200 }])
+    })
+})
+
+t.test('silence: what is not safe waits, whatever its key, and gets its answer if one comes', async (t) => {
+  for (const [method, key] of [
+    ['POST', ''],
+    ['PUT', ''],
+    ['DELETE', ''],
+    ['POST', 'Idempotency-Key: 1'],
+  ] as const)
+    await withFrozen(async (rig, health) => {
+      const client = await held(rig, health, request(method, '/x', ...(key === '' ? [] : [key])))
+      health.eject(stateOf(rig.plane, 'one-0'), 'silence')
+      await settle()
+      t.strictSame(targets(rig, 'sibling'), [], `${method} ${key}`)
+      await rig.connection.send(okAnswer)
+      t.equal((await client.answer()).status, 200)
+      t.strictSame(health.outcomes, [])
+    })
+})
+
+t.test('proof after silence: the idempotent is taken too, the rest is ended', async (t) => {
+  for (const [method, status, key] of [
+    ['PUT', 200, ''],
+    ['DELETE', 200, ''],
+    ['POST', 200, 'Idempotency-Key: 1'],
+    ['POST', 502, ''],
+    ['PATCH', 502, ''],
+  ] as const)
+    // prettier-ignore
+    await withFrozen(async (rig, health) => {
+      const client = await held(rig, health, request(method, '/x', ...(key === '' ? [] : [key])))
+      const state = stateOf(rig.plane, 'one-0')
+      health.eject(state, 'silence')
+      health.eject(state, 'refused', { proven: true, certain: true })
+      t.equal((await client.answer()).status, status, `${method} ${key}`)
+      t.equal(targets(rig, 'sibling').length, status === 200 ? 1 : 0)
+      t.match(health.outcomes, [`one-0 ${status === 200 ? 'rescued' : 'lost'} ${method} ejected`])
+    })
+})
+
+t.test('a process that stops in order refuses connections and still answers what it has', async (t) => {
+  await withFrozen(async (rig, health) => {
+    const client = await held(rig, health, request('GET', '/x'))
+    health.eject(stateOf(rig.plane, 'one-0'), 'refused', { proven: true, certain: true })
+    await settle()
+    t.strictSame(targets(rig, 'sibling'), [])
+    await rig.connection.send(okAnswer)
+    t.equal((await client.answer()).status, 200)
+    await client.send(get('/next'))
+    await client.answer()
+    t.strictSame(targets(rig, 'sibling'), ['/next'], 'and gets nothing new')
+  })
+})
+
+t.test('an answer that has begun is not taken; only proof ends it, visibly', async (t) => {
+  await withFrozen(async (rig, health) => {
+    const client = await held(rig, health, request('GET', '/x'))
+    await rig.connection.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha')
+    await until(() => client.received.endsWith('ha'))
+    const state = stateOf(rig.plane, 'one-0')
+    health.eject(state, 'silence')
+    await settle()
+    t.notOk(client.finished || client.reset)
+    health.eject(state, 'refused', { proven: true, certain: true })
+    await until(() => client.finished || client.reset)
+    t.strictSame(targets(rig, 'sibling'), [])
+    t.match(health.outcomes, ['one-0 lost GET ejected'])
+  })
+})
+
+t.test('each is rescued at most once, and nobody else means it waits', async (t) => {
+  await withFrozen(async (rig, health) => {
+    const frozenToo = rig.siblings[0]
+    if (frozenToo) frozenToo.script = silent
+    const client = await held(rig, health, request('GET', '/x'))
+    health.eject(stateOf(rig.plane, 'one-0'), 'silence')
+    await until(() => targets(rig, 'sibling').length === 1)
+    health.admit(stateOf(rig.plane, 'one-0'))
+    health.eject(stateOf(rig.plane, 'one-1'), 'silence')
+    await settle()
+    t.equal(targets(rig, 'backend').length, 1, 'not a third time')
+    await rig.siblings[0]?.connections[0]?.send(okAnswer)
+    t.equal((await client.answer()).status, 200)
+  })
+  await withFrozen(async (rig, health) => {
+    const client = await held(rig, health, request('GET', '/x'))
+    health.eject(stateOf(rig.plane, 'one-1'), 'refused', { proven: true, certain: true })
+    health.eject(stateOf(rig.plane, 'one-0'), 'silence')
+    await settle()
+    await rig.connection.send(okAnswer)
+    t.equal((await client.answer()).status, 200)
+    t.strictSame(health.outcomes, [])
+  })
+})
+
+t.test('rescue has a cap: as many as thirty-two, or half of what is in flight', async (t) => {
+  await withFrozen(async (rig, health) => {
+    const frozenToo = rig.siblings[0]
+    if (frozenToo) frozenToo.script = silent
+    const count = 70
+    for (let i = 0; i < count; i++) await (await rig.client()).send(get(`/${i}`))
+    await until(() => rig.backend.requests.length === count)
+    health.admit(stateOf(rig.plane, 'one-1'))
+    health.eject(stateOf(rig.plane, 'one-0'), 'silence')
+    await until(() => targets(rig, 'sibling').length === count / 2)
+    await settle()
+    t.equal(targets(rig, 'sibling').length, count / 2)
+    t.equal(statsOf(rig.plane).rescuing, count / 2)
+  })
+})
+
+t.test('observing changes nothing and is told', async (t) => {
+  await withFrozen(async (rig, health) => {
+    const client = await held(rig, health, request('GET', '/x'))
+    health.observe(stateOf(rig.plane, 'one-0'), 'silence')
+    await settle()
+    t.strictSame(targets(rig, 'sibling'), [])
+    t.match(health.events.at(-1), { kind: 'ejected', applied: false, endpoint: { handle: 'one-0', service: 'one' } })
+    await rig.connection.send(okAnswer)
+    t.equal((await client.answer()).status, 200)
+  })
+})
+
+t.test('a PUT whose connection broke is repeated only with proof that its endpoint is dead', async (t) => {
+  const breaking: BackendScript = { onRequest: (_request, connection) => connection.abort() }
+  for (const dead of [true, false]) {
+    const health = new ScriptedHealth()
+    await withRig({ backend: breaking, siblings: [{}], ...health.options }, async (rig) => {
+      health.eject(stateOf(rig.plane, 'one-1'), 'operator')
+      const client = await rig.client()
+      await client.send(request('PUT', '/x'))
+      await until(() => health.proofs.length === 1)
+      health.admit(stateOf(rig.plane, 'one-1'))
+      health.proofs[0]?.done(dead)
+      t.equal((await client.answer()).status, dead ? 200 : 502)
+      t.equal(targets(rig, 'sibling').length, dead ? 1 : 0)
+      t.match(health.told, ['one-0 failed reset'])
+      t.match(health.outcomes, [dead ? 'one-0 retried PUT reset' : 'one-0 lost PUT reset'])
+    })
+  }
+})
+
+t.test('proof that comes when nobody waits any more does nothing', async (t) => {
+  const breaking: BackendScript = { onRequest: (_request, connection) => connection.abort() }
+  const health = new ScriptedHealth()
+  await withRig({ backend: breaking, siblings: [{}], ...health.options }, async (rig) => {
+    health.eject(stateOf(rig.plane, 'one-1'), 'operator')
+    const client = await rig.client()
+    await client.send(request('PUT', '/x'))
+    await until(() => health.proofs.length === 1)
+    client.abort()
+    await until(() => rig.records.length === 1)
+    health.admit(stateOf(rig.plane, 'one-1'))
+    health.proofs[0]?.done(true)
+    await settle()
+    t.strictSame(targets(rig, 'sibling'), [])
+    t.equal(rig.records.length, 1)
+  })
+})
+
+t.test('below the panic threshold all but the dead get traffic; with nothing left, 503 with Retry-After', async (t) => {
+  const health = new ScriptedHealth()
+  await withRig({ siblings: [{}, {}], ...health.options }, async (rig) => {
+    const [a, b, c] = ['one-0', 'one-1', 'one-2'].map((handle) => stateOf(rig.plane, handle))
+    if (!a || !b || !c) throw new Error('three')
+    const open = (): boolean[] => [a.open, b.open, c.open]
+    health.eject(a, 'consecutive-failures')
+    t.strictSame(open(), [false, true, true])
+    health.eject(b, 'silence')
+    t.strictSame(open(), [true, true, true], 'one of three is less than half')
+    health.eject(b, 'refused', { proven: true, certain: true })
+    t.strictSame(open(), [true, false, true])
+    health.eject(a, 'identity', { certain: true })
+    health.eject(c, 'refused', { proven: true, certain: true })
+    t.strictSame(open(), [false, false, false])
+    const client = await rig.client()
+    await client.send(get('/x'))
+    const answer = await client.answer()
+    t.equal(answer.status, 503)
+    t.equal(value(answer.fields, 'retry-after'), '1')
+    health.admit(b)
+    await client.send(get('/y'))
+    t.equal((await client.answer()).status, 200)
+    t.match(health.events.at(-1), { kind: 'restored', endpoint: { handle: 'one-1' } })
+  })
+})
+
+t.test('who joins gets traffic where there is nobody else, then a rising share', async (t) => {
+  const clock = new FakeClock()
+  const health = new ScriptedHealth()
+  await withRig({ siblings: [{}], clock, ...health.options }, async (rig) => {
+    const [old, young] = ['one-0', 'one-1'].map((handle) => stateOf(rig.plane, handle))
+    if (!old || !young) throw new Error('two')
+    health.join(young)
+    t.strictSame([old.open, young.open], [true, false])
+    health.eject(old, 'refused', { proven: true, certain: true })
+    t.strictSame([old.open, young.open], [false, true])
+    health.admit(old)
+    t.strictSame([old.open, young.open], [true, false])
+    const told = health.events.length
+    health.admit(young, true)
+    t.equal(health.events.length, told, 'joining is no return')
+    t.equal(young.ramp, 0.1)
+    clock.advance(2_500)
+    t.ok(Math.abs(young.ramp - 0.55) < 0.02, String(young.ramp))
+    clock.advance(2_600)
+    t.equal(young.ramp, 1)
+  })
+})
+
+t.test('all idle connections ending at once is told, one at a time is not', async (t) => {
+  const clock = new FakeClock()
+  const health = new ScriptedHealth()
+  await withRig({ backend: silent, clock, ...health.options }, async (rig) => {
+    const state = stateOf(rig.plane, 'one-0')
+    const rest = async (): Promise<void> => {
+      const clients = await Promise.all([rig.client(), rig.client(), rig.client()])
+      const before = rig.backend.requests.length
+      for (const client of clients) await client.send(get())
+      await until(() => rig.backend.requests.length === before + 3)
+      for (const connection of rig.backend.connections.slice(-3)) await connection.send(okAnswer)
+      await until(() => state.pool.idle === 3)
+    }
+    await rest()
+    for (const connection of rig.backend.connections.slice(-3)) {
+      connection.end()
+      await until(() => connection.closed || connection.finished)
+      clock.advance(1_000)
+    }
+    await until(() => state.pool.idle === 0)
+    t.strictSame(health.told, [])
+    await rest()
+    for (const connection of rig.backend.connections.slice(-3)) connection.end()
+    await until(() => health.told.length > 0)
+    t.strictSame(health.told, ['one-0 ended'])
+  })
+})
+
+t.test('what cannot be repeated gets a connection that was just used, or a new one', async (t) => {
+  const clock = new FakeClock()
+  await withRig({ clock }, async (rig) => {
+    const client = await rig.client()
+    const ask = async (text: string): Promise<void> => {
+      await client.send(text)
+      t.equal((await client.answer()).status, 200)
+    }
+    await ask(get('/1'))
+    clock.advance(900)
+    await ask(request('POST', '/2'))
+    t.equal(rig.backend.connections.length, 1)
+    clock.advance(1_100)
+    await ask(get('/3'))
+    t.equal(rig.backend.connections.length, 1)
+    clock.advance(1_100)
+    await ask(request('POST', '/4'))
+    t.equal(rig.backend.connections.length, 2)
+  })
+})
+
+t.test('health hears of failures, of errors, and of answers after them', async (t) => {
+  const statuses = [200, 500, 503, 404]
+  const health = new ScriptedHealth()
+  const backend: BackendScript = {
+    onRequest: (_request, connection) =>
+      void connection.send(`HTTP/1.1 ${statuses.shift() ?? 200} X\r\nContent-Length: 0\r\n\r\n`),
+  }
+  await withRig({ backend, ...health.options }, async (rig) => {
+    const client = await rig.client()
+    const state = stateOf(rig.plane, 'one-0')
+    for (let i = 0; i < 3; i++) {
+      await client.send(get())
+      await client.answer()
+    }
+    t.strictSame(health.told, ['one-0 answered 500', 'one-0 answered 503'])
+    state.streak = 2
+    await client.send(get())
+    await client.answer()
+    t.equal(health.told.at(-1), 'one-0 answered 404')
+    t.equal(state.answers, 4)
+    t.equal(state.attempts.length, 0)
+  })
+  t.ok(health.stopped)
+})
+
+t.test('an instance that has left finishes what it has, for as long as it may', async (t) => {
+  const clock = new FakeClock()
+  await withFrozen(async (rig, health) => {
+    const busy = await held(rig, health, request('POST', '/x'))
+    const state = stateOf(rig.plane, 'one-0')
+    applyEndpoints(rig.plane, endpointsOf(rig.plane).slice(1))
+    clock.advance(9_000)
+    await settle()
+    t.equal(state.inFlight, 1)
+    clock.advance(2_500)
+    t.equal((await busy.answer()).status, 503)
+    t.match(rig.records.at(-1), { cause: 'drain' })
+  }, clock)
+})
+
+t.test('what is safe and waits in vain at one that has left is moved', async (t) => {
+  const clock = new FakeClock()
+  await withFrozen(async (rig, health) => {
+    const client = await held(rig, health, request('GET', '/x'))
+    applyEndpoints(rig.plane, endpointsOf(rig.plane).slice(1))
+    clock.advance(500)
+    await settle()
+    t.strictSame(targets(rig, 'sibling'), [])
+    clock.advance(200)
+    t.equal((await client.answer()).status, 200)
+    t.strictSame(targets(rig, 'sibling'), ['/x'])
+  }, clock)
+})
+
+t.test('maintenance is a leaving too, and its end gives the time back', async (t) => {
+  const clock = new FakeClock()
+  await withFrozen(async (rig, health) => {
+    const busy = await held(rig, health, request('POST', '/x'))
+    const [first, second] = endpointsOf(rig.plane)
+    if (!first || !second) throw new Error('two')
+    applyEndpoints(rig.plane, [{ ...first, status: 'maintenance', weight: 0 }, second])
+    clock.advance(8_000)
+    applyEndpoints(rig.plane, [first, second])
+    clock.advance(8_000)
+    await settle()
+    t.equal(stateOf(rig.plane, 'one-0').inFlight, 1)
+    applyEndpoints(rig.plane, [{ ...first, status: 'maintenance', weight: 0 }, second])
+    clock.advance(12_000)
+    t.equal((await busy.answer()).status, 503)
+  }, clock)
+})
+
+t.test('a tunnel has a deadline of its own', async (t) => {
+  const clock = new FakeClock()
+  await withFrozen(async (rig, health) => {
+    const client = await held(
+      rig,
+      health,
+      headText(
+        'GET /ws HTTP/1.1',
+        'Host: a.test',
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        'Sec-WebSocket-Version: 13',
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+      ),
+    )
+    await rig.connection.send(
+      headText(
+        'HTTP/1.1 101 Switching Protocols',
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
+      ),
+    )
+    await until(() => client.received.includes('101'))
+    applyEndpoints(rig.plane, endpointsOf(rig.plane).slice(1))
+    clock.advance(18_000)
+    await settle()
+    t.notOk(client.finished || client.reset)
+    clock.advance(5_000)
+    await until(() => client.finished || client.reset)
+  }, clock)
+})

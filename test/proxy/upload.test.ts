@@ -1,0 +1,173 @@
+/** Row E13 and the bounds on what is kept: how a body goes to whoever has the request, and what of it can be sent again. */
+import t from 'tap'
+import { ReplayAccount, ReplayBody } from '../../src/proxy/replay-body.ts'
+import { FakeClock } from '../fixtures/fake-clock.ts'
+import { openFullListener } from '../fixtures/full-listener.ts'
+import { headText } from '../fixtures/heads.ts'
+import { get, withRig } from '../fixtures/plane-parts.ts'
+import type { BackendScript } from '../fixtures/raw-backend.ts'
+import { settle } from '../fixtures/raw-client.ts'
+import { until } from '../fixtures/until.ts'
+import { value } from '../fixtures/wire-message.ts'
+
+const chunkedHead = headText('POST /x HTTP/1.1', 'Host: a.test', 'Transfer-Encoding: chunked')
+
+/** What a backend got: the framing and the body. */
+function framing(message: { readonly fields: Parameters<typeof value>[0]; readonly body: string } | undefined): string {
+  if (!message) return 'nothing'
+  const coding = value(message.fields, 'transfer-encoding')
+  return `${coding ?? value(message.fields, 'content-length')} ${message.body}`
+}
+
+const old: BackendScript = {
+  onRequest: (_request, connection) =>
+    void connection.send('HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok').then(() => connection.end()),
+}
+
+t.test('a body that is all here goes out with its length, one that is not in chunks', async (t) => {
+  await withRig({}, async (rig) => {
+    const client = await rig.client()
+    await client.send(`${chunkedHead}5\r\nhello\r\n0\r\n\r\n`)
+    t.equal((await client.answer()).status, 200)
+    // The first body bytes come with the head, but the connection to the instance stands already.
+    await client.send(`${chunkedHead}5\r\nhello\r\n`)
+    await until(() => rig.backend.connections.some((each) => each.received.includes('chunked')))
+    await client.send('0\r\n\r\n')
+    t.equal((await client.answer()).status, 200)
+    t.strictSame(rig.backend.requests.map(framing), ['5 hello', 'chunked hello'])
+  })
+})
+
+t.test(
+  'E13 an instance of HTTP/1.0 gets no chunks: what fits is kept until it is whole, the rest is 411',
+  async (t) => {
+    await withRig({ backend: old, policy: { retry: { attempts: 3, budget: 0.2, bodyBytes: 10 } } }, async (rig) => {
+      const client = await rig.client()
+      await client.send(get())
+      await client.answer()
+      await client.send(chunkedHead)
+      await settle()
+      for (const part of ['5\r\nhello\r\n', '3\r\nyou\r\n']) {
+        await client.send(part)
+        await settle()
+      }
+      t.equal(rig.backend.requests.length, 1, 'nothing goes out yet')
+      await client.send('0\r\n\r\n')
+      t.equal((await client.answer()).status, 200)
+      t.equal(framing(rig.backend.requests[1]), '8 helloyou')
+
+      await client.send(`${chunkedHead}8\r\nhellohel\r\n`)
+      await settle()
+      await client.send('8\r\nhellohel\r\n')
+      const answer = await client.answer()
+      t.equal(answer.status, 411)
+      await until(() => client.finished)
+      t.equal(rig.backend.requests.length, 2)
+    })
+  },
+)
+
+t.test('once it answers as HTTP/1.1 it gets chunks again', async (t) => {
+  const script: BackendScript = { ...old }
+  await withRig({ backend: script }, async (rig) => {
+    const client = await rig.client()
+    await client.send(get())
+    await client.answer()
+    rig.backend.script = {}
+    await client.send(get())
+    await client.answer()
+    await client.send(`${chunkedHead}5\r\nhello\r\n`)
+    await until(() => rig.backend.connections.some((each) => each.received.includes('chunked')))
+    await client.send('0\r\n\r\n')
+    t.equal((await client.answer()).status, 200)
+  })
+})
+
+t.test('bodies kept for another attempt have a bound over all requests', async (t) => {
+  const silentFirst: BackendScript = { onRequest: (_request, connection) => connection.abort() }
+  const body = 'x'.repeat(1_000)
+  const put = headText('PUT /x HTTP/1.1', 'Host: a.test', 'Content-Length: 1000', 'Idempotency-Key: 1') + body
+  for (const [replayBytes, status] of [
+    [1_000, 200],
+    [999, 502],
+  ] as const)
+    // prettier-ignore
+    await withRig({ backend: silentFirst, siblings: [silentFirst, {}], limits: { replayBytes } }, async (rig) => {
+      let answered = 0
+      for (let i = 0; i < 30; i++) {
+        const client = await rig.client()
+        await client.send(put)
+        const answer = await client.answer()
+        if (answer.status === 502) {
+          answered++
+          t.ok(rig.requests.length > 0)
+        }
+      }
+      // With room for one body, a first failure is repeated; without, every failure is the client's.
+      const failed = rig.records.filter((record) => record.status === 502)
+      const repeated = rig.records.filter((record) => record.attempts > 1)
+      t.equal(failed.length, answered)
+      t.equal(repeated.length > 0, status === 200)
+      if (status === 502) t.ok(failed.length > 0)
+    })
+})
+
+t.test('what is kept for a repetition is booked once, and given back however its request ends', async (t) => {
+  const account = new ReplayAccount()
+  const one = new ReplayBody(account)
+  const other = new ReplayBody(account)
+  one.add(Buffer.from('hello'))
+  t.equal(account.bytes, 0, 'what was not sent yet is kept for its first attempt')
+  one.sent(10, 8)
+  one.sent(10, 8)
+  t.equal(account.bytes, 5)
+  other.add(Buffer.from('hello'))
+  other.sent(10, 8)
+  t.equal(other.isWhole, false, 'no room for two')
+  t.equal(account.bytes, 5)
+  other.add(Buffer.from('more'))
+  other.sent(10, 8)
+  t.strictSame(other.kept, [])
+  one.reset()
+  other.reset()
+  t.equal(account.bytes, 0)
+  other.add(Buffer.from('hello'))
+  other.sent(10, 8)
+  t.ok(other.isWhole)
+  other.add(Buffer.from('hello!'))
+  other.sent(10, 100)
+  t.notOk(other.isWhole, 'past the limit of one request')
+  t.equal(account.bytes, 0)
+  other.reset()
+  t.ok(other.isWhole)
+})
+
+t.test('a connect that is silent is given up for another instance after a quarter of a second, once', async (t) => {
+  const full = await openFullListener()
+  const clock = new FakeClock()
+  try {
+    await withRig({ ports: [full.port], clock, random: () => 0 }, async (rig) => {
+      const client = await rig.client()
+      await client.send(headText('POST /x HTTP/1.1', 'Host: a.test', 'Content-Length: 0'))
+      await until(() => rig.plane.figures().upstream.open === 1)
+      clock.advance(200)
+      await settle()
+      t.equal(rig.backend.connections.length, 0)
+      clock.advance(100)
+      t.equal((await client.answer()).status, 200)
+      t.equal(rig.backend.requests.length, 1)
+    })
+    await withRig({ ports: [full.port], portsOnly: true, clock }, async (rig) => {
+      const client = await rig.client()
+      await client.send(get())
+      await until(() => rig.plane.figures().upstream.open === 1)
+      clock.advance(900)
+      await settle()
+      t.equal(client.received, '', 'with nobody else to ask it has its whole time')
+      clock.advance(200)
+      t.equal((await client.answer()).status, 504)
+    })
+  } finally {
+    await full.close()
+  }
+})
