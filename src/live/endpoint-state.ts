@@ -18,6 +18,7 @@ export function newEndpointState(key: string, life: number, handle: string, pool
     lastLifeMs: -Infinity,
     usualMs: 0,
     streak: 0,
+    answers: 0,
     credit: 0,
   }
 }

@@ -61,6 +61,8 @@ export interface EndpointState {
   usualMs: number
   /** Failures in a row, as `HealthJudge` counts them; the data plane only reads whether it is above 0. */
   streak: number
+  /** Answers it has begun since it was first seen, of whatever status; only the data plane counts, once per answer. */
+  answers: number
   /** Round-robin's running credit, 0 at first; only `balance/round-robin.ts` reads or writes it. */
   credit: number
 }
