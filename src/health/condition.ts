@@ -37,6 +37,8 @@ export interface Condition {
   readonly closedMs: Milliseconds
   /** It is on probation, or was when it was suspected. */
   readonly onTrial: boolean
+  /** When its probation began, or was last set back; a suspicion meanwhile does not. */
+  readonly trialSinceMs: Milliseconds
   /** While suspect: since when it has been silent. */
   readonly quietFromMs: Milliseconds
 }
@@ -102,6 +104,7 @@ export function newCondition(state: 'joining' | 'healthy', nowMs: Milliseconds):
     restoredMs: -Infinity,
     closedMs: -Infinity,
     onTrial: false,
+    trialSinceMs: -Infinity,
     quietFromMs: nowMs,
   }
 }

@@ -78,9 +78,7 @@ function failed(condition: Condition, cause: EjectionCause | undefined, world: W
   const due = condition.onTrial ? condition.cause : cause
   if (due === undefined) return stay(condition)
   if (world.spare()) return eject(condition, due, world)
-  return condition.onTrial && condition.state === 'probation'
-    ? stay({ ...condition, sinceMs: world.nowMs })
-    : stay(condition)
+  return stay(condition.onTrial ? { ...condition, trialSinceMs: world.nowMs } : condition)
 }
 
 /** What befalls all that have traffic alike; undefined: nothing of the kind happened. */
@@ -170,7 +168,15 @@ function returned(condition: Condition, world: World): Step {
   if (cause === 'probe' && goods < settings.healthyThreshold) return stay({ ...condition, goods })
   const state = ill ? 'probation' : 'healthy'
   return {
-    condition: { ...condition, state, sinceMs: nowMs, restoredMs: nowMs, probeAtMs: Infinity, onTrial: ill },
+    condition: {
+      ...condition,
+      state,
+      sinceMs: nowMs,
+      restoredMs: nowMs,
+      probeAtMs: Infinity,
+      onTrial: ill,
+      trialSinceMs: nowMs,
+    },
     verdict: {
       kind: 'admit',
       state,

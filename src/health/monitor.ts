@@ -264,8 +264,7 @@ class Monitor implements HealthJudge {
     // In place before anybody is told: what is told may lead straight back here.
     subject.condition = condition
     if (condition.state !== before.state) this.#changed(subject, before)
-    if (condition.state === 'probation' && condition.sinceMs !== before.sinceMs)
-      subject.trialAnswers = subject.state.answers
+    if (condition.trialSinceMs !== before.trialSinceMs) subject.trialAnswers = subject.state.answers
     if (verdict) this.#tell(subject, verdict)
     if (condition.state === 'ejected' && condition.proven) this.#answer(subject, true)
     this.#startDue(subject)

@@ -34,7 +34,7 @@ export function whatTimeBrings(
         ? { kind: 'seek' }
         : undefined
     case 'probation':
-      if (state.answers - subject.trialAnswers >= trialAnswers || nowMs - condition.sinceMs >= settings.windowMs)
+      if (state.answers - subject.trialAnswers >= trialAnswers || nowMs - condition.trialSinceMs >= settings.windowMs)
         return { kind: 'tried' }
       break
     case 'healthy':
