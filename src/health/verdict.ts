@@ -46,9 +46,9 @@ export type Verdict =
       /** It must get nothing even below the panic threshold: dead for certain, or somebody else. */
       readonly certain: boolean
     }
-  /** New: traffic only where its service has nothing better, until something of its own succeeds. */
+  /** It is new beside others, and is to prove itself first: what `joining` says. Never sent in mode `observe`. */
   | { readonly kind: 'join' }
   /** It may have traffic (again): joined, restored, or on probation. `ramp`: its weight is to rise slowly. */
   | { readonly kind: 'admit'; readonly state: 'healthy' | 'probation'; readonly ramp: boolean }
-  /** Suspected, or cleared: for those who watch; nothing changes for requests. */
-  | { readonly kind: 'state'; readonly state: 'suspect' | 'healthy' }
+  /** Suspected, or cleared (back to what it was): for those who watch; nothing changes for requests. */
+  | { readonly kind: 'state'; readonly state: 'suspect' | 'healthy' | 'probation' }

@@ -69,10 +69,10 @@ export interface EndpointState {
   lastLifeMs: number
   /** Running median of the time to an answer's first byte, ms; 0 before the first. */
   usualMs: number
-  /** Answers that came from it, whatever their status. */
-  answers: number
   /** Failures in a row, as `HealthJudge` counts them; the data plane only reads whether it is above 0. */
   streak: number
+  /** Answers it has begun since it was first seen, of whatever status; only the data plane counts, once per answer. */
+  answers: number
   /** Round-robin's running credit, 0 at first; only `balance/round-robin.ts` reads or writes it. */
   credit: number
 }

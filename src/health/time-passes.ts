@@ -1,0 +1,45 @@
+/** What has happened to an endpoint without anybody telling: read from its state at each sweep. Pure. */
+import type { Milliseconds } from '../core/clock.ts'
+import type { Happening } from './machine.ts'
+import { isPeriodic } from './probe-plan.ts'
+import { isSilent, silentSinceMs } from './silence.ts'
+import type { Subject } from './subject.ts'
+
+/** Answers without a failure that end a probation. */
+export const trialAnswers = 5
+
+/** It is silent, or may have died: since when nothing was heard. */
+export function doubt({ state }: Subject, nowMs: Milliseconds): Happening {
+  return { kind: 'doubt', quietFromMs: Math.min(nowMs, silentSinceMs(state)) }
+}
+
+/** `taken`: whether a younger registration has its address. `late`: our own loop was held up until now. */
+export function whatTimeBrings(
+  subject: Subject,
+  nowMs: Milliseconds,
+  late: boolean,
+  taken: () => boolean,
+): Happening | undefined {
+  const { state, condition } = subject
+  const { settings } = subject.service
+  const lived = state.lastLifeMs > condition.sinceMs
+  switch (condition.state) {
+    case 'joining':
+      // Where probes are configured they decide, and nothing else.
+      return lived && !isPeriodic(settings) && settings.identity === undefined ? { kind: 'life' } : undefined
+    case 'suspect':
+      return lived ? { kind: 'life' } : undefined
+    case 'ejected':
+      return condition.cause === 'address-taken' && condition.probeAtMs === Infinity && !taken()
+        ? { kind: 'seek' }
+        : undefined
+    case 'probation':
+      if (state.answers - subject.trialAnswers >= trialAnswers || nowMs - condition.trialSinceMs >= settings.windowMs)
+        return { kind: 'tried' }
+      break
+    case 'healthy':
+      break
+  }
+  // After a delay of our own, what would have ended the silence may not have been read yet.
+  return !late && isSilent(state, nowMs) ? doubt(subject, nowMs) : undefined
+}
