@@ -2,6 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isoTime } from '../core/clock.ts'
 import type { KillReport } from '../telemetry/kill-ledger.ts'
+import type { KillTotals } from '../telemetry/kill-counts.ts'
 import type { Kill } from '../telemetry/kill-record.ts'
 
 /** A death as JSON shows it; null stands for what is not known or did not happen. */
@@ -35,6 +36,25 @@ export interface KillView {
   }
   readonly recovery: { readonly kind: string; readonly afterMs: number } | null
   readonly consulKnewAfterMs: number | null
+}
+
+/** The answer of `/v1/kills`. */
+export interface KillsView {
+  /** Of all deaths since the start, also those that are listed no more. */
+  readonly totals: KillTotals
+  /** Lost requests for which no death was told, newest first; as many as are remembered of `totals.strayLost`. */
+  readonly strays: readonly {
+    readonly at: string
+    readonly id: string
+    readonly service: string
+    readonly version: string
+    readonly handle: string
+    readonly method: string
+    readonly reason: string
+    readonly unsent: boolean
+  }[]
+  /** Newest first. */
+  readonly kills: readonly KillView[]
 }
 
 export function killView(kill: Kill): KillView {
@@ -76,7 +96,11 @@ export function killView(kill: Kill): KillView {
  * megabytes, and requests must not wait while it is written out.
  */
 export async function* killsJson({ kills, totals, strays }: KillReport): AsyncGenerator<string> {
-  const straysView = strays.map(({ wallMs, requestId, ...rest }) => ({ at: isoTime(wallMs), id: requestId, ...rest }))
+  const straysView: KillsView['strays'] = strays.map(({ wallMs, requestId, ...rest }) => ({
+    at: isoTime(wallMs),
+    id: requestId,
+    ...rest,
+  }))
   yield `{"totals":${JSON.stringify(totals)},"strays":${JSON.stringify(straysView)},"kills":[`
   for (const [i, kill] of kills.entries()) {
     yield `${i === 0 ? '' : ','}${JSON.stringify(killView(kill))}`
