@@ -19,7 +19,7 @@ export function lifeKey({ handle, life }: Pick<EndpointRef, 'handle' | 'life'>):
 
 export class CatalogKnowledge {
   #table: RouteTable | undefined
-  /** When an endpoint was first seen not serving, monotonic ms; oldest first. */
+  /** When an endpoint last ceased to serve, monotonic ms; oldest first. Says nothing of one that serves again. */
   readonly #since = new Map<string, number>()
   /** Endpoints of services of the current table by handle, made when asked for. */
   #byHandle = new Map<string, ReadonlyMap<string, Endpoint>>()
@@ -44,7 +44,6 @@ export class CatalogKnowledge {
       this.#compare(service, table.services.get(name), nowMs)
     }
     for (const name of table.services.keys()) if (!before?.services.has(name)) changed.add(name)
-    for (const name of changed) this.#forgetServing(table.services.get(name))
     this.#forgetOld(nowMs)
     return changed
   }
@@ -59,7 +58,7 @@ export class CatalogKnowledge {
     return placeIn(endpoints, handle, life)
   }
 
-  /** How long the catalog has known that the endpoint is not to be used, ms; {@link knownForMs} at most. */
+  /** How long the catalog has known that an endpoint which does not serve is not to be used, ms; {@link knownForMs} at most. */
   knownSinceMs(ref: Pick<EndpointRef, 'handle' | 'life'>, nowMs: number): number {
     const since = this.#since.get(lifeKey(ref))
     return since === undefined ? knownForMs : Math.min(knownForMs, Math.max(0, nowMs - since))
@@ -74,12 +73,6 @@ export class CatalogKnowledge {
         this.#since.delete(key)
         this.#since.set(key, nowMs)
       }
-    }
-  }
-
-  #forgetServing(service: ServiceTable | undefined): void {
-    for (const { endpoints } of service?.groups ?? []) {
-      for (const endpoint of endpoints) if (!isOut(endpoint)) this.#since.delete(lifeKey(endpoint))
     }
   }
 

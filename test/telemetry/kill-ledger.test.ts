@@ -129,6 +129,16 @@ t.test('what comes up to a minute after a death belongs to it', async (t) => {
   t.equal(ledger.read().totals.strayLost, 1)
 })
 
+t.test('what is told out of order is judged by its own time', async (t) => {
+  const { clock, ledger, send, ejected, outcome } = rig()
+  const [a, b] = [ref('a'), ref('b')]
+  const old = { nowMs: clock.now() - 2_001 }
+  // The first holds the second back, which is too old for the death all the same.
+  send(outcome(b, 'lost'), outcome(a, 'lost', old), ejected(a), outcome(a, 'lost', old))
+  clock.advance(2_001)
+  t.match(ledger.read(), { kills: [{ lost: 0 }], totals: { lost: 0, strayLost: 3 } })
+})
+
 t.test('a restart within milliseconds: lost without a death, and named', async (t) => {
   const { clock, ledger, send, outcome } = rig()
   send(outcome(ref('a'), 'lost', { requestId: 'x', reason: 'reset' }), outcome(ref('a'), 'retried'))
@@ -188,6 +198,19 @@ t.test('a death is one ejection, however often it is confirmed', async (t) => {
   const [counts] = ledger.counts()
   t.same([...(counts?.ejections ?? [])], [['silence', 1]])
   t.same([...(counts?.deaths ?? [])], [['silence', 1]])
+})
+
+t.test('an ejection for another reason, while it is dead, is counted beside', async (t) => {
+  const { ledger, send, only, ejected } = rig()
+  send(ejected(ref('a')), ejected(ref('a'), { cause: 'operator', proven: false }))
+  t.match(only(), { signal: 'refused', provenBy: undefined })
+  t.same(
+    [...([...ledger.counts()][0]?.ejections ?? [])],
+    [
+      ['refused', 1],
+      ['operator', 1],
+    ],
+  )
 })
 
 t.test('what is only observed is told apart, until it is carried out', async (t) => {
@@ -349,6 +372,31 @@ t.test('the ring is bounded; totals and counts are not shortened by it', async (
   t.match(ledger.read().totals, { deaths: 5 })
   const [counts] = ledger.counts()
   t.equal(counts?.deaths.get('silence'), 4)
+})
+
+t.test('what can matter no more is let go of', async (t) => {
+  const { clock, ledger, send, ejected, outcome, table } = rig(1)
+  const base = ledger.held()
+  for (const name of ['a', 'b']) {
+    send(ejected(ref(name)))
+    for (let i = 0; i < 100; i++) send(outcome(ref(name), 'lost'))
+  }
+  // Two deaths that may change, one of them listed with its names; a method each; a service with a cause and a signal.
+  t.equal(ledger.held() - base, 2 + 1 + 100 + 2 + 3)
+  table()
+  clock.advance(60_001)
+  table(at('c'))
+  t.equal(ledger.held() - base, 1 + 100 + 1 + 3)
+
+  const many = rig()
+  const endpoints = Array.from({ length: 3_000 }, (_, i) => at(`e${i}`))
+  many.table(...endpoints)
+  const before = many.ledger.held()
+  many.table()
+  t.equal(many.ledger.held() - before, 1_024)
+  many.clock.advance(60_001)
+  many.table()
+  t.equal(many.ledger.held() - before, 0)
 })
 
 t.test('services of the table are counted from nothing; those that are gone are kept for a while', async (t) => {
