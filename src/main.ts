@@ -4,6 +4,7 @@ import { addCatalogCommand } from './cli/catalog.ts'
 import { addCheckCommand } from './cli/check.ts'
 import { addDemoCommand } from './cli/demo.ts'
 import { addHealthCommand } from './cli/health.ts'
+import { addKillsCommand } from './cli/kills.ts'
 import { addServeCommand } from './cli/serve.ts'
 import { packageVersion } from './cli/version.ts'
 import { errorText } from './core/errors.ts'
@@ -24,6 +25,7 @@ addCheckCommand(program)
 addDemoCommand(program)
 addCatalogCommand(program)
 addHealthCommand(program)
+addKillsCommand(program)
 
 try {
   await program.parseAsync()

@@ -23,8 +23,11 @@ export interface Answer {
   readonly body: string | AsyncIterable<string>
 }
 
+/** Answers a request; `query` is what follows the question mark, as sent, '' without one. */
+export type Handler = (query: string) => Answer | Promise<Answer>
+
 /** Finds what answers for a path (without query, as sent); undefined: 404. */
-export type Router = (path: string) => (() => Answer | Promise<Answer>) | undefined
+export type Router = (path: string) => Handler | undefined
 
 export interface DoorOptions {
   /** For logs and errors: `status`, `admin`. */
@@ -168,12 +171,14 @@ async function serve(options: DoorOptions, rules: GateRules, req: IncomingMessag
     if (refusal.status === 405) res.setHeader('allow', 'GET, HEAD')
     return send(res, method, json(refusal.status, { error: refusal.reason }))
   }
-  const path = (req.url ?? '/').split('?', 1)[0] ?? '/'
+  const url = req.url ?? '/'
+  const mark = url.indexOf('?')
+  const path = mark === -1 ? url : url.slice(0, mark)
   const handler = options.router(path)
   if (!handler) return send(res, method, json(404, { error: 'There is nothing at this path.' }))
   let answer: Answer
   try {
-    answer = await handler()
+    answer = await handler(mark === -1 ? '' : url.slice(mark + 1))
   } catch (error) {
     options.log.error({ err: error, path }, `A request on the ${options.name} address failed`)
     answer = json(500, { error: 'This failed here; the log says why.' })

@@ -4,9 +4,12 @@
  */
 import type { Problem } from '../core/problem.ts'
 import type { DataPlane } from '../proxy/options.ts'
+import type { KillLedger } from '../telemetry/kill-ledger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { json, type Answer, type Router } from './door.ts'
-import { serviceSummaries, serviceView, tableJson } from './views.ts'
+import { json, type Answer, type Handler, type Router } from './door.ts'
+import { killsJson } from './kill-views.ts'
+import { readQuery } from './query.ts'
+import { serviceSummaries, serviceView, tableJson, type HealthSource } from './views.ts'
 
 export interface StatusSources {
   readonly metrics: Pick<Metrics, 'contentType' | 'text'>
@@ -18,11 +21,15 @@ export interface AdminSources extends StatusSources {
   readonly dataPlane: Pick<DataPlane, 'current'>
   /** All problems in force: of the table, of the configuration, of the sources. */
   readonly problems: () => readonly Problem[]
+  /** Absent: there is no `/v1/kills`. */
+  readonly kills?: Pick<KillLedger, 'read'>
+  /** Absent: no endpoint's health is known. */
+  readonly health?: HealthSource
 }
 
 export function statusRouter(sources: StatusSources): Router {
   const exposition = shared(() => sources.metrics.text())
-  const paths = new Map<string, () => Answer | Promise<Answer>>([
+  const paths = new Map<string, Handler>([
     ['/metrics', async () => ({ status: 200, type: sources.metrics.contentType, body: await exposition() })],
     ['/livez', () => json(200, { live: true })],
     [
@@ -46,18 +53,17 @@ function shared<T>(make: () => Promise<T>): () => Promise<T> {
 }
 
 const servicePrefix = '/v1/services/'
+const jsonType = 'application/json; charset=utf-8'
 
 export function adminRouter(sources: AdminSources): Router {
   const status = statusRouter(sources)
-  const { dataPlane } = sources
-  const paths = new Map<string, () => Answer>([
-    [
-      '/v1/table',
-      () => ({ status: 200, type: 'application/json; charset=utf-8', body: tableJson(dataPlane.current()) }),
-    ],
+  const { dataPlane, health, kills } = sources
+  const paths = new Map<string, Handler>([
+    ['/v1/table', () => ({ status: 200, type: jsonType, body: tableJson(dataPlane.current(), health) })],
     ['/v1/services', () => json(200, { services: serviceSummaries(dataPlane.current()) })],
     ['/v1/problems', () => json(200, { problems: sources.problems() })],
   ])
+  if (kills) paths.set('/v1/kills', (query) => killsAnswer(kills, dataPlane, query))
   return (path) => {
     const handler = paths.get(path) ?? status(path)
     if (handler || !path.startsWith(servicePrefix)) return handler
@@ -66,9 +72,21 @@ export function adminRouter(sources: AdminSources): Router {
     return () => {
       const service = dataPlane.current().services.get(name)
       if (!service) return json(404, { error: 'No route leads to a service of this name.' })
-      return json(200, serviceView(service))
+      return json(200, serviceView(service, health))
     }
   }
+}
+
+function killsAnswer(kills: Pick<KillLedger, 'read'>, dataPlane: AdminSources['dataPlane'], query: string): Answer {
+  const asked = readQuery(query, ['service'])
+  if (typeof asked === 'string') return json(400, { error: asked })
+  const service = asked.get('service')
+  const report = kills.read(service)
+  // A slip of the pen must not read as a service that never lost anything.
+  if (service !== undefined && report.kills.length === 0 && !dataPlane.current().services.has(service)) {
+    return json(404, { error: 'No route leads to a service of this name, and no death of it is known.' })
+  }
+  return { status: 200, type: jsonType, body: killsJson(report) }
 }
 
 function decoded(text: string): string | undefined {

@@ -3,8 +3,27 @@
  * the data plane holds; it changes nothing and keeps nothing.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Milliseconds } from '../core/clock.ts'
+import type { HealthView } from '../health/port.ts'
 import type { BoundService, BoundTable, EndpointState } from '../live/runtime.ts'
 import type { Route, ServiceTable } from '../table/table.ts'
+
+/** Where views learn what health thinks. */
+export interface HealthSource {
+  /** Monotonic time, of the clock that health goes by. */
+  readonly now: () => Milliseconds
+  readonly stateOf: (state: EndpointState) => HealthView | undefined
+}
+
+export interface EndpointHealth {
+  readonly state: string
+  /** Of the last ejection; null: never ejected. */
+  readonly cause: string | null
+  /** For how long it has been in this state, ms. */
+  readonly sinceMs: number
+  /** Ejections in its life. */
+  readonly ejections: number
+}
 
 export interface EndpointView {
   readonly handle: string
@@ -16,6 +35,8 @@ export interface EndpointView {
   readonly zone: string
   readonly inFlight: number
   readonly connections: { readonly open: number; readonly idle: number }
+  /** Null: health does not know it (yet). */
+  readonly health: EndpointHealth | null
 }
 
 export interface ServiceView {
@@ -47,7 +68,7 @@ export interface ServiceSummary {
   }[]
 }
 
-export function serviceView(service: BoundService): ServiceView {
+export function serviceView(service: BoundService, health?: HealthSource): ServiceView {
   const states = new Map<string, EndpointState>()
   for (const group of service.groups) for (const { endpoint, state } of group.endpoints) states.set(endpoint.key, state)
   const { policy } = service.table
@@ -75,10 +96,18 @@ export function serviceView(service: BoundService): ServiceView {
           zone: endpoint.zone,
           inFlight: state?.inFlight ?? 0,
           connections: { open: state?.pool.open ?? 0, idle: state?.pool.idle ?? 0 },
+          health: state && health ? healthView(state, health) : null,
         }
       }),
     })),
   }
+}
+
+function healthView(of: EndpointState, { now, stateOf }: HealthSource): EndpointHealth | null {
+  const known = stateOf(of)
+  if (!known) return null
+  const { state, cause = null, sinceMs, ejections } = known
+  return { state, cause, sinceMs: Math.max(0, Math.round(now() - sinceMs)), ejections }
 }
 
 export function serviceSummaries(bound: BoundTable): readonly ServiceSummary[] {
@@ -108,13 +137,13 @@ const routeText = (route: Route): string => `${route.host}${route.path}`
  * The whole table as JSON text, a service at a time with turns of the event loop in between: ten thousand endpoints are
  * megabytes, and requests must not wait while they are written out.
  */
-export async function* tableJson(bound: BoundTable): AsyncGenerator<string> {
+export async function* tableJson(bound: BoundTable, health?: HealthSource): AsyncGenerator<string> {
   const { table } = bound
   const routes = table.routes.map(({ origin, host, path, service }) => ({ host, path, service: service.name, origin }))
   yield `{"version":${table.version},"problems":${table.problems.length},"routes":${JSON.stringify(routes)},"services":[`
   let first = true
   for (const service of bound.services.values()) {
-    yield `${first ? '' : ','}${JSON.stringify(serviceView(service))}`
+    yield `${first ? '' : ','}${JSON.stringify(serviceView(service, health))}`
     first = false
     await nextTurn()
   }

@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'FL_CATALOG_HTTP' // the catalog answered something that cannot be used
   | 'FL_CATALOG_UNREACHABLE' // the catalog did not answer
   | 'FL_CATALOG_DENIED' // the catalog refused the token
+  | 'FL_ADMIN' // a running proxy does not answer a command, or refuses it
   | 'FL_STORE' // the embedded catalog's log cannot be read or written
 
 export class FairleadError extends Error {

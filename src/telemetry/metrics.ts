@@ -6,9 +6,12 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { Clock } from '../core/clock.ts'
-import { durationBucketsMs } from '../live/runtime.ts'
+import type { HealthView } from '../health/port.ts'
+import { durationBucketsMs, type BoundService, type EndpointState } from '../live/runtime.ts'
 import type { DataPlane } from '../proxy/options.ts'
 import { collect, histogram, type Labels, type Sample } from './collected.ts'
+import { addKills } from './kill-metrics.ts'
+import type { KillLedger } from './kill-ledger.ts'
 
 /** What the control side tells, read at scrape time. */
 export interface ControlFigures {
@@ -30,6 +33,10 @@ export interface MetricsOptions {
   readonly clock: Clock
   readonly dataPlane: Pick<DataPlane, 'figures' | 'current'>
   readonly control: () => ControlFigures
+  /** Absent: nothing is told of deaths. */
+  readonly kills?: Pick<KillLedger, 'counts'>
+  /** What health thinks of an endpoint; absent: states are the catalog's alone. */
+  readonly health?: (state: EndpointState) => HealthView | undefined
   /** Version of this program. */
   readonly version: string
 }
@@ -53,6 +60,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   addRequests(registry, options)
   addRetries(registry, options)
   addEndpoints(registry, options)
+  addKills(registry, () => options.kills?.counts() ?? [])
   addControl(registry, options)
   collect(registry, {
     name: 'fairlead_event_loop_lag_seconds',
@@ -151,19 +159,13 @@ function addRetries(registry: Registry, { dataPlane }: MetricsOptions): void {
   })
 }
 
-function addEndpoints(registry: Registry, { dataPlane }: MetricsOptions): void {
+function addEndpoints(registry: Registry, { dataPlane, health }: MetricsOptions): void {
   collect(registry, {
     name: 'fairlead_endpoints',
-    help: 'Registered instances, by their state in the catalog',
+    help: 'Registered instances: those that the catalog keeps from traffic by its word, the others by their own health',
     type: 'gauge',
     *read(): Generator<Sample> {
-      for (const { table } of dataPlane.current().services.values()) {
-        for (const { version, endpoints } of table.groups) {
-          const states = new Map<string, number>()
-          for (const { status } of endpoints) states.set(status, (states.get(status) ?? 0) + 1)
-          for (const [state, value] of states) yield { labels: { service: table.name, version, state }, value }
-        }
-      }
+      for (const service of dataPlane.current().services.values()) yield* endpointStates(service, health)
     },
   })
   collect(registry, {
@@ -178,6 +180,23 @@ function addEndpoints(registry: Registry, { dataPlane }: MetricsOptions): void {
       }
     },
   })
+}
+
+function* endpointStates({ table, groups }: BoundService, health: MetricsOptions['health']): Generator<Sample> {
+  const known = new Map<string, string>()
+  if (health) {
+    for (const { endpoints } of groups) {
+      for (const { endpoint, state } of endpoints) known.set(endpoint.key, health(state)?.state ?? endpoint.status)
+    }
+  }
+  for (const { version, endpoints } of table.groups) {
+    const counts = new Map<string, number>()
+    for (const { key, status, weight } of endpoints) {
+      const word = weight > 0 ? (known.get(key) ?? status) : status
+      counts.set(word, (counts.get(word) ?? 0) + 1)
+    }
+    for (const [state, value] of counts) yield { labels: { service: table.name, version, state }, value }
+  }
 }
 
 function addControl(registry: Registry, options: MetricsOptions): void {

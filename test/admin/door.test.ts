@@ -9,11 +9,14 @@ import { newEndpointState } from '../../src/live/endpoint-state.ts'
 import { createDoor, json, type Door } from '../../src/admin/door.ts'
 import { judge, loopbackHosts } from '../../src/admin/gate.ts'
 import { isLoopback } from '../../src/core/host.ts'
-import { adminRouter, statusRouter } from '../../src/admin/routes.ts'
+import { readQuery } from '../../src/admin/query.ts'
+import { adminRouter, statusRouter, type AdminSources } from '../../src/admin/routes.ts'
 import type { Address } from '../../src/config/config.ts'
 import { silentLogger } from '../../src/core/log.ts'
-import type { BoundTable } from '../../src/live/runtime.ts'
+import type { HealthView } from '../../src/health/port.ts'
+import type { BoundTable, EndpointState } from '../../src/live/runtime.ts'
 import { boundOf, endpoint, tableOf } from '../fixtures/data-plane.ts'
+import { scriptedLedger } from '../fixtures/kills.ts'
 
 const metrics = { contentType: 'text/plain; version=0.0.4', text: () => Promise.resolve('up 1\n') }
 const endpoints = [
@@ -56,6 +59,7 @@ async function admin(
   t: Pick<Test, 'teardown'>,
   address: Address,
   table: () => BoundTable = () => boundOf(tableOf('shop', endpoints)),
+  more: Pick<AdminSources, 'health'> = {},
 ): Promise<Setup> {
   const reasons: string[] = []
   const router = adminRouter({
@@ -63,6 +67,8 @@ async function admin(
     notReady: () => reasons,
     dataPlane: { current: table },
     problems: () => [{ code: 'bad-tag', where: 'consul:web', message: 'no' }],
+    kills: scriptedLedger(),
+    ...more,
   })
   const door = createDoor({ name: 'admin', address, log: silentLogger, router })
   const where = await door.listen()
@@ -153,10 +159,102 @@ t.test('run-time state is shown with each endpoint, and odd version names surviv
       ],
     ]),
   }
-  const { where } = await admin(t, loopback, () => withState)
+  const stateOf = (of: EndpointState): HealthView | undefined =>
+    of === state ? { state: 'ejected', cause: 'refused', sinceMs: 400, ejections: 2 } : undefined
+  const { where } = await admin(t, loopback, () => withState, { health: { now: () => 1_400, stateOf } })
   const { body } = await ask(where, '/v1/services/shop')
   t.match(body, '"versions":{"__proto__":3}')
   t.match(JSON.parse(body).versions[0].endpoints[0], { inFlight: 1, connections: { open: 3, idle: 2 } })
+  const health = { state: 'ejected', cause: 'refused', sinceMs: 1_000, ejections: 2 }
+  t.same(JSON.parse(body).versions[0].endpoints[0].health, health)
+  t.same(JSON.parse((await ask(where, '/v1/table')).body).services[0].versions[0].endpoints[0].health, health)
+  const blind = await admin(t, loopback, () => withState)
+  t.equal(JSON.parse((await ask(blind.where, '/v1/services/shop')).body).versions[0].endpoints[0].health, null)
+  const unsure = await admin(t, loopback, () => withState, { health: { now: () => 0, stateOf: () => undefined } })
+  t.equal(JSON.parse((await ask(unsure.where, '/v1/services/shop')).body).versions[0].endpoints[0].health, null)
+})
+
+t.test('the kill ledger: newest first, with totals, of one service or all', async (t) => {
+  const { where } = await admin(t, loopback)
+  const all = await ask(where, '/v1/kills')
+  t.match(all, { status: 200, headers: { 'content-type': 'application/json; charset=utf-8' } })
+  const { kills, totals, strays } = JSON.parse(all.body)
+  t.same(totals, {
+    deaths: 2,
+    observedDeaths: 1,
+    rescued: 9,
+    retried: 1,
+    retriedUnsent: 3,
+    lost: 2,
+    strayLost: 1,
+  })
+  t.same(strays, [
+    {
+      at: '2023-11-14T22:13:32.000Z',
+      id: 'astray',
+      service: 'shop',
+      version: '9.7.0',
+      handle: 'shop-77aa01be',
+      method: 'POST',
+      reason: 'closed',
+      unsent: false,
+    },
+  ])
+  t.same(
+    kills.map(({ id }: { id: string }) => id),
+    ['k-3', 'k-2', 'k-1'],
+  )
+  t.match(kills[0], { service: 'cart', applied: false, recovery: null, consulKnewAfterMs: null, provenBy: null })
+  t.match(kills[1], { recovery: { kind: 'restored', afterMs: 1_200 } })
+  t.same(kills[2], {
+    id: 'k-1',
+    at: '2023-11-14T22:13:21.000Z',
+    service: 'shop',
+    version: '9.8.0',
+    handle: 'shop-3f2a9c1d',
+    address: '10.0.0.5',
+    port: 8080,
+    signal: 'silence',
+    proven: true,
+    provenBy: { cause: 'refused', afterMs: 40 },
+    applied: true,
+    inFlight: 12,
+    rescued: 9,
+    retried: 1,
+    retriedUnsent: 3,
+    lost: {
+      total: 2,
+      byMethod: { POST: 1, PUT: 1 },
+      requests: [
+        { id: 'a-post', method: 'POST', reason: 'ejected', unsent: false, afterMs: 40 },
+        { id: 'a-put\u001b[2J', method: 'PUT', reason: 'reset', unsent: true, afterMs: 40 },
+      ],
+    },
+    recovery: null,
+    consulKnewAfterMs: 9_800,
+  })
+  const cart = JSON.parse((await ask(where, '/v1/kills?service=cart')).body)
+  t.match(cart, { totals: { deaths: 0, observedDeaths: 1, strayLost: 0 }, strays: [], kills: [{ id: 'k-3' }] })
+  t.equal(cart.kills.length, 1)
+  t.match(await ask(where, '/v1/kills?service=nosuch'), { status: 404, body: /no death of it is known/ })
+  t.match(await ask(where, '/v1/kills?services=shop'), { status: 400, body: /the only one is service/ })
+  t.equal((await ask(where, '/v1/kills?')).status, 200)
+  t.equal((await ask(where, '/v1/kills', { method: 'HEAD' })).status, 200)
+})
+
+t.test('queries are read strictly', async (t) => {
+  const read = (query: string): unknown => {
+    const got = readQuery(query, ['a', 'b'])
+    return typeof got === 'string' ? got : Object.fromEntries(got)
+  }
+  t.same(read(''), {})
+  t.same(read('a=1&b=x%3Dy+z'), { a: '1', b: 'x=y z' })
+  t.same(read('%61=%C3%A9?&b==='), { a: 'é?', b: '==' })
+  for (const query of ['c=1', '__proto__=1', '&', 'a=1&', 'A=1', '%zz=1'])
+    t.match(read(query), /no such parameter/, query)
+  t.match(read('a=1&a=1'), 'The parameter a is given twice.')
+  for (const query of ['a', 'a=', 'b=1&a=']) t.match(read(query), 'The parameter a has no value.', query)
+  for (const query of ['a=%', 'a=%ff']) t.match(read(query), 'The parameter a is not encoded', query)
 })
 
 t.test('HEAD has the head of GET and no body; anything else is 405', async (t) => {

@@ -6,12 +6,15 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { durationBucketsMs } from '../../src/live/runtime.ts'
-import { createMetrics, type ControlFigures, type Metrics } from '../../src/telemetry/metrics.ts'
+import { newEndpointState } from '../../src/live/endpoint-state.ts'
+import { durationBucketsMs, type BoundTable } from '../../src/live/runtime.ts'
+import { createMetrics, type ControlFigures, type Metrics, type MetricsOptions } from '../../src/telemetry/metrics.ts'
 import { freePort } from '../fixtures/app.ts'
 import { boundOf, endpoint, noFigures, tableOf } from '../fixtures/data-plane.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
 import { ensureDebianCommand } from '../fixtures/install.ts'
+import { scriptedLedger } from '../fixtures/kills.ts'
+import { fakePool } from '../fixtures/tables.ts'
 import { until } from '../fixtures/until.ts'
 
 const control: ControlFigures = {
@@ -26,6 +29,29 @@ const control: ControlFigures = {
   accessLogDropped: 7,
 }
 
+/** Bound with run-time state, as the data plane would: those that the catalog allows. */
+function withState(bound: BoundTable): BoundTable {
+  const services = new Map(
+    [...bound.services].map(([name, service]) => {
+      const groups = service.table.groups.map(({ version, weight, endpoints }) => ({
+        version,
+        weight,
+        endpoints: endpoints
+          .filter((one) => one.weight > 0)
+          .map((one) => ({ endpoint: one, state: newEndpointState(one.key, 1, one.handle, fakePool()) })),
+        stats: { service: name, version, codes: new Map(), durationCounts: [], durationSumMs: 0, attempts: new Map() },
+      }))
+      return [name, { ...service, groups }]
+    }),
+  )
+  return { ...bound, services }
+}
+
+const health: NonNullable<MetricsOptions['health']> = ({ handle }) =>
+  handle === 'unknown'
+    ? undefined
+    : { state: handle === 'e' ? 'ejected' : 'healthy', cause: '', sinceMs: 0, ejections: 0 }
+
 function full(): Metrics {
   const durationCounts = Array.from({ length: durationBucketsMs.length + 1 }, () => 0)
   durationCounts[0] = 5
@@ -35,6 +61,7 @@ function full(): Metrics {
     clock: new FakeClock(),
     version: '1.2.3',
     control: () => control,
+    kills: scriptedLedger(),
     dataPlane: {
       current: () =>
         boundOf(
@@ -127,6 +154,55 @@ t.test('names, labels and values', async (t) => {
   for (const [line, value] of Object.entries(expected)) t.equal(got.get(line), value, line)
   t.ok((got.get('fairlead_event_loop_lag_seconds{at="p99"}') ?? -1) >= 0)
   t.ok((got.get('process_resident_memory_bytes') ?? 0) > 0)
+})
+
+t.test('deaths and ejections', async (t) => {
+  const metrics = full()
+  t.teardown(() => metrics.stop())
+  const got = samples(await metrics.text())
+  const expected: Record<string, number> = {
+    'fairlead_rescued_requests_total{service="shop"}': 9,
+    'fairlead_rescued_requests_total{service="cart"}': 0,
+    'fairlead_death_lost_requests_total{service="shop"}': 2,
+    'fairlead_death_lost_requests_total{service="cart"}': 0,
+    'fairlead_ejections_total{service="shop",cause="silence"}': 1,
+    'fairlead_ejections_total{service="shop",cause="refused"}': 1,
+    'fairlead_endpoint_deaths_total{service="shop",signal="silence"}': 1,
+    'fairlead_endpoint_deaths_total{service="shop",signal="refused"}': 1,
+    'fairlead_observed_ejections_total{service="cart",cause="closed-unanswered"}': 1,
+  }
+  for (const [line, value] of Object.entries(expected)) t.equal(got.get(line), value, line)
+  const names = /^fairlead_(rescued|death|ejections|endpoint_deaths|observed)/
+  t.same(
+    [...got.keys()].filter((line) => names.test(line) && !(line in expected)),
+    [],
+    'and nothing else',
+  )
+})
+
+t.test('endpoints are told by their health where the catalog allows them traffic', async (t) => {
+  const parts = { service: 'shop', version: '9.8.0' }
+  const table = tableOf('shop', [
+    endpoint({ ...parts, handle: 'a' }),
+    endpoint({ ...parts, handle: 'b', status: 'warning' }),
+    endpoint({ ...parts, handle: 'e' }),
+    endpoint({ ...parts, handle: 'unknown' }),
+    endpoint({ ...parts, handle: 'c', status: 'critical', weight: 0 }),
+    endpoint({ ...parts, handle: 'm', status: 'maintenance', weight: 0 }),
+    endpoint({ ...parts, handle: 'standby', status: 'critical', agentLost: true }),
+  ])
+  const bound = withState(boundOf(table))
+  const dataPlane = { current: () => bound, figures: () => noFigures }
+  const metrics = createMetrics({ clock: new FakeClock(), version: '', control: () => control, dataPlane, health })
+  t.teardown(() => metrics.stop())
+  const lines = [...samples(await metrics.text())].filter(([line]) => line.startsWith('fairlead_endpoints{'))
+  t.same(Object.fromEntries(lines.map(([line, value]) => [/state="(\w+)"/.exec(line)?.[1], value])), {
+    healthy: 3,
+    ejected: 1,
+    passing: 1,
+    critical: 1,
+    maintenance: 1,
+  })
 })
 
 t.test('promtool finds nothing to say', async (t) => {
