@@ -47,8 +47,10 @@ function zoneOf({ meta, nodeMeta }: Instance): string {
   return (Object.hasOwn(nodeMeta, 'zone') && nodeMeta['zone']) || ''
 }
 
-function weightOf({ status, weights }: Instance): number {
-  const weight = status === 'passing' ? weights.passing : status === 'warning' ? weights.warning : 0
+/** An agent that dies says nothing of the instances on its node: they keep what they had while our own health finds no fault. */
+function weightOf({ status, weights, agentLost }: Instance): number {
+  const passing = status === 'passing' || (status === 'critical' && agentLost)
+  const weight = passing ? weights.passing : status === 'warning' ? weights.warning : 0
   return Number.isFinite(weight) && weight > 0 ? weight : 0
 }
 
@@ -80,7 +82,6 @@ function readInstance(instance: Instance, versionFrom: VersionFrom): Endpoint {
     status: instance.status,
     agentLost: instance.agentLost,
     weight: weightOf(instance),
-    standbyWeight: instance.agentLost ? weightOf({ ...instance, status: 'passing' }) : 0,
     zone: zoneOf(instance),
   })
 }
