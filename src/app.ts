@@ -7,7 +7,8 @@ import { adminRouter, statusRouter } from './admin/routes.ts'
 import { createDoors, type Doors } from './app/doors.ts'
 import { createEmbeddedCatalogs, type EmbeddedCatalogs } from './app/embedded-catalogs.ts'
 import { readErrorPages } from './app/error-pages.ts'
-import { createGeneration, type Generation } from './app/generation.ts'
+import { createGeneration, type Generation, type GenerationOptions } from './app/generation.ts'
+import { createSavedCatalog, type SavedCatalog } from './app/saved-catalog.ts'
 import { createSelfRegistration, type SelfRegistration } from './app/self-registration.ts'
 import type { Config } from './config/config.ts'
 import { troubledSources } from './control/source-trouble.ts'
@@ -64,6 +65,7 @@ class Composition implements App {
   readonly #doors: Doors
   readonly #embedded: EmbeddedCatalogs
   readonly #registration: SelfRegistration
+  readonly #saved: SavedCatalog
   #config: Config
   /** The generation whose tables are routed, and one that is to follow it. */
   #leading: Generation | undefined
@@ -92,14 +94,20 @@ class Composition implements App {
     this.#doors = createDoors({ status: statusRouter(sources), admin: adminRouter(sources) }, log)
     this.#embedded = createEmbeddedCatalogs(deps)
     this.#registration = createSelfRegistration(deps)
+    this.#saved = createSavedCatalog(config.stateDir, deps)
   }
 
   async start(): Promise<void> {
     const { log } = this.#deps
     log.setLevel(this.#config.log.level)
+    const saved = this.#saved.load()
     this.#plane.setErrorPages(await readErrorPages(this.#config.errorPages))
     await (await this.#doors.prepare(this.#config)).commit()
-    const generation = await this.#begin(this.#config, () => this.#first.resolve())
+    const generation = await this.#begin(
+      this.#config,
+      () => this.#first.resolve(),
+      () => saved,
+    )
     if (this.#stopping) return generation.stop()
     this.#leading = generation
     generation.takeOver()
@@ -181,6 +189,7 @@ class Composition implements App {
     log.setLevel(config.log.level)
     this.#plane.setObserver(accessLog.observer(config.log.access))
     this.#plane.setLimits(config.limits)
+    this.#saved.use(config.stateDir)
     const policy = policyFromConfig(config)
     if (next) {
       log.info({}, 'the catalog sources changed; the new ones take over when they have answered')
@@ -200,7 +209,7 @@ class Composition implements App {
   }
 
   /** A generation that has not started; `onReady` is called when it knows its catalog. */
-  #begin(config: Config, onReady: () => void): Promise<Generation> {
+  #begin(config: Config, onReady: () => void, saved?: GenerationOptions['saved']): Promise<Generation> {
     return createGeneration({
       catalog: config.catalog,
       policy: policyFromConfig(config),
@@ -209,6 +218,8 @@ class Composition implements App {
       versionBase: () => this.#plane.current().table.version,
       publish: (table) => this.#plane.apply(table),
       onReady,
+      saved,
+      onKnowledge: (sources) => this.#saved.offer(sources),
     })
   }
 
@@ -248,7 +259,7 @@ class Composition implements App {
     }
     await this.#plane.drain(deadlineMs)
     await this.#work
-    await Promise.all([this.#leading?.stop(), this.#next?.stop(), this.#registration.stop()])
+    await Promise.all([this.#leading?.stop(), this.#next?.stop(), this.#registration.stop(), this.#saved.stop()])
     await this.#doors.close()
     this.#metrics.stop()
     log.info({}, 'stopped')
@@ -270,7 +281,7 @@ class Composition implements App {
 
   #problems(): readonly Problem[] {
     const sources = [this.#leading, this.#next].flatMap((generation) => generation?.status().sources ?? [])
-    return [...troubledSources(sources), ...this.#plane.current().table.problems]
+    return [...troubledSources(sources), ...this.#saved.problems(), ...this.#plane.current().table.problems]
   }
 }
 
