@@ -1,6 +1,6 @@
 /**
  * The text of the saved snapshot: one line of header, then one line for each service of each source, as JSON. The header
- * carries a format version and a checksum of all that follows, so that a torn or foreign file is told apart; a file is good
+ * carries a format version and a checksum of all there is, so that a torn or foreign file is told apart; a file is good
  * as a whole or not at all. Pure in meaning: it reads and writes no file and knows no clock.
  */
 import { createHash } from 'node:crypto'
@@ -54,8 +54,8 @@ function lineOf(source: string, service: ServiceSnapshot): string {
   return line
 }
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
+function checksum(sources: unknown, body: string): string {
+  return createHash('sha256').update(JSON.stringify(sources)).update('\n').update(body).digest('hex')
 }
 
 /** All but the header: equal for equal knowledge, whenever it was heard. Problems of a snapshot are not kept. */
@@ -68,12 +68,8 @@ export function encodeBody(sources: readonly SourceKnowledge[]): string {
 
 /** The whole file. `body` is what {@link encodeBody} makes of the same sources. */
 export function encodeFile(sources: readonly SourceKnowledge[], body: string): string {
-  const header = {
-    format,
-    version: formatVersion,
-    sources: sources.map(({ name, asOfMs }) => ({ name, asOfMs: Math.round(asOfMs) })),
-    sha256: sha256(body),
-  }
+  const told = sources.map(({ name, asOfMs }) => ({ name, asOfMs: Math.round(asOfMs) }))
+  const header = { format, version: formatVersion, sources: told, sha256: checksum(told, body) }
   return `${JSON.stringify(header)}\n${body}`
 }
 
@@ -166,7 +162,7 @@ interface Gathered {
   readonly services: Map<string, ServiceSnapshot>
 }
 
-function readHeader(text: string): { readonly sources: Map<string, Gathered>; readonly sha256: string } {
+function readHeader(text: string, body: string): ReadonlyMap<string, Gathered> {
   const header = fieldsOf(JSON.parse(text), 'its header')
   if (header['format'] !== format) throw new Bad('it is not one of ours')
   if (header['version'] !== formatVersion)
@@ -177,7 +173,9 @@ function readHeader(text: string): { readonly sources: Map<string, Gathered>; re
     const at = integerOf(asOfMs, 'a time', 0, 8.64e15)
     sources.set(textOf(name, 'the name of a source'), { asOfMs: at, services: new Map() })
   }
-  return { sources, sha256: textOf(header['sha256'], 'its checksum') }
+  if (checksum(header['sources'], body) !== header['sha256'])
+    throw new Bad('it is torn or was changed: its checksum does not fit')
+  return sources
 }
 
 function readLine(text: string, sources: ReadonlyMap<string, Gathered>): void {
@@ -195,12 +193,11 @@ export function decodeFile(text: string): Decoded {
   try {
     const end = text.indexOf('\n')
     if (end < 0) throw new Bad('it has no header')
-    const header = readHeader(text.slice(0, end))
     const body = text.slice(end + 1)
-    if (sha256(body) !== header.sha256) throw new Bad('it is torn or was changed: its checksum does not fit')
-    for (const line of body.split('\n')) if (line !== '') readLine(line, header.sources)
+    const gathered = readHeader(text.slice(0, end), body)
+    for (const line of body.split('\n')) if (line !== '') readLine(line, gathered)
     const sources = new Map<string, SourceKnowledge>()
-    for (const [name, { asOfMs, services }] of header.sources) {
+    for (const [name, { asOfMs, services }] of gathered) {
       const snapshot = Object.freeze({ version: 0, services, problems: Object.freeze([]) })
       sources.set(name, Object.freeze({ name, snapshot, asOfMs }))
     }
