@@ -83,6 +83,7 @@ function readInstance(instance: Instance, versionFrom: VersionFrom): Endpoint {
     agentLost: instance.agentLost,
     weight: weightOf(instance),
     zone: zoneOf(instance),
+    ...(instance.held && { held: true as const }),
   })
 }
 

@@ -30,6 +30,8 @@ export interface Endpoint {
    */
   readonly weight: number
   readonly zone: string
+  /** It stays with its last good form although the catalog has it no longer, or as critical (`control/brake.ts`). */
+  readonly held?: true
 }
 
 /** The instances of one version. */
