@@ -8,6 +8,7 @@ import { createDoors, type Doors } from './app/doors.ts'
 import { createEmbeddedCatalogs, type EmbeddedCatalogs } from './app/embedded-catalogs.ts'
 import { readErrorPages } from './app/error-pages.ts'
 import { createGeneration, type Generation, type GenerationOptions } from './app/generation.ts'
+import { createOwnAddresses, type OwnAddresses } from './app/own-addresses.ts'
 import { createSavedCatalog, type SavedCatalog } from './app/saved-catalog.ts'
 import { createSelfRegistration, type SelfRegistration } from './app/self-registration.ts'
 import type { Config } from './config/config.ts'
@@ -18,6 +19,7 @@ import { showHostPort } from './core/host.ts'
 import type { Problem } from './core/problem.ts'
 import type { Random } from './core/random.ts'
 import { policyFromConfig } from './policy/from-config.ts'
+import type { Policy } from './policy/policy.ts'
 import { createDataPlane } from './proxy/data-plane.ts'
 import type { DataPlane, ListenerAddress } from './proxy/options.ts'
 import type { AccessLog } from './telemetry/access-log.ts'
@@ -66,6 +68,7 @@ class Composition implements App {
   readonly #embedded: EmbeddedCatalogs
   readonly #registration: SelfRegistration
   readonly #saved: SavedCatalog
+  readonly #addresses: OwnAddresses = createOwnAddresses()
   #config: Config
   /** The generation whose tables are routed, and one that is to follow it. */
   #leading: Generation | undefined
@@ -116,6 +119,8 @@ class Composition implements App {
     if (this.#stopping) return
     const listeners = await this.#plane.listen(this.#config.listen)
     this.#serving = true
+    // Only now is it known which ports the system chose.
+    this.#leading.setPolicy(this.#policy(this.#config))
     for (const { name, host, port } of listeners)
       log.info({ listener: name, host, port }, `listening on ${showHostPort(host, port)}`)
     await this.#register()
@@ -190,7 +195,7 @@ class Composition implements App {
     this.#plane.setObserver(accessLog.observer(config.log.access))
     this.#plane.setLimits(config.limits)
     this.#saved.use(config.stateDir)
-    const policy = policyFromConfig(config)
+    const policy = this.#policy(config)
     if (next) {
       log.info({}, 'the catalog sources changed; the new ones take over when they have answered')
       const skipped = this.#next
@@ -208,11 +213,17 @@ class Composition implements App {
     if (this.#serving) await this.#register()
   }
 
+  #policy(config: Config): Policy {
+    const { listeners, ...doors } = this.addresses()
+    const catalogs = config.catalog.map(({ name }) => this.#leading?.sources.connection(name)?.address)
+    return policyFromConfig(config, this.#addresses.check(config, { listeners, ...doors, catalogs }))
+  }
+
   /** A generation that has not started; `onReady` is called when it knows its catalog. */
   #begin(config: Config, onReady: () => void, saved?: GenerationOptions['saved']): Promise<Generation> {
     return createGeneration({
       catalog: config.catalog,
-      policy: policyFromConfig(config),
+      policy: this.#policy(config),
       embedded: this.#embedded,
       deps: this.#deps,
       versionBase: () => this.#plane.current().table.version,
@@ -229,6 +240,7 @@ class Composition implements App {
     this.#leading = generation
     this.#next = undefined
     generation.takeOver()
+    generation.setPolicy(this.#policy(this.#config))
     this.#deps.log.info({}, 'the new catalog sources have taken over')
     void before?.stop()
     this.#first.resolve()

@@ -282,7 +282,7 @@ void t.test('addresses', async (t) => {
     'web\n',
   ]
   for (const address of good) {
-    const table = build(web(instance('web', 'a', { address })), toWeb)
+    const table = build(web(instance('web', 'a', { address })), { ...toWeb, checkAddress: () => undefined })
     t.equal(endpoints(table).length, 1, `${address} is used`)
   }
   for (const address of bad) {
@@ -293,6 +293,30 @@ void t.test('addresses', async (t) => {
   }
   for (const port of [0, 65_536, 1.5, Number.NaN, -1])
     t.same(codes(build(web(instance('web', 'a', { port }), instance('web', 'b')), toWeb)), ['bad-address'], `${port}`)
+})
+
+void t.test('an address that must not be routed to costs only itself, and a new rule is seen', async (t) => {
+  const snap = web(instance('web', 'a', { address: '169.254.169.254' }), instance('web', 'b', { address: '10.0.0.1' }))
+  const strict = build(snap, toWeb)
+  t.same(
+    endpoints(strict).map(({ id }) => id),
+    ['b'],
+  )
+  t.match(strict.problems, [
+    {
+      code: 'bad-address',
+      where: 'consul: web a on n1',
+      message: /^its address 169\.254\.169\.254:80 must not be routed to: it is link-local/,
+    },
+  ])
+  const checkAddress = (address: string, port: number): string | undefined =>
+    address === '10.0.0.1' && port === 80 ? 'it is ours' : undefined
+  const other = build(snap, { ...toWeb, checkAddress }, strict)
+  t.same(
+    endpoints(other).map(({ id }) => id),
+    ['a'],
+  )
+  t.equal(build(snap, toWeb, other).problems.length, 1)
 })
 
 void t.test('an instance that is listed twice counts once, in its newer life', async (t) => {
