@@ -18,11 +18,11 @@ interface Rig {
   /** Ids that are dead; those that were asked to be probed. */
   readonly dead: Set<string>
   readonly probed: string[]
-  say(snapshot: Snapshot): void
+  readonly say: (snapshot: Snapshot) => void
   /** Ids in the table, with a weight. */
-  serving(name?: string): string
-  endpoints(name?: string): readonly Endpoint[]
-  problems(): readonly string[]
+  readonly serving: (name?: string) => string
+  readonly endpoints: (name?: string) => readonly Endpoint[]
+  readonly problems: () => readonly string[]
 }
 
 function rig(options: { readonly confirms?: boolean; readonly policy?: Policy } = {}): Rig {
@@ -79,7 +79,7 @@ function rig(options: { readonly confirms?: boolean; readonly policy?: Policy } 
 const of = (name: string, ids: string, parts: InstanceParts = {}) =>
   service(
     name,
-    [...ids].map((id) => instance(name, id, parts)),
+    ids.split('').map((id) => instance(name, id, parts)),
   )
 const web = (ids: string, parts: InstanceParts = {}): Snapshot => snapshot(of('web', ids, parts))
 const settle = (): Promise<unknown> => new Promise((resolve) => setImmediate(resolve))

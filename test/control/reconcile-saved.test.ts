@@ -17,9 +17,9 @@ interface Rig {
   readonly reconciler: Reconciler
   readonly lines: string[]
   readonly told: (readonly SourceKnowledge[])[]
-  ids(): string
+  readonly ids: () => string
   /** What was saved has been read. */
-  read(saved: Saved): Promise<void>
+  readonly read: (saved: Saved) => Promise<void>
 }
 
 function rig(names: readonly string[] = ['consul']): Rig {
@@ -60,7 +60,7 @@ const web = (ids: string, source = 'consul'): Snapshot =>
   snapshot(
     service(
       'web',
-      [...ids].map((id) => instance('web', id, { source })),
+      ids.split('').map((id) => instance('web', id, { source })),
     ),
   )
 const saved = (ids: string, name = 'consul'): SourceKnowledge => ({
