@@ -7,7 +7,9 @@ import { adminRouter, statusRouter } from './admin/routes.ts'
 import { createDoors, type Doors } from './app/doors.ts'
 import { createEmbeddedCatalogs, type EmbeddedCatalogs } from './app/embedded-catalogs.ts'
 import { readErrorPages } from './app/error-pages.ts'
-import { createGeneration, type Generation } from './app/generation.ts'
+import { createGeneration, type Generation, type GenerationOptions } from './app/generation.ts'
+import { createOwnAddresses, type OwnAddresses } from './app/own-addresses.ts'
+import { createSavedCatalog, type SavedCatalog } from './app/saved-catalog.ts'
 import { createSelfRegistration, type SelfRegistration } from './app/self-registration.ts'
 import type { Config } from './config/config.ts'
 import { troubledSources } from './control/source-trouble.ts'
@@ -17,6 +19,7 @@ import { showHostPort } from './core/host.ts'
 import type { Problem } from './core/problem.ts'
 import type { Random } from './core/random.ts'
 import { policyFromConfig } from './policy/from-config.ts'
+import type { Policy } from './policy/policy.ts'
 import { createDataPlane } from './proxy/data-plane.ts'
 import type { DataPlane, ListenerAddress } from './proxy/options.ts'
 import type { AccessLog } from './telemetry/access-log.ts'
@@ -64,6 +67,8 @@ class Composition implements App {
   readonly #doors: Doors
   readonly #embedded: EmbeddedCatalogs
   readonly #registration: SelfRegistration
+  readonly #saved: SavedCatalog
+  readonly #addresses: OwnAddresses = createOwnAddresses()
   #config: Config
   /** The generation whose tables are routed, and one that is to follow it. */
   #leading: Generation | undefined
@@ -92,14 +97,20 @@ class Composition implements App {
     this.#doors = createDoors({ status: statusRouter(sources), admin: adminRouter(sources) }, log)
     this.#embedded = createEmbeddedCatalogs(deps)
     this.#registration = createSelfRegistration(deps)
+    this.#saved = createSavedCatalog(config.stateDir, deps)
   }
 
   async start(): Promise<void> {
     const { log } = this.#deps
     log.setLevel(this.#config.log.level)
+    const saved = this.#saved.load()
     this.#plane.setErrorPages(await readErrorPages(this.#config.errorPages))
     await (await this.#doors.prepare(this.#config)).commit()
-    const generation = await this.#begin(this.#config, () => this.#first.resolve())
+    const generation = await this.#begin(
+      this.#config,
+      () => this.#first.resolve(),
+      () => saved,
+    )
     if (this.#stopping) return generation.stop()
     this.#leading = generation
     generation.takeOver()
@@ -108,6 +119,8 @@ class Composition implements App {
     if (this.#stopping) return
     const listeners = await this.#plane.listen(this.#config.listen)
     this.#serving = true
+    // Only now is it known which ports the system chose.
+    this.#leading.setPolicy(this.#policy(this.#config))
     for (const { name, host, port } of listeners)
       log.info({ listener: name, host, port }, `listening on ${showHostPort(host, port)}`)
     await this.#register()
@@ -181,7 +194,8 @@ class Composition implements App {
     log.setLevel(config.log.level)
     this.#plane.setObserver(accessLog.observer(config.log.access))
     this.#plane.setLimits(config.limits)
-    const policy = policyFromConfig(config)
+    this.#saved.use(config.stateDir)
+    const policy = this.#policy(config)
     if (next) {
       log.info({}, 'the catalog sources changed; the new ones take over when they have answered')
       const skipped = this.#next
@@ -199,16 +213,24 @@ class Composition implements App {
     if (this.#serving) await this.#register()
   }
 
+  #policy(config: Config): Policy {
+    const { listeners, ...doors } = this.addresses()
+    const catalogs = config.catalog.map(({ name }) => this.#leading?.sources.connection(name)?.address)
+    return policyFromConfig(config, this.#addresses.check(config, { listeners, ...doors, catalogs }))
+  }
+
   /** A generation that has not started; `onReady` is called when it knows its catalog. */
-  #begin(config: Config, onReady: () => void): Promise<Generation> {
+  #begin(config: Config, onReady: () => void, saved?: GenerationOptions['saved']): Promise<Generation> {
     return createGeneration({
       catalog: config.catalog,
-      policy: policyFromConfig(config),
+      policy: this.#policy(config),
       embedded: this.#embedded,
       deps: this.#deps,
       versionBase: () => this.#plane.current().table.version,
       publish: (table) => this.#plane.apply(table),
       onReady,
+      saved,
+      onKnowledge: (sources) => this.#saved.offer(sources),
     })
   }
 
@@ -218,6 +240,7 @@ class Composition implements App {
     this.#leading = generation
     this.#next = undefined
     generation.takeOver()
+    generation.setPolicy(this.#policy(this.#config))
     this.#deps.log.info({}, 'the new catalog sources have taken over')
     void before?.stop()
     this.#first.resolve()
@@ -248,7 +271,7 @@ class Composition implements App {
     }
     await this.#plane.drain(deadlineMs)
     await this.#work
-    await Promise.all([this.#leading?.stop(), this.#next?.stop(), this.#registration.stop()])
+    await Promise.all([this.#leading?.stop(), this.#next?.stop(), this.#registration.stop(), this.#saved.stop()])
     await this.#doors.close()
     this.#metrics.stop()
     log.info({}, 'stopped')
@@ -270,7 +293,7 @@ class Composition implements App {
 
   #problems(): readonly Problem[] {
     const sources = [this.#leading, this.#next].flatMap((generation) => generation?.status().sources ?? [])
-    return [...troubledSources(sources), ...this.#plane.current().table.problems]
+    return [...troubledSources(sources), ...this.#saved.problems(), ...this.#plane.current().table.problems]
   }
 }
 

@@ -4,6 +4,8 @@
  */
 import type { Config } from '../config/config.ts'
 import { createReconciler, type Reconciler, type ReconcilerStatus } from '../control/reconcile.ts'
+import type { SourceKnowledge } from '../control/snapshot-codec.ts'
+import type { LifeSigns } from '../control/source-brake.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { RouteTable } from '../table/table.ts'
 import type { Deps, EmbeddedCatalogs } from './embedded-catalogs.ts'
@@ -17,8 +19,14 @@ export interface GenerationOptions {
   /** Versions of this generation's tables begin above this one, so that the version never falls. */
   readonly versionBase: () => number
   readonly publish: (table: RouteTable) => void
-  /** Every source has answered, and the table that knows it stands. Called once. */
+  /** Every source has answered or begun with what was saved, and the table that knows it stands. Called once. */
   readonly onReady: () => void
+  /** What stands in for sources that are away at the start; undefined: nothing does. */
+  readonly saved?: (() => Promise<ReadonlyMap<string, SourceKnowledge> | undefined>) | undefined
+  /** What is to be saved; told only while this generation leads. */
+  readonly onKnowledge: (sources: readonly SourceKnowledge[]) => void
+  /** What is known of instances that a sudden removal would take away. */
+  readonly life?: LifeSigns | undefined
 }
 
 export interface Generation {
@@ -27,6 +35,8 @@ export interface Generation {
   /** From now on tables go out; the newest at once. Before, they are kept. */
   takeOver(): void
   setPolicy(policy: Policy): void
+  /** See {@link Reconciler.lifeChanged}. */
+  lifeChanged(): void
   status(): ReconcilerStatus
   /** Ends the sources and frees what they stood on. Idempotent. */
   stop(): Promise<void>
@@ -39,6 +49,7 @@ export async function createGeneration(options: GenerationOptions): Promise<Gene
   let base = 0
   let ready = false
   let newest: RouteTable | undefined
+  let knowledge: readonly SourceKnowledge[] | undefined
   const send = (table: RouteTable): void =>
     options.publish(base === 0 ? table : Object.freeze({ ...table, version: base + table.version }))
   const reconciler: Reconciler = createReconciler({
@@ -49,6 +60,12 @@ export async function createGeneration(options: GenerationOptions): Promise<Gene
       newest = table
       if (leading) send(table)
     },
+    saved: options.saved,
+    onKnowledge: (told) => {
+      knowledge = told
+      if (leading) options.onKnowledge(told)
+    },
+    life: options.life,
     onBuild: () => {
       if (ready || !reconciler.status().ready) return
       ready = true
@@ -63,8 +80,10 @@ export async function createGeneration(options: GenerationOptions): Promise<Gene
       leading = true
       base = options.versionBase()
       if (newest) send(newest)
+      if (knowledge) options.onKnowledge(knowledge)
     },
     setPolicy: (policy) => reconciler.setPolicy(policy),
+    lifeChanged: () => reconciler.lifeChanged(),
     status: () => reconciler.status(),
     stop: async () => {
       await reconciler.stop()

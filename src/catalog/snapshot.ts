@@ -33,6 +33,8 @@ export interface Instance {
   readonly status: InstanceStatus
   /** True when nothing but the node's `serfHealth` makes it critical: its agent died, it may well live. */
   readonly agentLost: boolean
+  /** It is not (or no longer well) in the catalog, and stays with its last good form while that is in doubt (`control/brake.ts`). */
+  readonly held?: true
   /** Consul's CreateIndex of the registration; the same identity with another value is a new life. 0: unknown. */
   readonly createIndex: number
 }

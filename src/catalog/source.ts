@@ -2,7 +2,7 @@
  * The port that every catalog source implements: told what matters, it publishes snapshots until it is stopped.
  * A source never throws at its listener, never exits the process, and owns every timer and socket it makes.
  */
-import type { Snapshot } from './snapshot.ts'
+import type { Instance, Snapshot } from './snapshot.ts'
 
 /** Which services matter. A source may publish more, never less. */
 export interface Interest {
@@ -44,6 +44,11 @@ export interface CatalogSource {
   start(listener: SourceListener): void
   /** Replaces what matters; the first call comes before start. */
   setInterest(interest: Interest): void
+  /**
+   * Reads one service again, of whoever is sure, and publishes nothing by it. Resolves with what is there now; undefined
+   * where that could not be read or is not to be believed. Never rejects. A source without it is taken at its word.
+   */
+  confirm?(service: string): Promise<readonly Instance[] | undefined>
   /** Monotonic time of the last successful read, in ms of the injected clock; undefined before the first. */
   lastSuccessMs(): number | undefined
   /** Ends every timer, watch and socket. Idempotent. Nothing is published afterwards. */

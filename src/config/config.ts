@@ -135,6 +135,8 @@ export interface Config {
   readonly versionFrom: { readonly meta: string; readonly tag: string }
   /** Catalog tags that begin with this make routes; undefined: none do. */
   readonly tagPrefix: string | undefined
+  /** CIDR ranges where instances may be; undefined: anywhere. */
+  readonly addresses: readonly string[] | undefined
   readonly stateDir: string | undefined
   readonly shutdown: { readonly lameDuckMs: number; readonly deadlineMs: number }
   readonly log: { readonly level: LogLevel; readonly access: AccessLog }

@@ -64,6 +64,7 @@ export function resolveConfig(file: FileConfig, env: Environment, fileName: stri
     defaults: file.defaults,
     versionFrom: file.versionFrom,
     tagPrefix: tagPrefix(file),
+    addresses: file.policy.addresses,
     stateDir,
     shutdown: { lameDuckMs: file.shutdown.lameDuck, deadlineMs: file.shutdown.deadline },
     log: file.log,

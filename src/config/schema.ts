@@ -32,7 +32,7 @@ export interface FileConfig {
   readonly zone: string
   readonly catalog: readonly CatalogEntry[]
   readonly register: RegisterEntry | undefined
-  readonly policy: { readonly tags: string | false | undefined }
+  readonly policy: { readonly tags: string | false | undefined; readonly addresses: readonly string[] | undefined }
   readonly routes: readonly RouteConfig[]
   readonly services: ReadonlyMap<string, ServiceSettings>
   readonly defaults: ServiceSettings
@@ -173,8 +173,14 @@ export const fileSchema: Setting<FileConfig> = section({
         'Catalog tags that begin with this make routes: `urlprefix-shop.example.com/cart`. `false`: none do.',
         '`urlprefix-` while no routes are configured, else `false`',
       ),
+      addresses: optional(
+        list(cidr(), 'CIDR ranges'),
+        'Where instances may be; with it, host names are refused. Link-local, multicast and unspecified addresses, and those ' +
+          'of this proxy and its catalogs, are refused in any case.',
+        'anywhere',
+      ),
     }),
-    'What makes routes besides this file.',
+    'What makes routes besides this file, and where they may lead.',
   ),
   routes: withDefault(
     list(routeSchema, 'routes'),

@@ -6,7 +6,7 @@
 import { mergeSnapshots } from '../catalog/merge.ts'
 import { emptySnapshot, type Snapshot } from '../catalog/snapshot.ts'
 import type { CatalogSource, Interest, SourceState } from '../catalog/source.ts'
-import type { Clock, Milliseconds } from '../core/clock.ts'
+import type { Clock, Milliseconds, Timer } from '../core/clock.ts'
 import { errorText } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Policy } from '../policy/policy.ts'
@@ -16,7 +16,9 @@ import type { RouteTable } from '../table/table.ts'
 import { createChangeLog } from './change-log.ts'
 import { createCoalescer } from './coalesce.ts'
 import { interestOf } from './interest.ts'
-import { describeTrouble } from './source-trouble.ts'
+import type { SourceKnowledge } from './snapshot-codec.ts'
+import { type LifeSigns, SourceBrake } from './source-brake.ts'
+import { describeSaved, describeTrouble } from './source-trouble.ts'
 
 /** One build, for metrics. */
 export interface BuildReport {
@@ -37,19 +39,33 @@ export interface ReconcilerOptions {
   /** Puts a table in place; called only with tables that differ from the one before. */
   readonly publish: (table: RouteTable) => void
   readonly onBuild?: (report: BuildReport) => void
+  /**
+   * Reads what was saved, by source; asked once, at the start. A source that has failed, or is silent for
+   * {@link graceMs}, begins with its part until it answers. Must not reject.
+   */
+  readonly saved?: (() => Promise<ReadonlyMap<string, SourceKnowledge> | undefined>) | undefined
+  /** Takes what is to be saved, after each change. Called only once what was saved before is known. */
+  readonly onKnowledge?: ((sources: readonly SourceKnowledge[]) => void) | undefined
+  /** What is known of instances that the brake holds. */
+  readonly life?: LifeSigns | undefined
 }
+
+/** What sources get to answer in before a saved snapshot stands in for them. */
+export const graceMs: Milliseconds = 300
 
 export interface SourceStatus {
   readonly name: string
   readonly state: SourceState
-  /** True once it has published a snapshot. */
+  /** True once it has published a snapshot, or a saved one stands in for it. */
   readonly answered: boolean
+  /** Wall-clock time of what a saved snapshot says in its place, until it answers. */
+  readonly savedAtMs: number | undefined
   /** Monotonic time of its last successful read; undefined before the first. */
   readonly lastSuccessMs: number | undefined
 }
 
 export interface ReconcilerStatus {
-  /** Every source has answered once, and a table that knows it stands. */
+  /** Every source has answered once or begun with what was saved, and a table that knows it stands. */
   readonly ready: boolean
   readonly sources: readonly SourceStatus[]
   readonly table: RouteTable
@@ -64,15 +80,28 @@ export interface Reconciler {
   start(): void
   /** Replaces the policy; the table follows as for any other change. */
   setPolicy(policy: Policy): void
+  /** Call when {@link LifeSigns.isAlive} says of anybody what it did not say before; without it, it is noticed a little later. */
+  lifeChanged(): void
   status(): ReconcilerStatus
   /** Stops building, then every source; resolves when all have. Idempotent. */
   stop(): Promise<void>
 }
 
+const noInterest: Interest = Object.freeze({ names: new Set<string>(), tagPrefix: undefined })
+
 interface Watched {
   readonly source: CatalogSource
+  /** Keeps what it said, and what of that is held. */
+  readonly brake: SourceBrake
   state: SourceState
-  snapshot: Snapshot | undefined
+  /** Wall-clock time of what the brake's snapshot says. */
+  asOfMs: number
+}
+
+/** Whether a source in this state may not have heard of everybody: it failed, and not for what it was given. */
+function isTrouble(state: SourceState): boolean {
+  if (state.kind === 'waiting') return state.fresh !== true
+  return state.kind === 'stale' && state.cause !== 'unusable'
 }
 
 class TableReconciler implements Reconciler {
@@ -88,6 +117,10 @@ class TableReconciler implements Reconciler {
   #changedAtMs: number | undefined
   #lastBuild: BuildReport | undefined
   #ready = false
+  /** What was saved, by source; undefined until it was read. */
+  #saved: ReadonlyMap<string, SourceKnowledge> | undefined
+  #graceOver = false
+  #grace: Timer | undefined
   #stopping: Promise<void> | undefined
 
   constructor(options: ReconcilerOptions) {
@@ -95,8 +128,16 @@ class TableReconciler implements Reconciler {
     this.#policy = options.policy
     this.#watched = options.sources.map((source) => ({
       source,
-      state: { kind: 'waiting', reason: 'not started' },
-      snapshot: undefined,
+      brake: new SourceBrake({
+        source,
+        clock: options.clock,
+        log: options.log,
+        interest: () => this.#interest ?? noInterest,
+        life: options.life,
+        onChange: () => this.#request(),
+      }),
+      state: { kind: 'waiting', reason: 'not started', fresh: true },
+      asOfMs: 0,
     }))
     this.#changes = createChangeLog(options.log)
     this.#coalescer = createCoalescer(options.clock, () => this.#rebuild())
@@ -113,6 +154,7 @@ class TableReconciler implements Reconciler {
           onState: (state) => this.#stateOf(watched, state),
         }),
       )
+    this.#readSaved()
   }
 
   setPolicy(policy: Policy): void {
@@ -121,11 +163,16 @@ class TableReconciler implements Reconciler {
     this.#request()
   }
 
+  lifeChanged(): void {
+    for (const { brake } of this.#watched) brake.look()
+  }
+
   status(): ReconcilerStatus {
-    const sources = this.#watched.map(({ source, state, snapshot }) => ({
+    const sources = this.#watched.map(({ source, state, brake, asOfMs }) => ({
       name: source.name,
       state,
-      answered: snapshot !== undefined,
+      answered: brake.snapshot !== undefined,
+      savedAtMs: brake.restored ? asOfMs : undefined,
       lastSuccessMs: source.lastSuccessMs(),
     }))
     let lastSuccessMs: number | undefined = Infinity
@@ -147,6 +194,8 @@ class TableReconciler implements Reconciler {
 
   async #stopAll(): Promise<void> {
     this.#coalescer.stop()
+    this.#grace?.clear()
+    for (const { brake } of this.#watched) brake.stop()
     const ends = await Promise.allSettled(this.#watched.map(async ({ source }) => source.stop()))
     for (const [i, end] of ends.entries())
       if (end.status === 'rejected')
@@ -158,9 +207,60 @@ class TableReconciler implements Reconciler {
 
   #heard(watched: Watched, snapshot: Snapshot): void {
     if (this.#stopping) return
-    watched.snapshot = snapshot
+    watched.asOfMs = this.#options.clock.wall()
+    watched.brake.take(snapshot)
     this.#request()
   }
+
+  // === What was saved ===
+
+  #readSaved(): void {
+    const { saved, clock } = this.#options
+    if (!saved) {
+      this.#saved = new Map<string, SourceKnowledge>()
+      return
+    }
+    this.#grace = clock.setTimer(graceMs, () => {
+      this.#graceOver = true
+      this.#standIn()
+    })
+    void saved().then((sources) => {
+      this.#saved = sources ?? new Map<string, SourceKnowledge>()
+      this.#standIn()
+      this.#tellKnowledge()
+    })
+  }
+
+  /** Lets what was saved stand in for sources that have had their time, or have said that they cannot answer. */
+  #standIn(): void {
+    if (this.#stopping || !this.#saved) return
+    let any = false
+    for (const watched of this.#watched) {
+      const { source, brake, state } = watched
+      const saved = this.#saved.get(source.name)
+      if (!saved || brake.snapshot || (!this.#graceOver && !isTrouble(state))) continue
+      brake.restore(saved.snapshot)
+      watched.asOfMs = saved.asOfMs
+      any = true
+      this.#options.log.warn({ source: source.name }, describeSaved(source.name, state, saved.asOfMs))
+    }
+    if (any) this.#request()
+  }
+
+  #tellKnowledge(): void {
+    const { onKnowledge } = this.#options
+    const saved = this.#saved
+    if (!onKnowledge || !saved || this.#stopping) return
+    const sources: SourceKnowledge[] = []
+    for (const { source, brake, asOfMs } of this.#watched) {
+      // Who has not answered yet must not cost what it said before.
+      const known = brake.snapshot ? { name: source.name, snapshot: brake.snapshot, asOfMs } : saved.get(source.name)
+      if (known) sources.push(known)
+    }
+    onKnowledge(sources)
+  }
+
+  // === Building ===
 
   #stateOf(watched: Watched, state: SourceState): void {
     if (this.#stopping) return
@@ -169,6 +269,8 @@ class TableReconciler implements Reconciler {
     const { name } = watched.source
     const { log } = this.#options
     const reason = state.kind === 'current' ? '' : state.reason
+    if (isTrouble(before) || isTrouble(state)) watched.brake.troubled()
+    if (isTrouble(state)) this.#standIn()
     if (before.kind === state.kind && (before.kind === 'current' || before.reason === reason)) return
     if (state.kind === 'current') log.info({ source: name }, `catalog ${name} answers`)
     else {
@@ -189,9 +291,9 @@ class TableReconciler implements Reconciler {
     const start = clock.now()
     const since = this.#changedAtMs ?? start
     this.#changedAtMs = undefined
-    const complete = this.#watched.every(({ snapshot }) => snapshot !== undefined)
+    const complete = this.#watched.every(({ brake }) => brake.snapshot !== undefined)
     try {
-      const heard = this.#watched.flatMap(({ snapshot }) => (snapshot ? [snapshot] : []))
+      const heard = this.#watched.flatMap(({ brake }) => brake.snapshot ?? [])
       this.#snapshot = mergeSnapshots(this.#snapshot, heard)
       const policy = mergePolicy(this.#policy, this.#snapshot)
       const { table } = buildTable(this.#table, this.#snapshot, policy)
@@ -203,6 +305,7 @@ class TableReconciler implements Reconciler {
       this.#lastBuild = { durationMs, lagMs: clock.now() - since, changed: table !== before }
       this.#changes.published(before, table, complete)
       onBuild?.(this.#lastBuild)
+      this.#tellKnowledge()
     } catch (error) {
       // Not a problem of somebody's input: those are values. A fault of ours must still not take the last table with it.
       log.error({ err: error }, `the table could not be renewed, the last one stays: ${errorText(error)}`)
@@ -213,8 +316,10 @@ class TableReconciler implements Reconciler {
     const interest = interestOf(this.#policy, this.#interest)
     if (interest === this.#interest || this.#stopping) return
     this.#interest = interest
-    for (const watched of this.#watched)
+    for (const watched of this.#watched) {
       this.#guard(watched, 'take new interest', () => watched.source.setInterest(interest))
+      watched.brake.look()
+    }
   }
 
   #guard(watched: Watched, what: string, fn: () => void): void {
@@ -223,7 +328,7 @@ class TableReconciler implements Reconciler {
     } catch (error) {
       const { name } = watched.source
       this.#options.log.error({ err: error, source: name }, `catalog ${name} could not ${what}: ${errorText(error)}`)
-      if (!watched.snapshot) watched.state = { kind: 'waiting', reason: errorText(error) }
+      if (!watched.brake.snapshot) watched.state = { kind: 'waiting', reason: errorText(error) }
     }
   }
 }

@@ -121,7 +121,7 @@ class Monitor implements HealthJudge {
     else endStreak(subject)
   }
 
-  connectionsEnded(state: EndpointState): void {
+  doubt(state: EndpointState): void {
     const subject = this.#judged(state)
     if (subject) this.#doubt(subject)
   }

@@ -15,8 +15,11 @@ export interface HealthJudge {
   attemptFailed(state: EndpointState, failure: Failure): void
   /** An answer of 500 or more came, or any other answer while `state.streak` was above 0 (it is set to 0 by health). */
   answered(state: EndpointState, status: number): void
-  /** The other side ended every idle connection of the endpoint at once, and there were at least two, or ended a busy one with it. */
-  connectionsEnded(state: EndpointState): void
+  /**
+   * Something speaks against it, and it is asked at once: the other side ended all its idle connections, or the catalog
+   * has lost its agent or would take it away with most others.
+   */
+  doubt(state: EndpointState): void
   /** Calls `done` exactly once, at the latest after 500 ms: true when the endpoint is proven to be dead. */
   prove(state: EndpointState, done: (dead: boolean) => void): void
   /** Looks for silence and due probes, with the clock's `nowMs`. Called every 50 ms while anything is watched. */

@@ -3,11 +3,15 @@
  * from the built-in. Routes that tags make are added elsewhere. Pure.
  */
 import type { Config, HealthSettings, ServiceSettings } from '../config/config.ts'
+import { type AddressCheck, createAddressCheck, defaultAddressCheck } from './addresses.ts'
 import { defaultServicePolicy } from './policy.ts'
 import type { HealthPolicy, Policy, ServicePolicy } from './policy.ts'
 
-/** Never fails: a Config is valid. Origins are `config:routes[0]`, counted as in the file. */
-export function policyFromConfig(config: Config): Policy {
+/**
+ * Never fails: a Config is valid. Origins are `config:routes[0]`, counted as in the file. `checkAddress` may know more than
+ * the configuration says: which sockets are open.
+ */
+export function policyFromConfig(config: Config, checkAddress: AddressCheck = checkOf(config)): Policy {
   const defaults = servicePolicy(config.defaults, defaultServicePolicy)
   const services = new Map<string, ServicePolicy>()
   for (const [name, settings] of config.services) services.set(name, servicePolicy(settings, defaults))
@@ -19,8 +23,13 @@ export function policyFromConfig(config: Config): Policy {
     defaults,
     versionFrom: Object.freeze({ metaKey: config.versionFrom.meta, tagPrefix: config.versionFrom.tag }),
     tagPrefix: config.tagPrefix,
+    checkAddress,
     problems: Object.freeze([]),
   })
+}
+
+function checkOf({ addresses }: Config): AddressCheck {
+  return addresses ? createAddressCheck({ allowed: addresses, reserved: [], local: [] }) : defaultAddressCheck
 }
 
 /** Weights by version are taken whole or not at all: half of one service's and half of the defaults' mean nothing. */

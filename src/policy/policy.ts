@@ -2,6 +2,7 @@
  * What should get traffic: the types of a policy, whatever wrote it. Immutable. It says nothing of what is running.
  */
 import type { Problem } from '../core/problem.ts'
+import { type AddressCheck, defaultAddressCheck } from './addresses.ts'
 
 export interface RoutePolicy {
   /** Names the route in logs and problems; unique in a policy: `config:routes[0]`, `tag:web:urlprefix-/x`. */
@@ -101,6 +102,8 @@ export interface Policy {
   readonly versionFrom: VersionFrom
   /** Catalog tags that start with this make routes; undefined: none do. */
   readonly tagPrefix: string | undefined
+  /** Which addresses must not be routed to; another function is another rule. */
+  readonly checkAddress: AddressCheck
   readonly problems: readonly Problem[]
 }
 
@@ -138,5 +141,6 @@ export const emptyPolicy: Policy = Object.freeze({
   defaults: defaultServicePolicy,
   versionFrom: defaultVersionFrom,
   tagPrefix: undefined,
+  checkAddress: defaultAddressCheck,
   problems: Object.freeze([]),
 })

@@ -5,7 +5,7 @@ export const noHealth: HealthJudge = {
   retain() {},
   attemptFailed() {},
   answered() {},
-  connectionsEnded() {},
+  doubt() {},
   prove: (_state, done) => done(false),
   sweep() {},
   stateOf: () => undefined,

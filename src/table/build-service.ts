@@ -16,11 +16,6 @@ function renamed(endpoint: Endpoint, handle: string | undefined): Endpoint {
   return handle === undefined ? endpoint : Object.freeze({ ...endpoint, handle })
 }
 
-/** Where a version has nothing else, those whose agent is lost stand in: an agent that dies must not take a service along. */
-function onStandby(endpoint: Endpoint): Endpoint {
-  return endpoint.standbyWeight > 0 ? Object.freeze({ ...endpoint, weight: endpoint.standbyWeight }) : endpoint
-}
-
 function sameList(a: readonly unknown[], b: readonly unknown[]): boolean {
   return a.length === b.length && a.every((item, i) => item === b[i])
 }
@@ -41,10 +36,8 @@ export function buildService(
   }
 
   const byVersion = new Map<string, Endpoint[]>()
-  const served = new Set<string>()
-  for (const { version, weight } of endpoints) if (weight > 0) served.add(version)
   for (const read of endpoints) {
-    const made = renamed(served.has(read.version) ? read : onStandby(read), handles?.get(read.key))
+    const made = renamed(read, handles?.get(read.key))
     const known = knownEndpoints.get(made.key)
     const endpoint = known && sameData(known, made) ? known : made
     const list = byVersion.get(endpoint.version)

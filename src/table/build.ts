@@ -131,7 +131,7 @@ function buildEntries(
   needed: ReadonlyMap<string, RoutePolicy>,
 ): { readonly entries: ReadonlyMap<string, Entry>; readonly claims: Claims; readonly problems: readonly Problem[] } {
   const reads = new Map<string, ReadService>()
-  for (const name of needed.keys()) reads.set(name, readService(snapshot.services.get(name), policy.versionFrom))
+  for (const name of needed.keys()) reads.set(name, readService(snapshot.services.get(name), policy))
   const claims = follow(memo, reads)
   const verdict = claims.judge()
 

@@ -28,6 +28,7 @@ function endpointText({ handle, before, after }: EndpointChange): string {
     parts.push(`weight ${before.weight} -> ${after.weight}`)
   if (before.zone !== after.zone) parts.push(`zone ${before.zone || '(none)'} -> ${after.zone || '(none)'}`)
   if (before.agentLost !== after.agentLost) parts.push(after.agentLost ? 'its agent is lost' : 'its agent is back')
+  if (before.held !== after.held) parts.push(after.held ? 'held for now' : 'no longer held')
   if (before.handle !== after.handle) parts.push(`was ${before.handle}`)
   return `${handle} ${parts.join(', ')}`
 }

@@ -4,7 +4,8 @@
  */
 import type { Instance, ServiceSnapshot } from '../catalog/snapshot.ts'
 import type { Problem } from '../core/problem.ts'
-import type { VersionFrom } from '../policy/policy.ts'
+import type { AddressCheck } from '../policy/addresses.ts'
+import type { Policy, VersionFrom } from '../policy/policy.ts'
 import { isPlausibleAddress } from './address.ts'
 import { hashHex } from './hash.ts'
 import type { Endpoint } from './table.ts'
@@ -17,8 +18,11 @@ export interface ReadService {
 
 const none: ReadService = Object.freeze({ endpoints: Object.freeze([]), problems: Object.freeze([]) })
 
-/** The result is a function of both keys alone; keeping it is what makes an unchanged service free. */
-const cache = new WeakMap<ServiceSnapshot, { readonly versionFrom: VersionFrom; readonly read: ReadService }>()
+/** The result is a function of these alone; keeping it is what makes an unchanged service free. */
+const cache = new WeakMap<
+  ServiceSnapshot,
+  { readonly versionFrom: VersionFrom; readonly checkAddress: AddressCheck; readonly read: ReadService }
+>()
 
 /** A service's name as it may stand in a shell and a URL. */
 function handleName(service: string): string {
@@ -47,16 +51,23 @@ function zoneOf({ meta, nodeMeta }: Instance): string {
   return (Object.hasOwn(nodeMeta, 'zone') && nodeMeta['zone']) || ''
 }
 
-function weightOf({ status, weights }: Instance): number {
-  const weight = status === 'passing' ? weights.passing : status === 'warning' ? weights.warning : 0
+/** An agent that dies says nothing of the instances on its node: they keep what they had while our own health finds no fault. */
+function weightOf({ status, weights, agentLost }: Instance): number {
+  const passing = status === 'passing' || (status === 'critical' && agentLost)
+  const weight = passing ? weights.passing : status === 'warning' ? weights.warning : 0
   return Number.isFinite(weight) && weight > 0 ? weight : 0
 }
 
-function faultOf({ address, port }: Instance): string | undefined {
+function showAt(address: string, port: number): string {
+  return `${address.includes(':') ? `[${address}]` : address}:${port}`
+}
+
+function faultOf({ address, port }: Instance, checkAddress: AddressCheck): string | undefined {
   if (!isPlausibleAddress(address))
     return `its address ${JSON.stringify(address)} is neither an IP address nor a host name`
   if (!Number.isInteger(port) || port < 1 || port > 65_535) return `its port ${port} is not between 1 and 65535`
-  return undefined
+  const refused = checkAddress(address, port)
+  return refused === undefined ? undefined : `its address ${showAt(address, port)} must not be routed to: ${refused}`
 }
 
 function problemOf(instance: Instance, code: string, message: string): Problem {
@@ -80,22 +91,26 @@ function readInstance(instance: Instance, versionFrom: VersionFrom): Endpoint {
     status: instance.status,
     agentLost: instance.agentLost,
     weight: weightOf(instance),
-    standbyWeight: instance.agentLost ? weightOf({ ...instance, status: 'passing' }) : 0,
     zone: zoneOf(instance),
+    ...(instance.held && { held: true as const }),
   })
 }
 
 /** Reads `service`; undefined reads as one without instances. The same arguments give the same object. */
-export function readService(service: ServiceSnapshot | undefined, versionFrom: VersionFrom): ReadService {
+export function readService(
+  service: ServiceSnapshot | undefined,
+  { versionFrom, checkAddress }: Pick<Policy, 'versionFrom' | 'checkAddress'>,
+): ReadService {
   if (!service) return none
   const known = cache.get(service)
-  if (known?.versionFrom.metaKey === versionFrom.metaKey && known.versionFrom.tagPrefix === versionFrom.tagPrefix)
-    return known.read
+  const sameFrom =
+    known?.versionFrom.metaKey === versionFrom.metaKey && known.versionFrom.tagPrefix === versionFrom.tagPrefix
+  if (known && sameFrom && known.checkAddress === checkAddress) return known.read
 
   const endpoints = new Map<string, Endpoint>()
   const problems: Problem[] = []
   for (const instance of service.instances) {
-    const fault = faultOf(instance)
+    const fault = faultOf(instance, checkAddress)
     if (fault !== undefined) {
       problems.push(
         problemOf(instance, 'bad-address', `${fault}; this instance gets no traffic until it registers anew`),
@@ -111,6 +126,6 @@ export function readService(service: ServiceSnapshot | undefined, versionFrom: V
   }
   const sorted = [...endpoints.values()].sort((a, b) => (a.key < b.key ? -1 : 1))
   const read = Object.freeze({ endpoints: Object.freeze(sorted), problems: Object.freeze(problems) })
-  cache.set(service, { versionFrom, read })
+  cache.set(service, { versionFrom, checkAddress, read })
   return read
 }

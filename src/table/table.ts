@@ -22,15 +22,16 @@ export interface Endpoint {
   readonly address: string
   readonly port: number
   readonly status: InstanceStatus
+  /** Nothing but its node's lost agent makes it critical. */
   readonly agentLost: boolean
-  /** Consul's weight for its status; 0 when the catalog says it must get nothing (critical, maintenance). */
-  readonly weight: number
   /**
-   * The weight it gets while no endpoint of its version has one: that of a passing instance where nothing but its lost
-   * agent makes it critical (it may well live), else 0.
+   * Consul's weight for its status; 0 when the catalog says it must get nothing (critical, maintenance). With
+   * {@link agentLost} that of a passing one: whether it lives is for our own health to say.
    */
-  readonly standbyWeight: number
+  readonly weight: number
   readonly zone: string
+  /** It stays with its last good form although the catalog has it no longer, or as critical (`control/brake.ts`). */
+  readonly held?: true
 }
 
 /** The instances of one version. */

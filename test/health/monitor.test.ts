@@ -151,7 +151,7 @@ void t.test('whatever is doubted first, a pause of 0.4 s is survived', async (t)
   for (const doubt of ['connections', 'reset', 'first-byte-timeout'] as const) {
     const rig = rigOf('a', 'b')
     rig.hosts.set('a', () => good(200, 405))
-    if (doubt === 'connections') rig.health.connectionsEnded(rig.state('a'))
+    if (doubt === 'connections') rig.health.doubt(rig.state('a'))
     else rig.fail('a', doubt)
     rig.run(550)
     t.same(rig.said('a'), ['state suspect', 'state healthy'], doubt)
@@ -187,9 +187,9 @@ void t.test('the usual time to a first byte sets how soon silence is suspicious,
 void t.test('the deadline of a suspicion is learned from good probes', async (t) => {
   const rig = rigOf('a', 'b')
   rig.hosts.set('a', good(200, 300))
-  rig.health.connectionsEnded(rig.state('a'))
+  rig.health.doubt(rig.state('a'))
   rig.run(400)
-  rig.health.connectionsEnded(rig.state('a'))
+  rig.health.doubt(rig.state('a'))
   t.equal(rig.probes.at(-1)?.deadlineMs, 900)
   rig.run(400)
   t.equal(rig.is('a'), 'healthy')
@@ -214,7 +214,7 @@ void t.test('a byte that came just before the deadline counts without a sweep be
   const rig = rigOf('a', 'b')
   rig.run(10)
   rig.hosts.set('a', mute)
-  rig.health.connectionsEnded(rig.state('a'))
+  rig.health.doubt(rig.state('a'))
   rig.run(599)
   rig.live('a')
   rig.run(1)
@@ -224,7 +224,7 @@ void t.test('a byte that came just before the deadline counts without a sweep be
 void t.test('a suspicion does not borrow the probe of an earlier one', async (t) => {
   const rig = rigOf('a', 'b')
   rig.hosts.set('a', mute)
-  rig.health.connectionsEnded(rig.state('a'))
+  rig.health.doubt(rig.state('a'))
   rig.run(100)
   rig.live('a')
   rig.run(50)
@@ -328,9 +328,9 @@ void t.test('a short delay of our own changes nothing', async (t) => {
 void t.test('connections that end together: a probe at once, and ejection on refusal', async (t) => {
   const rig = rigOf('a')
   rig.hosts.set('a', gives('refused'))
-  rig.health.connectionsEnded(rig.state('a'))
+  rig.health.doubt(rig.state('a'))
   t.equal(rig.probes.length, 1, 'at once')
-  rig.health.connectionsEnded(rig.state('a'))
+  rig.health.doubt(rig.state('a'))
   t.equal(rig.probes.length, 1, 'one at a time')
   rig.run(2)
   t.same(rig.said('a'), ['state suspect', 'eject refused proven certain'])
@@ -339,7 +339,7 @@ void t.test('connections that end together: a probe at once, and ejection on ref
 void t.test('a probe that is refused late ejects one that was cleared meanwhile', async (t) => {
   const rig = rigOf('a', 'b')
   rig.hosts.set('a', gives('refused', 120))
-  rig.health.connectionsEnded(rig.state('a'))
+  rig.health.doubt(rig.state('a'))
   rig.run(20)
   rig.live('a')
   rig.run(50)
@@ -384,7 +384,7 @@ void t.test('a server that closes on HEAD but serves others is not asked in a lo
     rig.clock.setTimer(0.5, () => rig.live('a'))
     return gives('closed', 1)
   })
-  rig.health.connectionsEnded(rig.state('a'))
+  rig.health.doubt(rig.state('a'))
   rig.run(1_000)
   t.ok(rig.probes.length < 5, String(rig.probes.length))
   t.equal(rig.is('a'), 'healthy')
@@ -491,7 +491,7 @@ void t.test('probation without traffic ends with the window; suspicion in it is 
   for (let i = 0; i < 5; i++) rig.answer('a', 500)
   rig.run(1_300)
   t.equal(rig.is('a'), 'probation')
-  rig.health.connectionsEnded(rig.state('a'))
+  rig.health.doubt(rig.state('a'))
   t.equal(rig.is('a'), 'suspect')
   rig.run(10)
   t.equal(rig.is('a'), 'probation')
@@ -669,7 +669,7 @@ void t.test('somebody else’s answer ejects, whatever its status, and only the 
   const rig = new HealthRig()
   rig.apply({ web: { endpoints: ['a', 'b'], health: { identity: 'x-id' } } })
   rig.hosts.set('a', good(200, 2, 'other'))
-  rig.health.connectionsEnded(rig.state('a'))
+  rig.health.doubt(rig.state('a'))
   rig.run(10)
   t.equal(rig.probes[0]?.http?.identity, 'x-id')
   t.same(rig.said('a'), ['state suspect', 'eject identity certain'])
@@ -874,7 +874,7 @@ void t.test('mode off judges nothing', async (t) => {
   rig.wait('a')
   rig.fail('a', 'refused')
   for (let i = 0; i < 20; i++) rig.answer('a', 500)
-  rig.health.connectionsEnded(rig.state('a'))
+  rig.health.doubt(rig.state('a'))
   const heard: boolean[] = []
   rig.health.prove(rig.state('a'), (dead) => heard.push(dead))
   rig.run(5_000)
@@ -921,7 +921,7 @@ void t.test('no more probes at a time than allowed; the others have their turn',
   const rig = new HealthRig()
   rig.apply(web('z', ...keys))
   for (const key of keys) rig.hosts.set(key, good(200, 100))
-  for (const key of keys) rig.health.connectionsEnded(rig.state(key))
+  for (const key of keys) rig.health.doubt(rig.state(key))
   t.equal(rig.running, urgentMax)
   let most = 0
   for (let i = 0; i < 150; i++) {
@@ -947,7 +947,7 @@ void t.test('proof that cannot be asked for is no proof, in time', async (t) => 
   rig.apply(web('z', ...keys))
   for (const key of keys) {
     rig.hosts.set(key, mute)
-    rig.health.connectionsEnded(rig.state(key))
+    rig.health.doubt(rig.state(key))
   }
   const from = rig.clock.now()
   let heard: number | undefined

@@ -113,7 +113,7 @@ class Life {
       case 'release':
         return this.#ends.shift()?.()
       case 'ended':
-        return rig.health.connectionsEnded(rig.state(what.key))
+        return rig.health.doubt(rig.state(what.key))
       case 'prove':
         this.asked++
         return rig.health.prove(rig.state(what.key), () => this.heard++)

@@ -61,7 +61,6 @@ void t.test('an instance becomes an endpoint', async (t) => {
     status: 'passing',
     agentLost: false,
     weight: 5,
-    standbyWeight: 0,
     zone: 'b',
   })
   t.match(made?.handle, /^web-[0-9a-f]{8}$/)
@@ -76,7 +75,7 @@ void t.test('the weight follows the status', async (t) => {
   t.equal(of({ status: 'passing' }), 7)
   t.equal(of({ status: 'warning' }), 3)
   t.equal(of({ status: 'critical' }), 0)
-  t.equal(of({ status: 'critical', agentLost: true }), 7, 'it may well live, and there is no other')
+  t.equal(of({ status: 'critical', agentLost: true }), 7, 'it may well live')
   t.equal(of({ status: 'maintenance' }), 0)
   t.equal(of({ status: 'warning', weights: { passing: 1, warning: 0 } }), 0)
   for (const odd of [Number.NaN, -1, Infinity])
@@ -88,50 +87,19 @@ void t.test('a lost agent is carried on', async (t) => {
   t.equal(endpoints(table)[0]?.agentLost, true)
 })
 
-void t.test('a lost agent costs an instance its traffic only where its version has others', async (t) => {
+void t.test('a lost agent costs an instance nothing, whoever else is there', async (t) => {
   const lost = { status: 'critical', agentLost: true, weights: { passing: 4, warning: 1 } } as const
-  const weights = (...instances: readonly Instance[]): (readonly [string, number])[] =>
-    endpoints(build(web(...instances), toWeb)).map(({ version, weight }) => [version, weight])
-  const of = (id: string, version: string, extra: Partial<Instance> = {}): Instance =>
-    instance('web', id, { meta: { version }, ...extra })
+  const weights = (...instances: readonly Instance[]): number[] =>
+    endpoints(build(web(...instances), toWeb)).map(({ weight }) => weight)
+  t.same(weights(instance('web', 'a', lost), instance('web', 'b')), [4, 1], 'beside one whose agent lives')
+  t.same(weights(instance('web', 'a', lost), instance('web', 'b', lost)), [4, 4], 'a whole node')
+  t.same(weights(instance('web', 'a', { ...lost, status: 'maintenance' })), [0], 'an operator says otherwise')
   t.same(
-    weights(of('a', '1', lost), of('b', '1')),
-    [
-      ['1', 0],
-      ['1', 1],
-    ],
-    'another of its version is there',
-  )
-  t.same(
-    weights(of('a', '1', lost), of('b', '2')),
-    [
-      ['1', 4],
-      ['2', 1],
-    ],
-    'another version is no other',
-  )
-  t.same(
-    weights(of('a', '1', lost), of('b', '1', { status: 'critical' })),
-    [
-      ['1', 4],
-      ['1', 0],
-    ],
-    'a critical one is none',
-  )
-  t.same(
-    weights(of('a', '1', lost), of('b', '1', lost)),
-    [
-      ['1', 4],
-      ['1', 4],
-    ],
-    'all of them, where all are lost',
-  )
-  const before = build(web(of('a', '1', lost), of('b', '1')), toWeb)
-  const after = build(web(of('a', '1', lost)), toWeb, before)
-  t.same(
-    endpoints(after).map(({ weight }) => weight),
-    [4],
-    'and when the last other goes',
+    shares(build(web(instance('web', 'a', { ...lost, version: '1' }), instance('web', 'b', { version: '2' })), toWeb)),
+    {
+      1: 4,
+      2: 1,
+    },
   )
 })
 
@@ -314,7 +282,7 @@ void t.test('addresses', async (t) => {
     'web\n',
   ]
   for (const address of good) {
-    const table = build(web(instance('web', 'a', { address })), toWeb)
+    const table = build(web(instance('web', 'a', { address })), { ...toWeb, checkAddress: () => undefined })
     t.equal(endpoints(table).length, 1, `${address} is used`)
   }
   for (const address of bad) {
@@ -325,6 +293,30 @@ void t.test('addresses', async (t) => {
   }
   for (const port of [0, 65_536, 1.5, Number.NaN, -1])
     t.same(codes(build(web(instance('web', 'a', { port }), instance('web', 'b')), toWeb)), ['bad-address'], `${port}`)
+})
+
+void t.test('an address that must not be routed to costs only itself, and a new rule is seen', async (t) => {
+  const snap = web(instance('web', 'a', { address: '169.254.169.254' }), instance('web', 'b', { address: '10.0.0.1' }))
+  const strict = build(snap, toWeb)
+  t.same(
+    endpoints(strict).map(({ id }) => id),
+    ['b'],
+  )
+  t.match(strict.problems, [
+    {
+      code: 'bad-address',
+      where: 'consul: web a on n1',
+      message: /^its address 169\.254\.169\.254:80 must not be routed to: it is link-local/,
+    },
+  ])
+  const checkAddress = (address: string, port: number): string | undefined =>
+    address === '10.0.0.1' && port === 80 ? 'it is ours' : undefined
+  const other = build(snap, { ...toWeb, checkAddress }, strict)
+  t.same(
+    endpoints(other).map(({ id }) => id),
+    ['a'],
+  )
+  t.equal(build(snap, toWeb, other).problems.length, 1)
 })
 
 void t.test('an instance that is listed twice counts once, in its newer life', async (t) => {

@@ -38,7 +38,7 @@ function withState(bound: BoundTable): BoundTable {
         weight,
         endpoints: endpoints
           .filter((one) => one.weight > 0)
-          .map((one) => ({ endpoint: one, state: newEndpointState(one.key, 1, one.handle, fakePool()) })),
+          .map((one) => ({ endpoint: one, state: newEndpointState(one, fakePool(one)) })),
         stats: { service: name, version, codes: new Map(), durationCounts: [], durationSumMs: 0, attempts: new Map() },
       }))
       return [name, { ...service, groups }]

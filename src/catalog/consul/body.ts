@@ -5,8 +5,16 @@ import { Buffer } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { FairleadError } from '../../core/errors.ts'
 
-/** The largest body that is taken. */
-export const bodyBytesMax: number = 256 * 1024 * 1024
+const mebi = 1024 * 1024
+
+/** The largest body that is taken: far above a catalog of 100,000 instances, far below what a process can hold. */
+export const bodyBytesMax: number = 64 * mebi
+
+/** An answer of more than `bytesMax`. */
+export function tooLarge(bytesMax: number): FairleadError {
+  const limit = bytesMax % mebi === 0 ? `${String(bytesMax / mebi)} MiB` : `${String(bytesMax)} bytes`
+  return new FairleadError('FL_CATALOG_HTTP', `the answer is larger than ${limit}, the most that is taken`)
+}
 
 /** All of `body`; throws `FL_CATALOG_HTTP` above `bytesMax`, and whatever the stream fails with when it is torn. */
 export async function readBody(body: Readable, bytesMax: number): Promise<Buffer> {
@@ -15,8 +23,7 @@ export async function readBody(body: Readable, bytesMax: number): Promise<Buffer
   for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length
     // Leaving the loop by a throw destroys the stream, and with it the connection.
-    if (bytes > bytesMax)
-      throw new FairleadError('FL_CATALOG_HTTP', `the answer is larger than ${String(bytesMax)} bytes`)
+    if (bytes > bytesMax) throw tooLarge(bytesMax)
     chunks.push(chunk)
   }
   return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, bytes)

@@ -6,7 +6,7 @@
 import type { Dispatcher } from 'undici'
 import type { Clock, Milliseconds } from '../../core/clock.ts'
 import { errorText, FairleadError } from '../../core/errors.ts'
-import { bodyBytesMax, readBody, readErrorText } from './body.ts'
+import { bodyBytesMax, readBody, readErrorText, tooLarge } from './body.ts'
 import type { DecodeKind, DecodeResult } from './decode.ts'
 import { Decoder } from './decoder.ts'
 import { type ConsulConnection, defaultAddress } from './options.ts'
@@ -37,7 +37,7 @@ export interface Answer<T> {
 
 export interface ConsulClientDeps {
   readonly clock: Clock
-  /** Smaller in tests; default 256 MiB. */
+  /** Smaller in tests; default 64 MiB. */
   readonly bodyBytesMax?: number | undefined
 }
 
@@ -90,6 +90,10 @@ export class ConsulClient {
       if (type === undefined || !/^application\/json\b/i.test(type)) {
         answer.body.on('error', () => {}).destroy()
         throw new FairleadError('FL_CATALOG_HTTP', `answered ${type ?? 'no content type'} instead of JSON`)
+      }
+      if (Number(header(headers, 'content-length') ?? 0) > this.#bodyBytesMax) {
+        answer.body.on('error', () => {}).destroy()
+        throw tooLarge(this.#bodyBytesMax)
       }
       const bytes = await readBody(answer.body, this.#bodyBytesMax)
       const index = header(headers, 'x-consul-index')

@@ -8,11 +8,13 @@ import type { Logger } from '../../core/log.ts'
 import { counted } from '../../core/counted.ts'
 import type { Problem } from '../../core/problem.ts'
 import type { Random } from '../../core/random.ts'
+import type { Instance } from '../snapshot.ts'
 import type { CatalogSource, Interest, SourceListener } from '../source.ts'
 import { Belief, union } from './belief.ts'
 import { catalogKey, Conduct } from './conduct.ts'
 import { type Answer, ConsulClient } from './consul-client.ts'
 import { CatalogReader } from './catalog-reader.ts'
+import { ConfirmingReads } from './confirming-reads.ts'
 import { type ConsulOptions, emptyHoldDefaultMs, waitDefaultMs } from './options.ts'
 import type { ParsedService } from './parse.ts'
 import { type CatalogServices, touchedServices } from './parse-streams.ts'
@@ -57,6 +59,7 @@ class ConsulSource implements CatalogSource, ServiceReader {
   readonly #log: Logger
   readonly #client: ConsulClient
   readonly #catalogReader: CatalogReader
+  readonly #confirms: ConfirmingReads
   readonly #rests: Rests
   readonly #store = new ServiceStore()
   readonly #belief: Belief
@@ -82,6 +85,7 @@ class ConsulSource implements CatalogSource, ServiceReader {
     this.#log = deps.log
     this.#client = new ConsulClient(options, deps)
     this.#catalogReader = new CatalogReader(this.#client, this.#ended.signal)
+    this.#confirms = new ConfirmingReads(async (service) => this.#sureRead(service))
     this.#rests = new Rests(deps.clock, deps.random)
     this.#publishPace = new RateBucket(publishRate, deps.clock.now())
     this.#holdMs = options.emptyHoldMs ?? emptyHoldDefaultMs
@@ -119,6 +123,11 @@ class ConsulSource implements CatalogSource, ServiceReader {
   setInterest(interest: Interest): void {
     this.#interest = interest
     if (this.#catalog) this.#reconcile()
+  }
+
+  /** Only looks: the watches alone say what is published, or an older answer could undo a newer one. */
+  confirm(service: string): Promise<readonly Instance[] | undefined> {
+    return this.#confirms.read(service)
   }
 
   lastSuccessMs(): number | undefined {
@@ -193,6 +202,18 @@ class ConsulSource implements CatalogSource, ServiceReader {
 
   servicesOnNode(node: string): readonly string[] {
     return this.#store.onNode(node)
+  }
+
+  /** What the leader is sure of, as far as belief goes; undefined where it does not. */
+  async #sureRead(name: string): Promise<readonly Instance[] | undefined> {
+    const query = { consistency: 'consistent', signal: this.#ended.signal } as const
+    const kind = { kind: 'health-service', source: this.name, service: name } as const
+    const answer = await this.#client.get(kind, `/health/service/${encodeURIComponent(name)}`, query)
+    const { instances } = answer.data
+    if (!answer.leader || answer.filtered) return undefined
+    // A token that has lost its rights sees nothing either.
+    const blind = instances.length === 0 && (await this.#catalogReader.presence(name, this.#catalog)) === 'blind'
+    return blind ? undefined : instances
   }
 
   // === The catalog stream ===
