@@ -537,6 +537,33 @@ void t.test('what fails everywhere alike is no endpoint’s fault', async (t) =>
   }
 })
 
+void t.test('a fault of the whole application may reach one endpoint first', async (t) => {
+  const rig = rigOf('a', 'b', 'c', 'd')
+  for (let i = 0; i < 200; i++) {
+    rig.run(40)
+    for (const key of ['a', 'b', 'c', 'd']) rig.answer(key)
+  }
+  // By the window alone it has twice the others' share.
+  for (let i = 0; i < 5; i++) {
+    rig.answer('a', 500)
+    if (i < 2) for (const key of ['b', 'c', 'd']) rig.answer(key, 500)
+  }
+  t.equal(rig.state('a').streak, 5)
+  t.same(rig.told, [])
+})
+
+void t.test('those that join or drain are not there to stand in', async (t) => {
+  for (const draining of [false, true]) {
+    const rig = rigOf(...(draining ? ['a', 'b', 'c'] : ['a']))
+    for (const key of ['a', 'b', 'c']) rig.hosts.set(key, mute)
+    const weight = draining ? 0 : 1
+    rig.apply({ web: { endpoints: ['a', { key: 'b', weight }, { key: 'c', weight }] } })
+    rig.wait('a')
+    rig.run(2_000)
+    t.equal(rig.is('a'), 'suspect', 'the last one')
+  }
+})
+
 void t.test('failures never eject below the panic threshold', async (t) => {
   const rig = rigOf('a', 'b', 'c', 'd')
   for (const key of ['a', 'b', 'c']) {
@@ -940,6 +967,21 @@ void t.test('no more probes at a time than allowed; the others have their turn',
   joining.run(3_000)
   t.equal(new Set(joining.probes.map(({ host }) => host)).size, 400)
 })
+
+void t.test(
+  'those that come late in the table are not kept from their turn by those that are always due',
+  async (t) => {
+    const keys = Array.from({ length: 200 }, (_, i) => `e${String(i)}`)
+    const rig = new HealthRig()
+    rig.apply({ web: { endpoints: keys, health: { panicThreshold: 1 } } })
+    for (const key of keys) {
+      rig.hosts.set(key, gives('unreachable', 0))
+      rig.fail(key, 'connect-timeout')
+    }
+    rig.run(1_000)
+    t.equal(new Set(rig.probes.map(({ host }) => host)).size, 200)
+  },
+)
 
 void t.test('proof that cannot be asked for is no proof, in time', async (t) => {
   const keys = Array.from({ length: urgentMax }, (_, i) => `e${String(i)}`)
