@@ -18,11 +18,17 @@ import { errorText } from './core/errors.ts'
 import { showHostPort } from './core/host.ts'
 import type { Problem } from './core/problem.ts'
 import type { Random } from './core/random.ts'
+import type { HealthEvent } from './health/event.ts'
+import { createHealth } from './health/monitor.ts'
+import type { HealthView } from './health/port.ts'
+import { createProber } from './health/prober.ts'
+import type { EndpointState } from './live/runtime.ts'
 import { policyFromConfig } from './policy/from-config.ts'
 import type { Policy } from './policy/policy.ts'
 import { createDataPlane } from './proxy/data-plane.ts'
 import type { DataPlane, ListenerAddress } from './proxy/options.ts'
 import type { AccessLog } from './telemetry/access-log.ts'
+import { createKillLedger, type KillLedger } from './telemetry/kill-ledger.ts'
 import type { AppLogger } from './telemetry/log.ts'
 import { createMetrics, type ControlFigures, type Metrics } from './telemetry/metrics.ts'
 
@@ -64,6 +70,7 @@ class Composition implements App {
   readonly #deps: AppDeps
   readonly #plane: DataPlane
   readonly #metrics: Metrics
+  readonly #kills: KillLedger
   readonly #doors: Doors
   readonly #embedded: EmbeddedCatalogs
   readonly #registration: SelfRegistration
@@ -85,14 +92,32 @@ class Composition implements App {
     this.#deps = deps
     const { clock, random, log } = deps
     const observer = deps.accessLog.observer(config.log.access)
-    this.#plane = createDataPlane({ clock, random, log, limits: config.limits, observer })
-    const { version } = deps
-    this.#metrics = createMetrics({ clock, dataPlane: this.#plane, version, control: () => this.#figures() })
+    this.#kills = createKillLedger({ clock })
+    this.#plane = createDataPlane({
+      clock,
+      random,
+      log,
+      limits: config.limits,
+      observer,
+      createHealth: (sink) => createHealth({ clock, random, prober: createProber(clock), sink, log }),
+      onHealthEvent: (event) => this.#heard(event),
+    })
+    const health = (state: EndpointState): HealthView | undefined => this.#plane.healthOf(state)
+    this.#metrics = createMetrics({
+      clock,
+      dataPlane: this.#plane,
+      version: deps.version,
+      control: () => this.#figures(),
+      kills: this.#kills,
+      health,
+    })
     const sources = {
       metrics: this.#metrics,
       dataPlane: this.#plane,
       notReady: () => this.notReady(),
       problems: () => this.#problems(),
+      kills: this.#kills,
+      health: { now: () => clock.now(), stateOf: health },
     }
     this.#doors = createDoors({ status: statusRouter(sources), admin: adminRouter(sources) }, log)
     this.#embedded = createEmbeddedCatalogs(deps)
@@ -213,6 +238,12 @@ class Composition implements App {
     if (this.#serving) await this.#register()
   }
 
+  #heard(event: HealthEvent): void {
+    this.#kills.event(event)
+    // What the brake holds may just have died.
+    if (event.kind === 'ejected') this.#leading?.lifeChanged()
+  }
+
   #policy(config: Config): Policy {
     const { listeners, ...doors } = this.addresses()
     const catalogs = config.catalog.map(({ name }) => this.#leading?.sources.connection(name)?.address)
@@ -227,7 +258,14 @@ class Composition implements App {
       embedded: this.#embedded,
       deps: this.#deps,
       versionBase: () => this.#plane.current().table.version,
-      publish: (table) => this.#plane.apply(table),
+      publish: (table) => {
+        this.#plane.apply(table)
+        this.#kills.tableChanged(table)
+      },
+      life: {
+        isAlive: (key, life) => this.#plane.isAlive(key, life),
+        probe: (keys) => this.#plane.doubt(keys),
+      },
       onReady,
       saved,
       onKnowledge: (sources) => this.#saved.offer(sources),

@@ -21,6 +21,8 @@ export interface Condition {
   readonly certain: boolean
   /** The last ejection is of one that died, not only of one that was ill or silent. */
   readonly died: boolean
+  /** When it last gave a sign of life before the last ejection, monotonic ms. */
+  readonly lifeMs: Milliseconds
   /** No good probe restores it before. */
   readonly holdUntilMs: Milliseconds
   /** Good probes in a row while ejected. */
@@ -96,6 +98,7 @@ export function newCondition(state: 'joining' | 'healthy', nowMs: Milliseconds):
     proven: false,
     certain: false,
     died: false,
+    lifeMs: -Infinity,
     holdUntilMs: -Infinity,
     goods: 0,
     ejections: 0,
@@ -140,6 +143,7 @@ export function eject(condition: Condition, cause: EjectionCause, world: World):
       proven,
       certain,
       died,
+      lifeMs: world.lastLifeMs,
       holdUntilMs,
       goods: 0,
       ejections: condition.ejections + 1,

@@ -69,7 +69,7 @@ class Monitor implements HealthJudge {
     for (const [name, service] of this.#services) {
       if (bound.services.has(name)) continue
       this.#services.delete(name)
-      this.#claims.set(name, [])
+      this.#claims.set(name, [], this.#clock.now())
       for (const subject of service.subjects) this.#leave(subject)
       recount(service)
     }
@@ -172,6 +172,7 @@ class Monitor implements HealthJudge {
     this.#claims.set(
       bound.table.name,
       bound.table.groups.flatMap(({ endpoints }) => endpoints),
+      this.#clock.now(),
     )
   }
 
@@ -254,7 +255,7 @@ class Monitor implements HealthJudge {
       lastLifeMs: state.lastLifeMs,
       spare: () => isSpare(subject),
       alone: () => service.available === 0,
-      taken: () => this.#claims.isTaken(endpoint),
+      taken: () => this.#claims.isTaken(endpoint, subject.condition.lifeMs),
     }
   }
 
@@ -309,7 +310,9 @@ class Monitor implements HealthJudge {
     if (service.settings.mode === 'off') return
     sample(subject, nowMs)
     this.#expire(subject, nowMs)
-    const happening = whatTimeBrings(subject, nowMs, late, () => this.#claims.isTaken(subject.endpoint))
+    const happening = whatTimeBrings(subject, nowMs, late, () =>
+      this.#claims.isTaken(subject.endpoint, subject.condition.lifeMs),
+    )
     if (happening) this.#feed(subject, happening)
     else this.#startDue(subject)
   }

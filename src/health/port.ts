@@ -5,7 +5,7 @@
 import type { Milliseconds } from '../core/clock.ts'
 import type { BoundTable, EndpointState } from '../live/runtime.ts'
 import type { Failure } from '../wire/failure.ts'
-import type { HealthState, Verdict } from './verdict.ts'
+import type { EjectionCause, HealthState, Verdict } from './verdict.ts'
 
 /** Everything here is called outside the fast path, but for `sweep`, which the clock calls every 50 ms. */
 export interface HealthJudge {
@@ -33,7 +33,7 @@ export interface HealthJudge {
 export interface HealthView {
   readonly state: HealthState
   /** Of the last ejection; undefined: never ejected. */
-  readonly cause: string | undefined
+  readonly cause: EjectionCause | undefined
   /** Since when it is in this state, monotonic ms. */
   readonly sinceMs: Milliseconds
   /** Ejections in its life. */

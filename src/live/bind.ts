@@ -20,8 +20,10 @@ function bindGroup({ name, policy }: ServiceTable, group: VersionGroup, registry
   for (const endpoint of group.endpoints) {
     // Those with weight 0 have state too: a check that turns critical must not cost its counts and connections.
     const state = registry.endpoint(endpoint)
+    state.endpoint = endpoint
     state.drain = policy.drain
     state.draining = endpoint.status === 'maintenance'
+    state.doubted = endpoint.agentLost || endpoint.held === true
     if (endpoint.weight > 0) endpoints.push({ endpoint, state })
   }
   return { version: group.version, weight: group.weight, endpoints, stats: registry.version(name, group.version) }

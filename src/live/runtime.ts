@@ -46,6 +46,8 @@ export interface EndpointState {
   readonly life: number
   readonly handle: string
   readonly service: string
+  /** As the last table that had it says; for telling, not for deciding. */
+  endpoint: Endpoint
   readonly pool: Pool
   /** Requests that hold it now; as many as `attempts` has. */
   inFlight: number
@@ -55,6 +57,8 @@ export interface EndpointState {
   leaving: boolean
   /** It is in maintenance: registered still, but to be empty soon. */
   draining: boolean
+  /** The catalog would take it away and may be wrong: its agent is lost, or the brake holds it. It is asked now and then. */
+  doubted: boolean
   /** Since when `leaving` or `draining` has been seen, monotonic ms; Infinity: not. */
   leavingSinceMs: number
   /** What it may still take once it leaves; of the last table it was in. */

@@ -14,6 +14,7 @@ import {
 } from '../live/runtime.ts'
 import type { HealthEvent } from '../health/event.ts'
 import type { HealthJudge, HealthView } from '../health/port.ts'
+import { deathCauses } from '../health/verdict.ts'
 import type { Endpoint, RouteTable } from '../table/table.ts'
 import { Deadlines, type Watched } from '../wire/deadlines.ts'
 import type { Failure } from '../wire/failure.ts'
@@ -36,6 +37,9 @@ import { noHealth } from './no-health.ts'
 import { Judgement, refOf } from './judgement.ts'
 import type { Outcome, PlaneCore } from './plane-core.ts'
 import { ReplayAccount } from './replay-body.ts'
+
+/** A sign of life says that an endpoint is alive for this long, ms. */
+const aliveForMs = 5_000
 
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   return new Plane(options)
@@ -115,13 +119,28 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
     return this.health.stateOf(state)
   }
 
+  isAlive(key: string, life: number): 'alive' | 'dead' | 'unknown' {
+    const state = this.registry.find(key)
+    if (state?.life !== life) return 'unknown'
+    const view = this.health.stateOf(state)
+    if (view?.state === 'ejected' && view.cause && deathCauses.has(view.cause)) return 'dead'
+    return this.#options.clock.now() - state.lastLifeMs < aliveForMs ? 'alive' : 'unknown'
+  }
+
+  doubt(keys: readonly string[]): void {
+    for (const key of keys) {
+      const state = this.registry.find(key)
+      if (state) this.health.doubt(state)
+    }
+  }
+
   onHealthEvent(event: HealthEvent): void {
     this.#options.onHealthEvent?.(event)
   }
 
   #connectionsEnded(endpoint: Endpoint): void {
     const state = this.registry.find(endpoint.key)
-    if (state) this.health.connectionsEnded(state)
+    if (state) this.health.doubt(state)
   }
 
   current(): BoundTable {
@@ -255,7 +274,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
 
   tellOutcome(endpoint: Endpoint, outcome: Outcome): void {
     const nowMs = this.#options.clock.now()
-    this.#options.onHealthEvent?.({ kind: 'outcome', endpoint: refOf({ endpoint }), nowMs, ...outcome })
+    this.#options.onHealthEvent?.({ kind: 'outcome', endpoint: refOf(endpoint), nowMs, ...outcome })
   }
 
   nextRequestId(): string {

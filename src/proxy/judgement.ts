@@ -8,7 +8,8 @@ import type { Verdict } from '../health/verdict.ts'
 import type { Clock, Milliseconds } from '../core/clock.ts'
 import { setOpen } from '../live/open.ts'
 import type { Registry } from '../live/registry.ts'
-import { admission, type BoundEndpoint, type BoundTable, type EndpointState } from '../live/runtime.ts'
+import { admission, type BoundService, type BoundTable, type EndpointState } from '../live/runtime.ts'
+import type { Endpoint } from '../table/table.ts'
 import type { Failure } from '../wire/failure.ts'
 
 /** What it needs of the plane it works for. */
@@ -26,8 +27,8 @@ const rampFrom = 0.1
 /** How many requests an endpoint held when the first of them broke is remembered for this long, ms. */
 const breakKeptMs = 2_000
 
-/** How often endpoints that leave are looked at, ms: their deadlines are of many seconds. */
-const drainEveryMs = 1_000
+/** How often those that leave, and those that the catalog doubts, are looked at, ms. */
+const lookEveryMs = 1_000
 
 interface Ramp {
   readonly sinceMs: Milliseconds
@@ -45,7 +46,7 @@ export class Judgement implements VerdictSink {
   readonly #breaks = new Map<EndpointState, Break>()
   /** Those that silence ejected. */
   readonly #silent = new Set<EndpointState>()
-  #drainedMs = 0
+  #lookedMs = 0
 
   constructor(host: JudgementHost) {
     this.#host = host
@@ -68,7 +69,7 @@ export class Judgement implements VerdictSink {
   }
 
   verdict(state: EndpointState, verdict: Verdict, applied: boolean): void {
-    const place = this.#place(state)
+    const service = this.#host.bound.services.get(state.service)
     switch (verdict.kind) {
       case 'state':
         return
@@ -76,11 +77,11 @@ export class Judgement implements VerdictSink {
         state.admission = admission.joining
         break
       case 'admit':
-        return this.#admit(state, place, verdict.ramp, applied)
+        return this.#admit(state, service, verdict.ramp, applied)
       case 'eject':
-        return this.#eject(state, place, verdict, applied)
+        return this.#eject(state, service, verdict, applied)
     }
-    if (place) setOpen(place.service)
+    if (service) setOpen(service)
   }
 
   /** Every 50 ms: ramps rise, and what leaves is looked at now and then. */
@@ -91,31 +92,35 @@ export class Judgement implements VerdictSink {
       if (share === 1 || state.leaving) this.#ramps.delete(state)
     }
     for (const state of this.#host.registry.leaving()) moveSilent(state, nowMs)
-    if (nowMs - this.#drainedMs < drainEveryMs) return
-    this.#drainedMs = nowMs
+    if (nowMs - this.#lookedMs < lookEveryMs) return
+    this.#lookedMs = nowMs
     for (const [state, { nowMs: sinceMs }] of this.#breaks)
       if (nowMs - sinceMs > breakKeptMs) this.#breaks.delete(state)
     for (const state of this.#silent) if (state.leaving) this.#silent.delete(state)
-    for (const state of this.#host.registry.endpoints()) expireLeaving(state, nowMs)
+    for (const state of this.#host.registry.endpoints()) {
+      expireLeaving(state, nowMs)
+      if (state.doubted && !state.leaving) this.#host.health.doubt(state)
+    }
   }
 
-  #admit(state: EndpointState, place: Place | undefined, ramp: boolean, applied: boolean): void {
+  #admit(state: EndpointState, service: BoundService | undefined, ramp: boolean, applied: boolean): void {
     const before = state.admission
     if (applied) {
       this.#silent.delete(state)
       state.admission = admission.open
-      const lengthMs = place?.service.table.policy.health.slowStartMs ?? 0
+      const lengthMs = service?.table.policy.health.slowStartMs ?? 0
       if (ramp && lengthMs > 0) {
         state.ramp = rampFrom
         this.#ramps.set(state, { sinceMs: this.#host.clock.now(), lengthMs })
       }
-      if (place) setOpen(place.service)
+      if (service) setOpen(service)
     }
-    if (place === undefined || before === admission.joining) return
+    // Joining is no return; what was only observed was never away.
+    if (applied && before <= admission.joining) return
     const { clock } = this.#host
     this.#host.onHealthEvent({
       kind: 'restored',
-      endpoint: refOf(place.bound),
+      endpoint: refOf(state.endpoint),
       nowMs: clock.now(),
       wallMs: clock.wall(),
     })
@@ -123,7 +128,7 @@ export class Judgement implements VerdictSink {
 
   #eject(
     state: EndpointState,
-    place: Place | undefined,
+    service: BoundService | undefined,
     verdict: Extract<Verdict, { kind: 'eject' }>,
     applied: boolean,
   ): void {
@@ -133,38 +138,27 @@ export class Judgement implements VerdictSink {
     const broken = this.#breaks.get(state)
     const inFlight =
       broken && nowMs - broken.nowMs <= breakKeptMs ? Math.max(broken.inFlight, state.inFlight) : state.inFlight
-    if (place) {
-      const endpoint = refOf(place.bound)
-      this.#host.onHealthEvent({
-        kind: 'ejected',
-        endpoint,
-        cause,
-        proven,
-        applied,
-        inFlight,
-        nowMs,
-        wallMs: clock.wall(),
-      })
-    }
+    this.#host.onHealthEvent({
+      kind: 'ejected',
+      endpoint: refOf(state.endpoint),
+      cause,
+      proven,
+      applied,
+      inFlight,
+      nowMs,
+      wallMs: clock.wall(),
+    })
     if (!applied) return
     const wasSilent = this.#silent.has(state)
     if (cause === 'silence') this.#silent.add(state)
     state.admission = certain ? admission.dead : admission.ejected
     this.#ramps.delete(state)
     state.ramp = 1
-    if (place) setOpen(place.service)
+    if (service) setOpen(service)
     // A process that stops in order refuses connections too, and answers what it has: only silence takes requests away,
     // and only proof after silence ends the rest.
     if (cause !== 'silence' && !(proven && wasSilent)) return
     for (const attempt of state.attempts.slice()) attempt.ejected(proven && wasSilent)
-  }
-
-  #place(state: EndpointState): Place | undefined {
-    const service = this.#host.bound.services.get(state.service)
-    if (service === undefined) return undefined
-    for (const { endpoints } of service.groups)
-      for (const bound of endpoints) if (bound.state === state) return { service, bound }
-    return undefined
   }
 }
 
@@ -178,8 +172,6 @@ function moveSilent(state: EndpointState, nowMs: number): void {
     if (nowMs - Math.max(attempt.waitingSinceMs, state.lastLifeMs) > silenceMs) attempt.ejected(false)
 }
 
-type Place = { readonly service: NonNullable<ReturnType<BoundTable['services']['get']>>; readonly bound: BoundEndpoint }
-
 function expireLeaving(state: EndpointState, nowMs: Milliseconds): void {
   if (!state.leaving && !state.draining) {
     state.leavingSinceMs = Infinity
@@ -191,7 +183,8 @@ function expireLeaving(state: EndpointState, nowMs: Milliseconds): void {
     if (leftMs > (attempt.isTunnel ? state.drain.tunnelDeadlineMs : state.drain.deadlineMs)) attempt.expire()
 }
 
-export function refOf({ endpoint }: Pick<BoundEndpoint, 'endpoint'>): EndpointRef {
+/** What events say of an endpoint. */
+export function refOf(endpoint: Endpoint): EndpointRef {
   const { service, version, handle, life, address, port } = endpoint
   return { service, version, handle, life, address, port }
 }

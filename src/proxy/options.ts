@@ -107,6 +107,10 @@ export interface DataPlane {
   setObserver(observer: DataPlaneObserver | undefined): void
   /** Bodies of our own answers, by status code; those without a page have a short text. */
   setErrorPages(pages: ReadonlyMap<number, ErrorPage>): void
+  /** Whether the registration `key` of that `life` lives, as far as health knows. */
+  isAlive(key: string, life: number): 'alive' | 'dead' | 'unknown'
+  /** Has these registrations probed at once. */
+  doubt(keys: readonly string[]): void
   /** What health thinks of an endpoint; undefined: nothing judges, or it is not known. */
   healthOf(state: EndpointState): HealthView | undefined
   figures(): DataPlaneFigures

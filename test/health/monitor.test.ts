@@ -732,6 +732,23 @@ void t.test('an address that a younger registration of another service has, afte
   t.equal(rig.is('a'), 'healthy', 'the other one is gone, so it is its own again')
 })
 
+void t.test('two services of one process, on one port, both come back after its restart', async (t) => {
+  const rig = new HealthRig()
+  const a = { key: 'a', life: 5, address: 'h', port: 1 }
+  const other = { key: 'z', life: 9, address: 'h', port: 1 }
+  rig.apply({ web: { endpoints: [a, 'b'] }, shop: { endpoints: [other] } })
+  rig.run(1_000)
+  rig.state('a').lastLifeMs = rig.clock.now()
+  rig.hosts.set('h', gives('refused'))
+  rig.fail('a', 'refused')
+  rig.fail('z', 'refused')
+  rig.run(500)
+  t.same([rig.is('a'), rig.is('z')], ['ejected', 'ejected'])
+  rig.hosts.set('h', good())
+  rig.run(1_000)
+  t.same([rig.is('a'), rig.is('z')], ['healthy', 'healthy'])
+})
+
 void t.test('an older claimant, or no death, takes nothing away', async (t) => {
   const rig = new HealthRig()
   const a = { key: 'a', life: 5, address: 'h', port: 1 }

@@ -50,7 +50,7 @@ function withState(bound: BoundTable): BoundTable {
 const health: NonNullable<MetricsOptions['health']> = ({ handle }) =>
   handle === 'unknown'
     ? undefined
-    : { state: handle === 'e' ? 'ejected' : 'healthy', cause: '', sinceMs: 0, ejections: 0 }
+    : { state: handle === 'e' ? 'ejected' : 'healthy', cause: undefined, sinceMs: 0, ejections: 0 }
 
 function full(): Metrics {
   const durationCounts = Array.from({ length: durationBucketsMs.length + 1 }, () => 0)
