@@ -167,7 +167,9 @@ const server = createServer((req, res) => {
   req.on('end', () => {
     note('ran', req)
     const url = new URL(req.url ?? '/', 'http://backend')
-    behave({ req, res, received, query: url.searchParams }, url.pathname, req.socket)
+    // Only the last segment counts: routes put their own before it.
+    const path = url.pathname.slice(url.pathname.lastIndexOf('/'))
+    behave({ req, res, received, query: url.searchParams }, path, req.socket)
   })
 })
 server.on('connection', (socket) => socket.on('error', () => socket.destroy()))

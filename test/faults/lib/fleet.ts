@@ -36,6 +36,9 @@ export interface Instance extends Child {
   readonly port: number
 }
 
+/** What a registration tells. */
+export type Registered = Pick<Instance, 'name' | 'service' | 'host' | 'port'>
+
 /** Whatever speaks Consul's API. */
 export interface CatalogApi {
   api(method: string, path: string, body?: unknown): Promise<unknown>
@@ -72,7 +75,7 @@ export class Fleet {
   }
 
   /** Registers it under its name, or another. Its first health is passing. */
-  async register(instance: Instance, check: Check = 'none', id: string = instance.name): Promise<void> {
+  async register(instance: Registered, check: Check = 'none', id: string = instance.name): Promise<void> {
     const { service, host, port } = instance
     const checks: Readonly<Record<Check, object>> = {
       none: {},

@@ -7,7 +7,7 @@ import type { Sent } from './client.ts'
 import { hasFailed, runsById } from './figures.ts'
 
 export interface LostRequest {
-  readonly requestId: string
+  readonly id: string
   readonly method: string
   readonly reason: string
 }
@@ -17,44 +17,70 @@ export interface Kill {
   readonly service: string
   readonly address: string
   readonly port: number
-  readonly cause: string
+  /** What gave it away. */
+  readonly signal: string
   readonly inFlight: number
   readonly rescued: number
   readonly retried: number
-  /** All that were lost; `lost` may name fewer of them, since the ledger is bounded. */
-  readonly lostCount: number
-  readonly lost: readonly LostRequest[]
+  readonly lost: number
+  /** All of them, or the first so many, since the ledger is bounded. */
+  readonly lostRequests: readonly LostRequest[]
+  readonly consulKnewAfterMs: number | undefined
+}
+
+export interface Ledger {
+  readonly kills: readonly Kill[]
+  /** Lost without a death to it. */
+  readonly strays: readonly LostRequest[]
 }
 
 type Json = Readonly<Record<string, unknown>>
 
-const objectOf = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {})
-const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? (value as unknown[]) : [])
+function objectOf(value: unknown, what: string): Json {
+  if (typeof value !== 'object' || value === null) throw new Error(`GET /v1/kills: ${what} is ${JSON.stringify(value)}`)
+  return value as Json
+}
+
+function listOf(value: unknown, what: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw new Error(`GET /v1/kills: ${what} is no list: ${JSON.stringify(value)}`)
+  return value as unknown[]
+}
+
+function countOf(value: unknown, what: string): number {
+  if (!Number.isInteger(value)) throw new Error(`GET /v1/kills: ${what} is no count: ${JSON.stringify(value)}`)
+  return value as number
+}
+
+function requestsOf(value: unknown, what: string): readonly LostRequest[] {
+  return listOf(value, what).map((entry) => {
+    const { id, method, reason } = objectOf(entry, what)
+    return { id: String(id), method: String(method), reason: String(reason) }
+  })
+}
 
 /** Reads the answer of `GET /v1/kills`. Throws when it is something else. */
-export function parseKills(json: unknown): Kill[] {
-  const kills = objectOf(json)['kills']
-  if (!Array.isArray(kills))
-    throw new Error(`GET /v1/kills has no list of kills: ${JSON.stringify(json).slice(0, 200)}`)
-  return kills.map((one: unknown) => {
-    const kill = objectOf(one)
-    const lost = listOf(kill['lost']).map((entry): LostRequest => {
-      const { requestId, method, reason } = objectOf(entry)
-      return { requestId: String(requestId), method: String(method), reason: String(reason) }
-    })
-    const endpoint = { ...objectOf(kill['endpoint']), ...kill }
-    return {
-      service: String(endpoint['service']),
-      address: String(endpoint['address']),
-      port: Number(endpoint['port']),
-      cause: String(kill['cause'] ?? kill['signal']),
-      inFlight: Number(kill['inFlight']),
-      rescued: Number(kill['rescued']),
-      retried: Number(kill['retried']),
-      lostCount: Number(kill['lostCount'] ?? lost.length),
-      lost,
-    }
-  })
+export function parseLedger(json: unknown): Ledger {
+  const { kills, strays } = objectOf(json, 'it')
+  return {
+    strays: requestsOf(strays, 'strays'),
+    kills: listOf(kills, 'kills').map((one): Kill => {
+      const kill = objectOf(one, 'a kill')
+      const lost = objectOf(kill['lost'], 'lost')
+      const knew = kill['consulKnewAfterMs']
+      return {
+        service: String(kill['service']),
+        address: String(kill['address']),
+        port: countOf(kill['port'], 'port'),
+        signal: String(kill['signal']),
+        inFlight: countOf(kill['inFlight'], 'inFlight'),
+        rescued: countOf(kill['rescued'], 'rescued'),
+        retried: countOf(kill['retried'], 'retried'),
+        lost: countOf(lost['total'], 'lost.total'),
+        lostRequests: requestsOf(lost['requests'], 'lost.requests'),
+        consulKnewAfterMs: typeof knew === 'number' ? knew : undefined,
+      }
+    }),
+  }
 }
 
 export interface LedgerFacts {
@@ -69,47 +95,63 @@ export interface LedgerFacts {
 }
 
 /** What does not fit, a sentence each; empty: the ledger tells what happened. */
-export function reconcile(kills: readonly Kill[], facts: LedgerFacts): string[] {
+export function reconcile({ kills, strays }: Ledger, facts: LedgerFacts): string[] {
   const problems: string[] = []
-  const { sent, victims, exempt = () => false, falseAlarmsMax = 0 } = facts
-  const lostIn = new Map<string, number>()
-  for (const { lost } of kills)
-    for (const { requestId } of lost) lostIn.set(requestId, (lostIn.get(requestId) ?? 0) + 1)
-
+  const { sent, exempt = () => false } = facts
+  const named = kills.flatMap(({ lostRequests }) => lostRequests)
   const byId = new Map(sent.map((one) => [one.id, one]))
-  const failed = sent.filter((one) => hasFailed(one) && !exempt(one))
-  const unknown = failed.filter(({ id }) => !lostIn.has(id))
-  if (unknown.length > 0)
-    problems.push(`${unknown.length} of ${failed.length} failed requests stand in no entry: ${ids(unknown)}`)
-  const invented = [...lostIn.keys()].filter((id) => byId.get(id)?.outcome === 'good').map((id) => ({ id }))
-  if (invented.length > 0) problems.push(`${invented.length} told as lost were answered well: ${ids(invented)}`)
-  const stranger = [...lostIn.keys()].filter((id) => !byId.has(id)).map((id) => ({ id }))
-  if (stranger.length > 0)
-    problems.push(`${stranger.length} told as lost were never sent by this client: ${ids(stranger)}`)
-  const doubled = [...lostIn].filter(([, count]) => count > 1).map(([id]) => ({ id }))
-  if (doubled.length > 0) problems.push(`${doubled.length} are lost in two entries: ${ids(doubled)}`)
-  for (const { requestId, method } of kills.flatMap(({ lost }) => lost)) {
-    const one = byId.get(requestId)
-    if (one && one.method !== method) problems.push(`${requestId} was a ${one.method}, and is told as a ${method}`)
-  }
+  const lostIds = new Set(named.map(({ id }) => id))
 
+  const failed = sent.filter((one) => hasFailed(one) && !exempt(one))
+  const missing = failed.filter(({ id }) => !lostIds.has(id))
+  const unnamed = kills.reduce((sum, { lost, lostRequests }) => sum + lost - lostRequests.length, 0)
+  if (missing.length > unnamed)
+    problems.push(`${missing.length} of ${failed.length} failed requests stand in no entry: ${ids(missing)}`)
+  const lost = kills.reduce((sum, kill) => sum + kill.lost, 0)
+  const counted = sent.filter((one) => hasFailed(one) || one.outcome === 'abandoned').length
+  if (lost > counted) problems.push(`${lost} are told as lost, and ${counted} did not end well`)
+  const invented = [...named, ...strays].filter(({ id }) => byId.get(id)?.outcome === 'good')
+  if (invented.length > 0) problems.push(`${invented.length} told as lost were answered well: ${ids(invented)}`)
+  const strangers = [...named, ...strays].filter(({ id }) => !byId.has(id))
+  if (strangers.length > 0) problems.push(`${strangers.length} told as lost were never sent: ${ids(strangers)}`)
+  if (lostIds.size < named.length)
+    problems.push(`${named.length - lostIds.size} are lost in two entries, or twice in one`)
+  for (const { id, method } of [...named, ...strays]) {
+    const one = byId.get(id)
+    if (one && one.method !== method) problems.push(`${id} was a ${one.method}, and is told as a ${method}`)
+  }
+  for (const { port, lost: total, lostRequests } of kills)
+    if (lostRequests.length > total)
+      problems.push(`the entry of port ${port} names ${lostRequests.length} lost of ${total}`)
+  return [...problems, ...deaths(kills, facts), ...repeats(kills, facts, byId)]
+}
+
+function deaths(kills: readonly Kill[], { victims, falseAlarmsMax = 0 }: LedgerFacts): string[] {
+  const problems: string[] = []
   const told = new Set(kills.map(({ address, port }) => `${address}:${port}`))
   for (const { name, host, port } of victims)
     if (!told.has(`${host}:${port}`)) problems.push(`the death of ${name} (${host}:${port}) has no entry`)
   const known = new Set(victims.map(({ host, port }) => `${host}:${port}`))
   const alarms = kills.filter(({ address, port }) => !known.has(`${address}:${port}`))
-  if (alarms.length > falseAlarmsMax)
-    problems.push(
-      `${alarms.length} entries for endpoints that lived: ${alarms.map((one) => `${one.port} ${one.cause}`).join(', ')}`,
-    )
-
-  const twice = [...runsById(facts.executions)].filter(([id, runs]) => byId.has(id) && runs.length > 1).length
-  const saved = kills.reduce((sum, { rescued, retried }) => sum + rescued + retried, 0)
-  if (twice > saved)
-    problems.push(`backends saw ${twice} requests twice, and the ledger knows of ${saved} that were repeated`)
-  for (const { port, lost, lostCount } of kills)
-    if (lost.length > lostCount) problems.push(`the entry of port ${port} names ${lost.length} lost of ${lostCount}`)
+  const each = alarms.map(({ port, signal }) => `${port} ${signal}`).join(', ')
+  if (alarms.length > falseAlarmsMax) problems.push(`${alarms.length} entries for endpoints that lived: ${each}`)
   return problems
+}
+
+function repeats(kills: readonly Kill[], { executions }: LedgerFacts, byId: ReadonlyMap<string, Sent>): string[] {
+  const twice = [...runsById(executions)].filter(([id, runs]) => byId.has(id) && runs.length > 1).length
+  const repeated = kills.reduce((sum, { rescued, retried }) => sum + rescued + retried, 0)
+  return twice > repeated ? [`backends saw ${twice} requests twice, and the ledger knows of ${repeated} repeated`] : []
+}
+
+/** A line for people about each death. */
+export function ledgerText({ kills, strays }: Ledger): string {
+  const each = kills.map((one) => {
+    const knew =
+      one.consulKnewAfterMs === undefined ? 'Consul does not know' : `Consul knew ${one.consulKnewAfterMs} ms later`
+    return `${one.port} ${one.signal}: ${one.inFlight} in flight, ${one.rescued} rescued, ${one.retried} retried, ${one.lost} lost, ${knew}`
+  })
+  return `${each.join('; ') || 'no deaths'}${strays.length > 0 ? `; ${strays.length} lost without a death` : ''}`
 }
 
 const ids = (all: readonly { readonly id: string }[]): string =>

@@ -16,7 +16,7 @@ import { type Fault, type Figures, figuresOf, figuresText, type Times, timesOf }
 import { type BackendOptions, type CatalogApi, type Check, Fleet, type Instance } from './fleet.ts'
 import { long } from './form.ts'
 import { descriptorSlack, type Footprint, type Limits, type RunFacts, violations } from './invariants.ts'
-import { type LedgerFacts, parseKills, reconcile } from './ledger.ts'
+import { type LedgerFacts, ledgerText, parseLedger, reconcile } from './ledger.ts'
 import { type Proxy, type ProxyOptions, startProxy } from './proxy.ts'
 
 export interface WorldOptions extends Partial<Omit<ProxyOptions, 'consul' | 'folder'>> {
@@ -24,9 +24,14 @@ export interface WorldOptions extends Partial<Omit<ProxyOptions, 'consul' | 'fol
   readonly instances?: number
   readonly backend?: BackendOptions
   readonly check?: Check
-  /** The catalog. It is not stopped. Default: an agent that the file's scenarios share, emptied before each. */
-  readonly catalog?: CatalogApi & { readonly address: string }
+  /** Starts the catalog, and sees to its end. Default: an agent that the file's scenarios share, emptied before each. */
+  readonly catalog?: (folder: string, t: Test) => Promise<Catalog>
+  /** More that must be there before the run begins. */
+  readonly before?: (world: World) => Promise<void>
 }
+
+/** A catalog, by what speaks for it. */
+export type Catalog = CatalogApi & { readonly address: string }
 
 export interface TimeGoals {
   readonly slowestSafeMs?: number
@@ -43,6 +48,8 @@ export interface Scenario {
   readonly goals?: TimeGoals
   /** Failures that no death explains; `false`: the ledger is not looked at. */
   readonly ledger?: Pick<LedgerFacts, 'exempt' | 'falseAlarmsMax'> | false
+  /** More to judge, with and without the fault. */
+  readonly also?: (t: Test, judged: Judged, world: World) => void | Promise<void>
   /** No twin without the fault, because nothing is said of times. */
   readonly alone?: boolean
 }
@@ -56,7 +63,7 @@ const slack = 2
 /** Everything that a scenario acts on. */
 export class World {
   readonly fleet: Fleet
-  readonly consul: CatalogApi & { readonly address: string }
+  readonly consul: Catalog
   /** Of `web`, from the start. */
   readonly instances: Instance[] = []
   readonly folder: string
@@ -103,6 +110,18 @@ export class World {
       this.victims.push(instance)
       await instance.kill()
     })
+  }
+
+  /** SIGSTOP, as a fault that lasts until `thaw`; the ledger must tell of it. */
+  async freeze(instance: Instance): Promise<void> {
+    await this.inflict(`freeze ${instance.name}`, () => {
+      this.victims.push(instance)
+      instance.freeze()
+    })
+  }
+
+  async thaw(instance: Instance): Promise<void> {
+    await this.heal(() => instance.thaw())
   }
 
   /** The instance at a place among those from the start. */
@@ -209,6 +228,7 @@ async function run(t: Test, scenario: Scenario, withFault: boolean): Promise<Jud
   for (const { invariant, text } of violations(facts, limits)) t.fail(`${invariant}: ${text}`, bare)
   t.ok(sent.length > 0, `${sent.length} requests were made`)
   if (withFault && scenario.ledger !== false) await checkLedger(t, world, facts, scenario.ledger ?? {})
+  await scenario.also?.(t, judged, world)
   await world.proxy.kill()
   return judged
 }
@@ -221,17 +241,23 @@ async function checkLedger(
 ): Promise<void> {
   const { victims } = world
   const { sent, executions } = facts
+  let problems: readonly string[] = []
   try {
-    const kills = parseKills(await world.proxy.get('/v1/kills'))
-    const told = kills.map(
-      (kill) =>
-        `${kill.port} ${kill.cause}: ${kill.inFlight} in flight, ${kill.rescued} rescued, ${kill.retried} retried, ${kill.lostCount} lost`,
+    // What was lost just now waits in the ledger for the death that it may belong to.
+    await until(
+      async () => {
+        const ledger = parseLedger(await world.proxy.get('/v1/kills'))
+        problems = [ledgerText(ledger), ...reconcile(ledger, { sent, executions, victims, ...options })]
+        return problems.length === 1
+      },
+      { timeoutMs: 4_000 },
     )
-    t.comment(`ledger: ${told.join('; ') || 'empty'}`)
-    for (const problem of reconcile(kills, { sent, executions, victims, ...options }))
-      t.fail(`ledger: ${problem}`, bare)
   } catch (error) {
-    t.fail(`ledger: ${String(error)}`, bare)
+    if (problems.length === 0) t.fail(`ledger: ${String((error as Error).cause ?? error)}`, bare)
+  }
+  for (const [at, text] of problems.entries()) {
+    if (at === 0) t.comment(`ledger: ${text}`)
+    else t.fail(`ledger: ${text}`, bare)
   }
 }
 
@@ -268,7 +294,7 @@ let torn = false
 export async function createWorld(t: Test, options: WorldOptions, withFault = true): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'fairlead-faults-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  const consul = options.catalog ?? (await sharedConsul())
+  const consul = await (options.catalog?.(folder, t) ?? sharedConsul())
   const fleet = new Fleet(consul, folder)
   t.teardown(() => fleet.stop())
   const instances = await fleet.startMany(options.instances ?? 4, options.backend, options.check)
@@ -276,7 +302,8 @@ export async function createWorld(t: Test, options: WorldOptions, withFault = tr
   const world = new World({ fleet, consul, folder, withFault, proxy })
   t.teardown(() => world.proxy.kill())
   world.instances.push(...instances)
-  await world.routed(instances)
+  await options.before?.(world)
+  await world.routed(world.instances)
   await world.warmUp()
   return world
 }
