@@ -21,7 +21,12 @@ class Supervisor {
     void instance.ended.then(async () => {
       if (this.#stopped) return
       const name = `${instance.name.split('.')[0]}.${++this.restarts}`
-      this.watch(await this.#world.fleet.start(name, { port: instance.port, latency: 5, poison: this.#poison }))
+      const next = this.#world.fleet.start(name, { port: instance.port, latency: 5, poison: this.#poison })
+      // When the run is over meanwhile, there is no next.
+      await next.then(
+        (one) => this.watch(one),
+        () => {},
+      )
     })
   }
 

@@ -7,7 +7,7 @@ import { byForm } from './lib/form.ts'
 import { parseLedger } from './lib/ledger.ts'
 import { faultTest } from './lib/scenario.ts'
 
-const holdMs = byForm(6_000, 30_000)
+const holdMs = byForm(4_000, 30_000)
 
 faultTest('heavy tails, long polls, event streams and pauses of 0.1 to 0.4 s', {
   world: { backend: { latency: 'heavy', pause: '100-400', pauseEveryMs: 3_000 } },
@@ -17,7 +17,7 @@ faultTest('heavy tails, long polls, event streams and pauses of 0.1 to 0.4 s', {
     world.load({ connections: 8, name: 'poll', ask: only(`/hold?ms=${holdMs}`) })
     const stream = `/stream?ms=${holdMs}&bytes=2000&pieces=${holdMs / 500}&chunked=1`
     world.load({ connections: 8, name: 'stream', ask: only(stream) })
-    await world.pass(byForm(15_000, 600_000))
+    await world.pass(byForm(10_000, 600_000))
   },
   limits: { failedUnsafeMax: 0, seenTwiceShareMax: 0.01 },
   ledger: false,

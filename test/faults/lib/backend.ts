@@ -134,6 +134,23 @@ function later(request: Request, ms: number): void {
   else setTimeout(() => answer(request), ms)
 }
 
+const idleMs = 400
+const stale = 'stale web leaked GET 0 0\n\nend stale\n'
+const requestsOn = new WeakMap<Socket, number>()
+
+/** A request that is on its way could be taken for the leak's own, by anybody: it waits until none has come for long. */
+function leakWhenIdle(socket: Socket): void {
+  const count = (requestsOn.get(socket) ?? 0) + 1
+  requestsOn.set(socket, count)
+  setTimeout(() => {
+    // What has arrived meanwhile is read before this runs.
+    setImmediate(() => {
+      if (requestsOn.get(socket) === count && socket.writable)
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${stale.length}\r\n\r\n${stale}`)
+    })
+  }, idleMs)
+}
+
 /** What it does in place of answering well; by `--behaviour`. */
 const behaviours: Readonly<Record<string, (request: Request, path: string, socket: Socket) => void>> = {
   normal,
@@ -147,11 +164,10 @@ const behaviours: Readonly<Record<string, (request: Request, path: string, socke
   },
   reset: (_request, _path, socket) => void socket.resetAndDestroy(),
   garbage: (_request, _path, socket) => void socket.end('\u0000\u0001 this is no HTTP\r\n\r\n'),
-  /** A good answer, and a moment later another one that nobody asked for, on the connection that is idle by then. */
+  /** Good answers; and once a connection has been idle for a while, another one that nobody asked for. */
   leak: (request, path, socket) => {
     normal(request, path)
-    const stale = `stale web leaked GET 0 0\n\nend stale\n`
-    setTimeout(() => socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${stale.length}\r\n\r\n${stale}`), 3)
+    leakWhenIdle(socket)
   },
   error: (request) => answer(request, 500),
 }

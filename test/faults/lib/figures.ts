@@ -106,9 +106,10 @@ export function timesOf(sent: readonly Sent[], faults: readonly Fault[]): Times 
   const first = faults[0]?.atMs
   if (first === undefined) return { errorWindowMs: 0, firstSecond: NaN, nextSecond: NaN }
   const last = sent.reduce((end, { endMs }) => Math.max(end, endMs), 0)
+  const begun = sent.reduce((start, { startMs }) => Math.min(start, startMs), Infinity)
   const before = throughput(sent, first - 1_000, first)
   const relative = (offsetMs: number): number => {
-    if (before === 0) return NaN
+    if (before === 0 || begun > first - 1_000) return NaN
     const whole = faults.filter(({ atMs }) => atMs + offsetMs + 1_000 <= last)
     const shares = whole.map(({ atMs }) => throughput(sent, atMs + offsetMs, atMs + offsetMs + 1_000) / before)
     return shares.length === 0 ? NaN : Math.min(...shares)
@@ -117,7 +118,7 @@ export function timesOf(sent: readonly Sent[], faults: readonly Fault[]): Times 
     const earlier = faults.filter(({ atMs }) => atMs <= endMs).at(-1)
     return earlier === undefined ? Infinity : endMs - earlier.atMs
   })
-  return { errorWindowMs: Math.max(0, ...failures), firstSecond: relative(0), nextSecond: relative(1_000) }
+  return { errorWindowMs: failures.reduce((most, ms) => Math.max(most, ms), 0), firstSecond: relative(0), nextSecond: relative(1_000) }
 }
 
 /** One line for people. */

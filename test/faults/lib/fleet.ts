@@ -49,6 +49,8 @@ export class Fleet {
   readonly instances: Map<string, Instance> = new Map()
   readonly #catalog: CatalogApi
   readonly #folder: string
+  readonly #starting = new Set<Promise<unknown>>()
+  #stopped = false
 
   constructor(catalog: CatalogApi, folder: string) {
     this.#catalog = catalog
@@ -58,6 +60,14 @@ export class Fleet {
   /** Starts a backend and waits until it listens. */
   async start(name: string, options: BackendOptions = {}): Promise<Instance> {
     if (this.instances.has(name)) throw new Error(`${name} was there before`)
+    if (this.#stopped) throw new Error('the fleet has stopped')
+    const starting = this.#start(name, options)
+    const settled = starting.catch(() => {}).finally(() => this.#starting.delete(settled))
+    this.#starting.add(settled)
+    return await starting
+  }
+
+  async #start(name: string, options: BackendOptions): Promise<Instance> {
     const { service = 'web', host = '127.0.0.1', prefix = [] } = options
     const args = ['--service', service, '--instance', name, '--host', host, '--log', this.#logFile(name)]
     args.push('--seed', String(this.instances.size + 1), '--port', String(options.port ?? 0))
@@ -104,7 +114,10 @@ export class Fleet {
     return [...this.instances.keys()].flatMap((name) => readLog(this.#logFile(name), name))
   }
 
+  /** Ends them all, those too that are just starting. Idempotent. */
   async stop(): Promise<void> {
+    this.#stopped = true
+    await Promise.all(this.#starting)
     await Promise.all([...this.instances.values()].map((instance) => instance.kill()))
   }
 

@@ -38,7 +38,7 @@ export interface Limits {
   readonly seenTwiceShareMax?: number
   /** From a fault to the end of the last failed request. Default: not judged. */
   readonly errorWindowMsMax?: number
-  /** Good answers in a row that must end the run, exempt ones not counted. Default 20. */
+  /** Good answers in a row that must end the run, exempt ones not counted; 0: not judged. Default 20. */
   readonly goodTail?: number
 }
 
@@ -132,6 +132,7 @@ function footprint({ before, after }: RunFacts, add: Add): void {
 
 function recovery({ sent }: RunFacts, limits: Limits, add: Add): void {
   const { goodTail = 20, exempt = () => false } = limits
+  if (goodTail === 0) return
   // By start: what waited through the fault may end late and badly, after others have long been well again.
   const asked = sent.filter((one) => !exempt(one) && one.outcome !== 'abandoned')
   const tail = asked.toSorted((a, b) => a.startMs - b.startMs).slice(-goodTail)

@@ -202,9 +202,12 @@ export interface Judged {
   readonly times: Times
 }
 
+// Starting agents and processes takes longer than the tests' usual time when the machine is busy; the runner is told.
+t.setTimeout(long ? 3_600_000 : 180_000)
+
 /** A test of one scenario; skipped with a reason where there is no Consul, or where `skip` says so. */
 export function faultTest(name: string, scenario: Scenario, skip: string | false = false): void {
-  void t.test(name, { timeout: long ? 1_500_000 : 50_000, skip }, async (t) => {
+  void t.test(name, { timeout: long ? 1_500_000 : 90_000, skip }, async (t) => {
     const { path, reason } = await findConsul()
     if (path === undefined) {
       t.comment(reason)
