@@ -340,7 +340,7 @@ const kill: Kill = {
   rescued: 1,
   retried: 1,
   lost: 1,
-  lostRequests: [{ id: 'p', method: 'POST', reason: 'closed' }],
+  lostRequests: [{ id: 'p', method: 'POST', reason: 'closed', unsent: false }],
   consulKnewAfterMs: undefined,
 }
 
@@ -353,7 +353,7 @@ t.test('the ledger is held against what happened', async (t) => {
   const ledger = (...kills: Kill[]): Ledger => ({ kills, strays: [] })
   const lost = (...names: string[]): Pick<Kill, 'lost' | 'lostRequests'> => ({
     lost: names.length,
-    lostRequests: names.map((id) => ({ id, method: id === 'p' ? 'POST' : 'GET', reason: 'closed' })),
+    lostRequests: names.map((id) => ({ id, method: id === 'p' ? 'POST' : 'GET', reason: 'closed', unsent: false })),
   })
   const cases: readonly (readonly [string, Ledger, Partial<typeof facts>, readonly RegExp[]])[] = [
     ['as it was', ledger(kill), {}, []],
@@ -370,9 +370,15 @@ t.test('the ledger is held against what happened', async (t) => {
     ['twice', ledger({ ...kill, ...lost('p', 'p') }), {}, [/2 are told/, /lost in two entries/]],
     [
       'a wrong method',
-      ledger({ ...kill, lostRequests: [{ id: 'p', method: 'PUT', reason: '' }] }),
+      ledger({ ...kill, lostRequests: [{ id: 'p', method: 'PUT', reason: '', unsent: false }] }),
       {},
       [/p was a POST/],
+    ],
+    [
+      'told as never sent, and was seen',
+      ledger({ ...kill, lostRequests: [{ id: 'p', method: 'POST', reason: '', unsent: true }] }),
+      {},
+      [/never sent were seen by backends: p/],
     ],
     ['a stray', { kills: [{ ...kill, ...lost() }], strays: kill.lostRequests }, {}, [/no entry: p/]],
     [
@@ -390,6 +396,7 @@ t.test('the ledger is held against what happened', async (t) => {
     t.equal(problems.length, expected.length, `${name}: ${problems.join('; ')}`)
     for (const [at, pattern] of expected.entries()) t.match(problems[at] ?? '', pattern, name)
   }
+  t.strictSame(reconcile(ledger(), { ...facts, executions: [], exempt: () => true, unseenMax: 1 }), [])
   t.strictSame(reconcile(ledger({ ...kill, ...lost() }), { ...facts, exempt: () => true }), [])
   t.strictSame(reconcile(ledger(kill, { ...kill, port: 1, ...lost() }), { ...facts, falseAlarmsMax: 1 }), [])
 })
@@ -408,7 +415,7 @@ t.test('the answer of /v1/kills is read, and another shape is refused', async (t
   }
   t.strictSame(parseLedger(JSON.parse(JSON.stringify(json))), {
     kills: [kill],
-    strays: [{ id: 'q', method: 'GET', reason: 'reset' }],
+    strays: [{ id: 'q', method: 'GET', reason: 'reset', unsent: false }],
   })
   t.equal(parseLedger({ ...json, kills: [{ ...plain, lost, consulKnewAfterMs: 40 }] }).kills[0]?.consulKnewAfterMs, 40)
   t.throws(() => parseLedger({ kills: [] }), /strays is no list/)

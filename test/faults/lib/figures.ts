@@ -118,7 +118,11 @@ export function timesOf(sent: readonly Sent[], faults: readonly Fault[]): Times 
     const earlier = faults.filter(({ atMs }) => atMs <= endMs).at(-1)
     return earlier === undefined ? Infinity : endMs - earlier.atMs
   })
-  return { errorWindowMs: failures.reduce((most, ms) => Math.max(most, ms), 0), firstSecond: relative(0), nextSecond: relative(1_000) }
+  return {
+    errorWindowMs: failures.reduce((most, ms) => Math.max(most, ms), 0),
+    firstSecond: relative(0),
+    nextSecond: relative(1_000),
+  }
 }
 
 /** One line for people. */

@@ -47,7 +47,7 @@ export interface Scenario {
   readonly limits?: Limits
   readonly goals?: TimeGoals
   /** Failures that no death explains; `false`: the ledger is not looked at. */
-  readonly ledger?: Pick<LedgerFacts, 'exempt' | 'falseAlarmsMax'> | false
+  readonly ledger?: Pick<LedgerFacts, 'exempt' | 'falseAlarmsMax' | 'unseenMax'> | false
   /** More to judge, with and without the fault. */
   readonly also?: (t: Test, judged: Judged, world: World) => void | Promise<void>
   /** No twin without the fault, because nothing is said of times. */
