@@ -95,7 +95,7 @@ export interface Fault {
 export interface Times {
   /** From the latest fault before it to the end of a failed request, at most; 0 without failures. */
   readonly errorWindowMs: number
-  /** Throughput in the first second after a fault, relative to the second before the first fault; the worst fault. */
+  /** Throughput in the first second after a fault, relative to the second before the first fault (or what there is of it); the worst fault. */
   readonly firstSecond: number
   /** The same of the second that begins one second after it. */
   readonly nextSecond: number
@@ -107,9 +107,10 @@ export function timesOf(sent: readonly Sent[], faults: readonly Fault[]): Times 
   if (first === undefined) return { errorWindowMs: 0, firstSecond: NaN, nextSecond: NaN }
   const last = sent.reduce((end, { endMs }) => Math.max(end, endMs), 0)
   const begun = sent.reduce((start, { startMs }) => Math.min(start, startMs), Infinity)
-  const before = throughput(sent, first - 1_000, first)
+  const fromMs = Math.max(first - 1_000, begun)
+  const before = throughput(sent, fromMs, first)
   const relative = (offsetMs: number): number => {
-    if (before === 0 || begun > first - 1_000) return NaN
+    if (before === 0 || first - fromMs < 300) return NaN
     const whole = faults.filter(({ atMs }) => atMs + offsetMs + 1_000 <= last)
     const shares = whole.map(({ atMs }) => throughput(sent, atMs + offsetMs, atMs + offsetMs + 1_000) / before)
     return shares.length === 0 ? NaN : Math.min(...shares)
