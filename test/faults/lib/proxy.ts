@@ -145,8 +145,8 @@ interface ServiceJson {
       readonly handle: string
       readonly address: string
       readonly port: number
-      readonly state?: string
-      readonly health?: string | { readonly state?: string }
+      /** Null, or absent: nothing judges it. */
+      readonly health?: { readonly state: string } | null
       readonly connections: { readonly open: number }
     }[]
   }[]
@@ -154,10 +154,13 @@ interface ServiceJson {
 
 function endpointsOf(json: unknown): EndpointSeen[] {
   return (json as ServiceJson).versions.flatMap(({ endpoints }) =>
-    endpoints.map(({ handle, address, port, state, health, connections }) => {
-      const told = state ?? (typeof health === 'object' ? health.state : health) ?? 'unknown'
-      return { handle, address, port, state: told, open: connections.open }
-    }),
+    endpoints.map(({ handle, address, port, health, connections }) => ({
+      handle,
+      address,
+      port,
+      state: health?.state ?? 'unknown',
+      open: connections.open,
+    })),
   )
 }
 
