@@ -189,6 +189,19 @@ t.test('a load: bounded, paced, mixed, over connections that are kept', async (t
   t.ok(stopped.sent.length <= 2, 'a load at rest ends when it is told to')
 })
 
+t.test('a slow upload arrives in pieces, whole', async (t) => {
+  let text = ''
+  let pieces = 0
+  const port = await serverThat(t, (socket, chunk) => {
+    text += chunk
+    pieces++
+    if (text.length - text.indexOf('\r\n\r\n') - 4 === 1_005) socket.write(good(text))
+  })
+  const sent = await askOnce(port, { method: 'POST', bodyBytes: 1_005, bodyOverMs: 40 })
+  t.equal(sent.outcome, 'good', sent.detail)
+  t.ok(pieces > 5, `${pieces} pieces`)
+})
+
 t.test('a load that is stopped abandons what is never answered', async (t) => {
   const port = await serverThat(t, () => {})
   const load = startLoad({ port, connections: 2 })
@@ -398,6 +411,8 @@ t.test('the ledger is held against what happened', async (t) => {
     t.equal(problems.length, expected.length, `${name}: ${problems.join('; ')}`)
     for (const [at, pattern] of expected.entries()) t.match(problems[at] ?? '', pattern, name)
   }
+  const strays = { kills: [], strays: kill.lostRequests }
+  t.strictSame(reconcile(strays, { ...facts, executions: [], unseenMax: 1 }), [], 'a death seen as a leave')
   t.strictSame(reconcile(ledger(), { ...facts, executions: [], exempt: () => true, unseenMax: 1 }), [])
   t.strictSame(reconcile(ledger({ ...kill, ...lost() }), { ...facts, exempt: () => true }), [])
   t.strictSame(reconcile(ledger(kill, { ...kill, port: 1, ...lost() }), { ...facts, falseAlarmsMax: 1 }), [])

@@ -74,6 +74,6 @@ for (const poison of ['kill', 'hang'] as const)
     also: (t, { figures }) => {
       const share = figures.good / figures.requests
       // Each death takes the requests with it that had run before elsewhere; the busier the machine, the more there are.
-      t.ok(share >= byForm(0.995, 0.999), `${(share * 100).toFixed(3)} % of the other requests are good`)
+      t.ok(share >= byForm(0.99, 0.999), `${(share * 100).toFixed(3)} % of the other requests are good`)
     },
   })

@@ -4,7 +4,7 @@
  * the suite. Before anything else it writes each request down (backend-log.ts).
  *
  * Paths: `/work` after the latency that `--latency` names; `/hold?ms=` after that long; `/stream?ms=&bytes=&pieces=&chunked=`
- * head at once, body in pieces; `/poison` does what `--poison` names; all others at once.
+ * head at once, body in pieces; `/half-head?ms=` half a head, and the rest after that long; `/poison` does what `--poison` names; all others at once.
  */
 import { openSync, writeSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -108,6 +108,20 @@ function stream(request: Request): void {
   next()
 }
 
+function halfHead(request: Request): void {
+  const { req, query } = request
+  const { socket } = req
+  const body = bodyOf(request)
+  socket.write('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Le')
+  setTimeout(
+    () => {
+      socket.end(`ngth: ${body.length}\r\n\r\n${body}`)
+      note('answered', req)
+    },
+    Number(query.get('ms')),
+  )
+}
+
 function takePoison(request: Request): void {
   if (args.poison === 'kill') process.kill(process.pid, 'SIGKILL')
   else if (args.poison === 'hang') standStill(3_600_000)
@@ -122,6 +136,8 @@ function normal(request: Request, path: string): void {
       return later(request, Number(request.query.get('ms')))
     case '/stream':
       return stream(request)
+    case '/half-head':
+      return halfHead(request)
     case '/poison':
       return takePoison(request)
     default:

@@ -48,6 +48,8 @@ export interface Asked {
   readonly method: string
   readonly path: string
   readonly bodyBytes: number
+  /** The body goes out in ten pieces over this long. Default: with the head, at once. */
+  readonly bodyOverMs?: number
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -228,8 +230,23 @@ class Client {
       const more = Object.entries(asked.headers ?? {}).map(([name, value]) => `${name}: ${value}\r\n`)
       const length = bodyBytes > 0 || method === 'POST' ? `Content-Length: ${bodyBytes}\r\n` : ''
       const head = `${method} ${path} HTTP/1.1\r\nHost: check\r\nX-Check-Id: ${id}\r\nX-Request-Id: ${id}\r\n`
-      socket.write(`${head}${length}${more.join('')}\r\n${'x'.repeat(bodyBytes)}`, 'latin1')
+      const { bodyOverMs = 0 } = asked
+      const text = `${head}${length}${more.join('')}\r\n`
+      socket.write(bodyOverMs > 0 ? text : text + 'x'.repeat(bodyBytes), 'latin1')
+      if (bodyOverMs > 0) this.#upload(socket, bodyBytes, bodyOverMs)
     })
+  }
+
+  #upload(socket: Socket, bodyBytes: number, overMs: number): void {
+    const size = Math.ceil(bodyBytes / 10)
+    let left = bodyBytes
+    const timer = setInterval(() => {
+      // An answer may come before the body is through, and end the connection.
+      if (socket.destroyed || left <= 0) return clearInterval(timer)
+      socket.write('x'.repeat(Math.min(size, left)), 'latin1')
+      left -= size
+    }, overMs / 10)
+    socket.once('close', () => clearInterval(timer))
   }
 
   abandon(): void {

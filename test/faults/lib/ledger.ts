@@ -94,7 +94,10 @@ export interface LedgerFacts {
   readonly exempt?: (sent: Sent) => boolean
   /** Entries for others than the victims that are let pass. Default 0. */
   readonly falseAlarmsMax?: number
-  /** Victims without an entry that are let pass: the catalog took them away in the same moment. Default 0. */
+  /**
+   * Victims without an entry that are let pass: the catalog took them away in the same moment, so that what they
+   * cost is told as lost without a death. Default 0.
+   */
   readonly unseenMax?: number
 }
 
@@ -107,7 +110,9 @@ export function reconcile({ kills, strays }: Ledger, facts: LedgerFacts): string
   const lostIds = new Set(named.map(({ id }) => id))
 
   const failed = sent.filter((one) => hasFailed(one) && !exempt(one))
-  const missing = failed.filter(({ id }) => !lostIds.has(id))
+  // Of a death that was not seen as one, the losses are strays.
+  const told = new Set([...lostIds, ...((facts.unseenMax ?? 0) > 0 ? strays.map(({ id }) => id) : [])])
+  const missing = failed.filter(({ id }) => !told.has(id))
   const unnamed = kills.reduce((sum, { lost, lostRequests }) => sum + lost - lostRequests.length, 0)
   if (missing.length > unnamed)
     problems.push(`${missing.length} of ${failed.length} failed requests stand in no entry: ${ids(missing)}`)
