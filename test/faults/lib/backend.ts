@@ -167,7 +167,7 @@ function leakWhenIdle(socket: Socket): void {
   }, idleMs)
 }
 
-/** What it does in place of answering well; by `--behaviour`. */
+/** What it does in place of answering well once it was sent SIGUSR2; by `--behaviour`. */
 const behaviours: Readonly<Record<string, (request: Request, path: string, socket: Socket) => void>> = {
   normal,
   /** Accepts, reads, runs, and says nothing. */
@@ -188,8 +188,11 @@ const behaviours: Readonly<Record<string, (request: Request, path: string, socke
   error: (request) => answer(request, 500),
 }
 
-const behave = behaviours[args.behaviour]
-if (behave === undefined) throw new Error(`no behaviour ${args.behaviour}`)
+const chosen = behaviours[args.behaviour]
+if (chosen === undefined) throw new Error(`no behaviour ${args.behaviour}`)
+let behave = normal as typeof chosen
+// Whoever does wrong from the start is never trusted with a request.
+process.on('SIGUSR2', () => void (behave = chosen))
 
 const server = createServer((req, res) => {
   note('began', req)

@@ -29,6 +29,7 @@ export interface Child {
   isGone(): boolean
   /** SIGKILL; resolves when it is gone. Idempotent. */
   kill(): Promise<void>
+  signal(name: NodeJS.Signals): void
   freeze(): void
   thaw(): void
 }
@@ -48,6 +49,7 @@ export function startChild(command: readonly string[], stdio: StdioOptions): Chi
       if (!isGone()) child.kill('SIGKILL')
       await ended
     },
+    signal: (name) => void child.kill(name),
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),
   }

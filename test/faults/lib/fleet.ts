@@ -17,6 +17,7 @@ export interface BackendOptions {
   readonly port?: number
   /** Put before the command: `ip netns exec NAME`. */
   readonly prefix?: readonly string[]
+  /** What it does once it is sent SIGUSR2; until then it answers well. */
   readonly behaviour?: 'normal' | 'silent' | 'half' | 'reset' | 'garbage' | 'leak' | 'error'
   /** Milliseconds, or `heavy`; of `/work`. Default: none. */
   readonly latency?: number | 'heavy'
