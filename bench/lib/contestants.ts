@@ -1,12 +1,11 @@
 /**
  * Who takes part, how each is started and what version it is. The configurations lie in `bench/contestants/`.
  */
-import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ContestantName } from './options.ts'
-import { findProgram, freePort, startServer } from './process.ts'
+import { findProgram, freePort, startServer, versionOf } from './process.ts'
 import type { Running } from './process.ts'
 import { renderTemplate } from './template.ts'
 
@@ -38,13 +37,6 @@ const beside = (name: string): URL => new URL(`../contestants/${name}`, import.m
 
 /** The repository's root. */
 export const projectRoot: string = fileURLToPath(new URL('../../', import.meta.url))
-
-/** What a program prints when asked for its version, to either stream, reduced to the number. */
-function versionOf(program: string | undefined, flag: string): string | undefined {
-  if (program === undefined) return undefined
-  const text = execFileSync('sh', ['-c', '"$0" "$1" 2>&1', program, flag], { encoding: 'utf8' })
-  return /\d+\.\d+(\.\d+)?/.exec(text)?.[0] ?? 'unknown'
-}
 
 function packageVersion(file: string): string {
   return (JSON.parse(readFileSync(join(projectRoot, file), 'utf8')) as { version: string }).version

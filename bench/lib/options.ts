@@ -36,7 +36,8 @@ export interface GuardOptions extends RoundOptions {
   readonly revision: string
 }
 
-function listOf<T extends string>(known: readonly T[]): (text: string) => readonly T[] {
+/** A parser for commander: names from a list, by commas. Throws what commander prints. */
+export function listOf<T extends string>(known: readonly T[]): (text: string) => readonly T[] {
   return (text) =>
     text.split(',').map((word) => {
       const found = known.find((name) => name === word.trim())

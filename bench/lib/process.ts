@@ -34,6 +34,13 @@ export function findProgram(name: string): string | undefined {
   }
 }
 
+/** What a program prints when asked for its version, to either stream, reduced to the number. */
+export function versionOf(program: string | undefined, flag: string): string | undefined {
+  if (program === undefined) return undefined
+  const text = execFileSync('sh', ['-c', '"$0" "$1" 2>&1', program, flag], { encoding: 'utf8' })
+  return /\d+\.\d+(\.\d+)?/.exec(text)?.[0] ?? 'unknown'
+}
+
 /** The cores of the machine this process may run on, in order; undefined when it cannot be pinned. */
 export function allowedCores(): readonly number[] | undefined {
   try {
