@@ -35,7 +35,7 @@ export type HealthEvent =
   /**
    * What became of one request whose attempt at the endpoint failed or was taken away: `rescued` (taken from it when it was
    * ejected), `retried` (it failed by itself and went elsewhere), `lost` (the client got an error or a cut answer). `unsent`:
-   * nothing of it had been sent there, so that nothing can have been lost. May come before the `ejected` it belongs to.
+   * nothing of it had been sent there (of a lost one: anywhere), so that nothing of it can have been done. May come before the `ejected` it belongs to.
    */
   | {
       readonly kind: 'outcome'

@@ -13,7 +13,7 @@ export interface HealthJudge {
   retain(bound: BoundTable): void
   /** An attempt failed, and has let go of the endpoint. Failures that are ours (`local`) or the client's are not told. */
   attemptFailed(state: EndpointState, failure: Failure): void
-  /** An answer of 500 or more came, or any other answer while `state.streak` was above 0 (it is set to 0 by health). */
+  /** The head of an answer of 500 or more came, or any other answer is complete while `state.streak` is above 0. */
   answered(state: EndpointState, status: number): void
   /**
    * Something speaks against it, and it is asked at once: the other side ended all its idle connections, or the catalog

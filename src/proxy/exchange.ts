@@ -161,7 +161,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   attemptHead(head: ResponseHead, body: string, complete: boolean): void {
     this.#answering = true
     const state = this.#endpoint?.state
-    if (state && (head.status >= 500 || state.streak > 0)) this.#core.health.answered(state, head.status)
+    if (state && head.status >= 500) this.#core.health.answered(state, head.status)
     this.#upstreamHead = ''
     this.#status = head.status
     this.#delivery = deliveryOf(head, this.#head?.minor ?? 0)
@@ -220,7 +220,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     }
     // Where death is proven nothing more will come; else it may, and waits for its own timeout.
     if (!proven) return
-    this.#tell('lost', attempt.endpoint, unsent, 'ejected')
+    this.#tell('lost', attempt.endpoint, unsent && this.#tries.sent === 0, 'ejected')
     this.#cancelAttempt('ejected')
     if (this.#answering) this.#cut('ejected')
     else this.#answerOwn(own.terminated, 'ejected')
@@ -349,7 +349,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   #fail(failed: BoundEndpoint, failure: Failure): void {
-    this.#tell('lost', failed, !failure.sent, failure.kind)
+    // It may have been sent to another one before.
+    this.#tell('lost', failed, !failure.sent && this.#tries.sent === 0, failure.kind)
     this.#answerOwn(failureAnswer(failure), failure.kind)
   }
 
@@ -396,6 +397,9 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   #finish(): void {
+    // Only a whole answer ends a series of failures: half of one has a good head too.
+    const state = this.#endpoint?.state
+    if (state && state.streak > 0 && this.#status < 500) this.#core.health.answered(state, this.#status)
     this.#record('', 'upstream', this.#core.deadlines.recentMs)
     this.#client.finish(this.#persist)
   }

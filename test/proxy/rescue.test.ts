@@ -340,6 +340,14 @@ t.test('health hears of failures, of errors, and of answers after them', async (
     t.equal(health.told.at(-1), 'one-0 answered 404')
     t.equal(state.answers, 4)
     t.equal(state.attempts.length, 0)
+    rig.backend.script = {
+      onRequest: (_request, connection) =>
+        void connection.send('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nha').then(() => connection.end()),
+    }
+    await client.send(get())
+    await until(() => client.finished || client.reset)
+    t.equal(health.told.at(-1), 'one-0 failed closed', 'half an answer ends no series of failures')
+    t.match(health.outcomes, ['one-0 lost GET closed'])
   })
   t.ok(health.stopped)
 })
