@@ -1,5 +1,5 @@
 /** Crash-only: kill -9 of the proxy itself, and it serves again with nothing repaired; from its snapshot when Consul is away. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -15,6 +15,12 @@ let agent: ConsulAgent | undefined
 /** By whether Consul was away, ms. */
 const tookByForm = new Map<boolean, number>()
 
+/** Some file of the state folder names all of these ports: it is written within a second of a change. */
+function isSaved(ports: readonly number[]): boolean {
+  const texts = readdirSync(stateDir).map((name) => readFileSync(join(stateDir, name), 'utf8'))
+  return texts.some((text) => ports.every((port) => text.includes(String(port))))
+}
+
 async function catalog(_folder: string, t: Test): Promise<Catalog> {
   const started = await startConsulAgent()
   t.teardown(() => started.stop())
@@ -26,6 +32,7 @@ for (const away of [false, true])
   faultTest(`killed and started again, Consul ${away ? 'away' : 'there'}`, {
     world: { catalog, more: `stateDir: ${stateDir}` },
     act: async (world) => {
+      await until(() => isSaved(world.instances.map(({ port }) => port)), { what: 'the snapshot is written' })
       if (away) await agent?.kill('SIGKILL')
       const startedMs = performance.now()
       world.proxy = await world.proxy.restart()

@@ -7,7 +7,7 @@ faultTest('one of four freezes and thaws: GETs go elsewhere, POSTs are answered 
   world: { backend: { latency: 5 } },
   act: async (world) => {
     const frozen = world.instance(0)
-    world.load({ connections: 32, ...byForm({ rate: 600 }, {}), ask: mixed() })
+    world.load({ connections: 32, rate: byForm<number | undefined>(600, undefined), ask: mixed() })
     await world.pass(byForm(1_000, 3_000))
     await world.freeze(frozen)
     await world.pass(byForm(2_500, 10_000))

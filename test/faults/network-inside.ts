@@ -23,7 +23,7 @@ for (const [what, begin, end] of faults)
       },
     },
     act: async (world: World) => {
-      world.load({ connections: 32, ...byForm({ rate: 600 }, {}), ask: mixed() })
+      world.load({ connections: 32, rate: byForm<number | undefined>(600, undefined), ask: mixed() })
       await world.pass(byForm(1_000, 3_000))
       const far = world.instance(3)
       await world.inflict(what, () => {

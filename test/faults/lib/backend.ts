@@ -194,7 +194,8 @@ let behave = normal as typeof chosen
 // Whoever does wrong from the start is never trusted with a request.
 process.on('SIGUSR2', () => void (behave = chosen))
 
-const server = createServer((req, res) => {
+// Node ends what was idle for 5 s; after a freeze it does so with a request already waiting there, and no proxy can help it.
+const server = createServer({ keepAliveTimeout: 75_000 }, (req, res) => {
   note('began', req)
   let received = 0
   req.on('data', (chunk: Buffer) => void (received += chunk.length))

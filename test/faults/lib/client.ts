@@ -57,7 +57,7 @@ export interface LoadOptions {
   readonly port: number
   readonly connections: number
   /** Requests per second over all connections; undefined: each sends as soon as its last is answered. */
-  readonly rate?: number
+  readonly rate?: number | undefined
   /** The n-th request of this load. Default: {@link mixed}. */
   readonly ask?: (n: number) => Asked
   /** Service that must answer. Default `web`. */
