@@ -272,6 +272,10 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
     this.#judgement.attemptFailed(state, failure)
   }
 
+  scattered(state: EndpointState): EndpointState[] {
+    return this.#judgement.scattered(state)
+  }
+
   tellOutcome(endpoint: Endpoint, outcome: Outcome): void {
     const nowMs = this.#options.clock.now()
     this.#options.onHealthEvent?.({ kind: 'outcome', endpoint: refOf(endpoint), nowMs, ...outcome })

@@ -5,7 +5,7 @@
  */
 import { pickEndpoint } from '../balance/pick-endpoint.ts'
 import { pickGroup } from '../balance/pick-group.ts'
-import type { BoundEndpoint, BoundGroup, BoundService } from '../live/runtime.ts'
+import type { BoundEndpoint, BoundGroup, BoundService, EndpointState } from '../live/runtime.ts'
 import { lastChunk } from '../wire/chunked.ts'
 import type { Failure } from '../wire/failure.ts'
 import type { RequestHead } from '../wire/request-head.ts'
@@ -18,7 +18,7 @@ import { writeBody } from './answer-body.ts'
 import { type OwnAnswer, own, refusalAnswer } from './answers.ts'
 import { Attempt, type AttemptOwner } from './attempt.ts'
 import { failureAnswer } from './failure-answer.ts'
-import { type NextEndpoint, nextEndpoint } from './next-endpoint.ts'
+import type { NextEndpoint } from './next-endpoint.ts'
 import { routingPath } from './path.ts'
 import type { PlaneCore } from './plane-core.ts'
 import { canRescue, type RequestFacts, decide, isSafe } from './retry.ts'
@@ -215,7 +215,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     const waits = !this.#answering && attempt.waitingSinceMs !== Infinity
     if (waits && (unsent || canRescue(this.#facts(), proven))) {
       this.#tries.add(attempt.endpoint.state)
-      const next = this.#next(service)
+      const next = this.#next(service, attempt.endpoint.state)
       if (next && (unsent || this.#tries.mayRescue(service))) return this.#rescue(attempt, next, service, unsent)
     }
     // Where death is proven nothing more will come; else it may, and waits for its own timeout.
@@ -302,7 +302,10 @@ export class Exchange implements ServerExchange, AttemptOwner {
     const attempt = new Attempt(this, endpoint, group.stats, connection, this.#core.deadlines)
     this.#attempt = attempt
     const { timeouts } = service.table.policy
-    const hedged = !connection.isReady && this.#mayHedge(endpoint, service, timeouts.connectMs)
+    const hedged =
+      !connection.isReady &&
+      timeouts.connectMs > hedgeAfterMs &&
+      this.#tries.mayHedge(this.#core, service, group.version, endpoint.state)
     attempt.begin(
       head.method === 'HEAD',
       this.#webSocketKey !== '',
@@ -310,23 +313,16 @@ export class Exchange implements ServerExchange, AttemptOwner {
     )
   }
 
-  #next(service: BoundService): NextEndpoint | undefined {
-    return nextEndpoint(this.#core.bound, this.#core.random, service, this.#group?.version, this.#tries.tried)
-  }
-
-  /** Whether a connect that is silent for long may be given up early, once: where somebody else could be asked. */
-  #mayHedge(endpoint: BoundEndpoint, service: BoundService, connectMs: number): boolean {
-    if (this.#tries.hedged || connectMs <= hedgeAfterMs) return false
-    const others = [...this.#tries.tried, endpoint.state]
-    const other = nextEndpoint(this.#core.bound, this.#core.random, service, this.#group?.version, others)
-    return (this.#tries.hedged = other !== undefined)
+  /** Where to go now; `from`: away from where the requests have gone that this one held when it broke. */
+  #next(service: BoundService, from?: EndpointState): NextEndpoint | undefined {
+    return this.#tries.next(this.#core, service, this.#group?.version, from)
   }
 
   #retry(failed: BoundEndpoint, failure: Failure, reason: string): void {
     const service = this.#service
     if (service === undefined) return
     this.#tries.add(failed.state)
-    const next = this.#next(service)
+    const next = this.#next(service, failure.sent ? failed.state : undefined)
     // A stale connection says nothing of its endpoint: where there is no other, the same gets a fresh one.
     const again = next?.endpoint ?? (failure.reused && failed.state.open ? failed : undefined)
     if (again === undefined) return this.#fail(failed, failure)

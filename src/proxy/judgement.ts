@@ -35,9 +35,13 @@ interface Ramp {
   readonly lengthMs: Milliseconds
 }
 
+/** What is known of an endpoint that has just broken. */
 interface Break {
   readonly nowMs: Milliseconds
+  /** What it held. */
   readonly inFlight: number
+  /** Where that has gone. */
+  readonly scattered: EndpointState[]
 }
 
 export class Judgement implements VerdictSink {
@@ -61,11 +65,22 @@ export class Judgement implements VerdictSink {
   /** An attempt failed. Notes what the endpoint held when the first of a series broke. */
   attemptFailed(state: EndpointState, failure: Failure): void {
     if (failure.kind === 'local') return
+    this.#break(state, state.inFlight + 1)
+    this.#host.health.attemptFailed(state, failure)
+  }
+
+  scattered(state: EndpointState): EndpointState[] {
+    return this.#break(state, state.inFlight).scattered
+  }
+
+  /** The break under way, or a new one of an endpoint that holds `inFlight`. */
+  #break(state: EndpointState, inFlight: number): Break {
     const nowMs = this.#host.clock.now()
     const known = this.#breaks.get(state)
-    if (known === undefined || nowMs - known.nowMs > breakKeptMs)
-      this.#breaks.set(state, { nowMs, inFlight: state.inFlight + 1 })
-    this.#host.health.attemptFailed(state, failure)
+    if (known && nowMs - known.nowMs <= breakKeptMs) return known
+    const fresh: Break = { nowMs, inFlight, scattered: [] }
+    this.#breaks.set(state, fresh)
+    return fresh
   }
 
   verdict(state: EndpointState, verdict: Verdict, applied: boolean): void {
@@ -158,7 +173,9 @@ export class Judgement implements VerdictSink {
     // A process that stops in order refuses connections too, and answers what it has: only silence takes requests away,
     // and only proof after silence ends the rest.
     if (cause !== 'silence' && !(proven && wasSilent)) return
-    for (const attempt of state.attempts.slice()) attempt.ejected(proven && wasSilent)
+    // The longest-waiting first: what came after it fell silent did not silence it, and goes where the others have not gone.
+    const waiting = state.attempts.slice().sort((a, b) => a.waitingSinceMs - b.waitingSinceMs)
+    for (const attempt of waiting) attempt.ejected(proven && wasSilent)
   }
 }
 

@@ -32,6 +32,11 @@ export interface PlaneCore {
   dateLine(): string
   /** An attempt failed and has let go of the endpoint: health is told, unless it was our own lack. */
   attemptFailed(state: EndpointState, failure: Failure): void
+  /**
+   * Where requests that `state` held when it broke have gone since, to be added to: one of them may be why it broke, and
+   * the others shall not meet it again.
+   */
+  scattered(state: EndpointState): EndpointState[]
   tellOutcome(endpoint: Endpoint, outcome: Outcome): void
   /** Counts one finished request. */
   count(

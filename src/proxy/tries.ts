@@ -2,8 +2,9 @@
  * What one request has tried, and what it may still spend: which endpoints had it, how many attempts sent something, its
  * share of the retry budget and of the cap on rescues. It decides nothing about a failure and opens nothing.
  */
-import type { EndpointState } from '../live/runtime.ts'
-import type { BoundService, ServiceStats } from '../live/runtime.ts'
+import type { BoundService, EndpointState, ServiceStats } from '../live/runtime.ts'
+import { type NextEndpoint, nextEndpoint } from './next-endpoint.ts'
+import type { PlaneCore } from './plane-core.ts'
 
 const nothingTried: readonly EndpointState[] = Object.freeze([])
 
@@ -36,6 +37,35 @@ export class Tries {
 
   add(state: EndpointState): void {
     if (!this.tried.includes(state)) this.tried = [...this.tried, state]
+  }
+
+  /**
+   * Where the request goes next: to nobody who had it, and, with `from`, to nobody who got another of the requests that `from`
+   * held when it broke, as long as there is anybody else. One of those may be why it broke; the others shall not meet it again.
+   */
+  next(
+    core: PlaneCore,
+    service: BoundService,
+    version: string | undefined,
+    from: EndpointState | undefined,
+  ): NextEndpoint | undefined {
+    const { bound, random } = core
+    if (from !== undefined) {
+      const scattered = core.scattered(from)
+      const apart = nextEndpoint(bound, random, service, version, [...this.tried, ...scattered])
+      if (apart) {
+        scattered.push(apart.endpoint.state)
+        return apart
+      }
+    }
+    return nextEndpoint(bound, random, service, version, this.tried)
+  }
+
+  /** Whether a connect to `state` that is silent may be given up early: once, and where somebody else could be asked. */
+  mayHedge(core: PlaneCore, service: BoundService, version: string, state: EndpointState): boolean {
+    if (this.hedged) return false
+    const others = [...this.tried, state]
+    return (this.hedged = nextEndpoint(core.bound, core.random, service, version, others) !== undefined)
   }
 
   /** Whether the budget allows one more execution: a share of what is in flight, but at least three at a time. */

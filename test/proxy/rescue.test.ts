@@ -431,3 +431,25 @@ t.test('a tunnel has a deadline of its own', async (t) => {
     await until(() => client.finished || client.reset)
   }, clock)
 })
+
+t.test('what an endpoint held when it broke is scattered: no two go to the same, while there are others', async (t) => {
+  for (const how of ['silence', 'reset'] as const) {
+    const health = new ScriptedHealth()
+    const siblings = [silent, silent, silent]
+    await withRig({ backend: silent, siblings, ...health.options }, async (rig) => {
+      const others = [1, 2, 3].map((index) => stateOf(rig.plane, `one-${index}`))
+      for (const state of others) health.eject(state, 'refused', { certain: true })
+      for (let i = 0; i < 3; i++) await (await rig.client()).send(get(`/${i}`))
+      await until(() => rig.backend.requests.length === 3)
+      for (const state of others) health.admit(state)
+      if (how === 'silence') health.eject(stateOf(rig.plane, 'one-0'), 'silence')
+      else for (const connection of rig.backend.connections) connection.abort()
+      await until(() => rig.siblings.reduce((sum, each) => sum + each.requests.length, 0) === 3)
+      t.strictSame(
+        rig.siblings.map((each) => each.requests.length),
+        [1, 1, 1],
+        how,
+      )
+    })
+  }
+})
