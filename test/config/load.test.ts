@@ -200,7 +200,7 @@ void t.test('what looks like a switch is no beginning of tags', (t) => {
 void t.test('where instances may be', (t) => {
   t.equal(configOf('').addresses, undefined)
   t.same(configOf('policy: { addresses: [10.0.0.0/8, fd00::1] }').addresses, ['10.0.0.0/8', 'fd00::1/128'])
-  t.match(errorsOf('policy: { addresses: [web.internal] }'), [/^1:24 policy\.addresses\.0: .*is no IP address/])
+  t.match(errorsOf('policy: { addresses: [web.internal] }'), [/^1:23 policy\.addresses\[0\]: .*is no IP address/])
   t.end()
 })
 

@@ -154,8 +154,7 @@ const others: Case[] = [
   {
     name: 'O 503 refused by every endpoint',
     run: (mode) =>
-      withRig({}, async (rig) => {
-        await rig.backend.close()
+      withRig({ refusing: true, portsOnly: true }, async (rig) => {
         const client = await rig.client()
         await client.send(get, mode)
         const answer = await client.answer()

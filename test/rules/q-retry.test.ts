@@ -51,8 +51,7 @@ const unsent: Case[] = [
   {
     name: 'Q1 attempts are bounded when everything refuses',
     run: (mode) =>
-      withRig({ refusing: true, siblings: [{}, {}, {}, {}] }, async (rig) => {
-        for (const backend of [rig.backend, ...rig.siblings]) await backend.close()
+      withRig({ refusing: 6, portsOnly: true }, async (rig) => {
         const client = await rig.client()
         await client.send(request('POST'), mode)
         const answer = await client.answer()
