@@ -69,7 +69,7 @@ export const defaultWireLimits: WireLimits = Object.freeze({
   connections: 16_384,
   connectionsPerClient: Infinity,
   connectionsPerEndpoint: 1_024,
-  idleConnectionsPerEndpoint: 256,
+  idleConnectionsPerEndpoint: 1_024,
   headTimeoutMs: 10_000,
   firstRequestTimeoutMs: 10_000,
   keepAliveTimeoutMs: 60_000,
