@@ -19,6 +19,7 @@ if (major < 22 || (major === 22 && minor < 19)) {
 }
 
 const { existsSync } = await import('node:fs')
+const { fileURLToPath } = await import('node:url')
 const here = import.meta.url
 const main = ['./main.ts', './main.js', '../dist/main.js']
   .map((path) => new URL(path, here))
@@ -26,6 +27,16 @@ const main = ['./main.ts', './main.js', '../dist/main.js']
 if (main === undefined) {
   process.stderr.write('Fairlead is not built here: `npm run build` makes dist/.\n')
   process.exit(1)
+}
+// In a checkout the sources are stripped of their types at each start, which takes longer than all else; what was made of
+// them is kept beside the dependencies. Not for the package: its folder may be read-only, and /tmp is anybody's.
+const { enableCompileCache, flushCompileCache } = await import('node:module')
+const dependencies = new URL('../node_modules/', here)
+if (main.pathname.endsWith('.ts') && existsSync(dependencies) && !process.env.NODE_COMPILE_CACHE) {
+  enableCompileCache(fileURLToPath(new URL('.cache/fairlead/', dependencies)))
+  // By itself it is written at an orderly end, and a proxy may never come to one.
+  const { systemClock } = await import('./core/clock.ts')
+  systemClock.setTimer(3_000, () => flushCompileCache())
 }
 try {
   await import(main)

@@ -1,6 +1,15 @@
 /** The way in: a Node that is too old, dependencies that are missing, misuse, help and version. */
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -70,4 +79,28 @@ t.test('help, version and misuse', async (t) => {
       t.match(command.err(), err)
     }),
   )
+})
+
+t.test('what the sources were made into is kept for the next start, though the process be killed', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'fairlead-start-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const text = readFileSync(launcher, 'utf8')
+  t.match(text, /main\.pathname\.endsWith\('\.ts'\)/, 'only of sources')
+  // The same launcher over a checkout of two files, with a folder of dependencies.
+  for (const path of ['src/core', 'node_modules']) mkdirSync(join(folder, path), { recursive: true })
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
+  copyFileSync(launcher, join(folder, 'src/launch.mjs'))
+  writeFileSync(
+    join(folder, 'src/core/clock.ts'),
+    'export const systemClock = { setTimer: (_ms: number, fn: () => void) => setImmediate(fn) }\n',
+  )
+  writeFileSync(
+    join(folder, 'src/main.ts'),
+    "setTimeout(() => process.kill(process.pid, 'SIGKILL'), 200)\nexport const a: number = 1\n",
+  )
+  const run = spawnSync(process.execPath, [join(folder, 'src/launch.mjs')], { encoding: 'utf8' })
+  t.equal(run.signal, 'SIGKILL', run.stderr)
+  t.ok(existsSync(join(folder, 'node_modules/.cache/fairlead')))
+  const kept = readdirSync(join(folder, 'node_modules/.cache/fairlead'), { recursive: true })
+  t.ok(kept.length > 2, String(kept.length))
 })
