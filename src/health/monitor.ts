@@ -17,7 +17,7 @@ import { ProbeRunner, type RunningProbe } from './probe-runner.ts'
 import type { HealthJudge, HealthView, Prober, ProbeResult, VerdictSink } from './port.ts'
 import { suspicionDeadlineMs } from './silence.ts'
 import { follow, isSpare, newService, recount, type Subject, type WatchedService } from './subject.ts'
-import { doubt, whatTimeBrings } from './time-passes.ts'
+import { doubt, isAtRest, whatTimeBrings } from './time-passes.ts'
 import type { Verdict } from './verdict.ts'
 
 export interface HealthParts {
@@ -142,7 +142,8 @@ class Monitor implements HealthJudge {
     this.#waiting = undefined
     for (let i = 0; i < order.length; i++) {
       const subject = order[(this.#first + i) % order.length]
-      if (subject && this.#subjects.get(subject.state) === subject) this.#sweepOne(subject, nowMs, late)
+      if (!subject || isAtRest(subject, nowMs)) continue
+      if (this.#subjects.get(subject.state) === subject) this.#sweepOne(subject, nowMs, late)
     }
     this.#first = this.#waiting ? Math.max(0, this.#order.indexOf(this.#waiting)) : 0
   }

@@ -13,6 +13,22 @@ export function doubt({ state }: Subject, nowMs: Milliseconds): Happening {
   return { kind: 'doubt', quietFromMs: Math.min(nowMs, silentSinceMs(state)) }
 }
 
+/**
+ * True when time brings nothing: it is healthy, nobody waits there or for a proof, no answer is uncounted and no probe due.
+ * Of ten thousand endpoints most are at rest at any moment, and this is all that a sweep asks of them.
+ */
+export function isAtRest(subject: Subject, nowMs: Milliseconds): boolean {
+  const { state, condition, standing, waiters } = subject
+  return (
+    condition.state === 'healthy' &&
+    state.attempts.length === 0 &&
+    state.answers === subject.seenAnswers &&
+    nowMs < subject.periodicAtMs &&
+    waiters.length === 0 &&
+    standing !== 'leaving'
+  )
+}
+
 /** `taken`: whether a younger registration has its address. `late`: our own loop was held up until now. */
 export function whatTimeBrings(
   subject: Subject,
