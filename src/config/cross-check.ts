@@ -3,6 +3,7 @@
  * address the world can reach. Judges what was written part by part, so that one bad setting hides no other. Pure.
  */
 import { isLoopback } from '../core/host.ts'
+import { parseDuration } from '../core/units.ts'
 import { parseAddress, showAddress } from './addresses.ts'
 import type { Address, RouteConfig } from './config.ts'
 import { Because } from './declare.ts'
@@ -32,6 +33,7 @@ export function crossCheck(file: Raw): Findings {
   checkAddresses(file, found)
   checkAdmin(file, found)
   checkEmpty(file, found)
+  checkRanges(file, found)
   checkSources(file, found)
   checkRoutes(file, found)
   checkServices(file, found)
@@ -100,6 +102,15 @@ function checkEmpty(file: Raw, { warnings }: Findings): void {
     const items = childOf(file, key)
     if (isList(items) && items.length === 0) warnings.push({ path: [key], message })
   }
+}
+
+function checkRanges(file: Raw, { errors }: Findings): void {
+  const ranges = childOf(childOf(file, 'policy'), 'addresses')
+  if (isList(ranges) && ranges.length === 0)
+    errors.push({
+      path: ['policy', 'addresses'],
+      message: 'an empty list would refuse every instance; leave it out for all',
+    })
 }
 
 function checkAdmin(file: Raw, { errors }: Findings): void {
@@ -225,8 +236,26 @@ function checkHealth(health: Raw, path: Path, { errors, warnings }: Findings): v
       path: [...path, 'identity'],
       message: 'without http it is asked only of probes on suspicion, HEAD /, whose answers must have the header too',
     })
+  if (isLonger(health, 'timeout', 'interval'))
+    warnings.push({
+      path: [...path, 'timeout'],
+      message: 'it is longer than interval, so that probes are made less often',
+    })
+  if (isLonger(health, 'baseEjection', 'maxEjection'))
+    errors.push({ path: [...path, 'baseEjection'], message: 'it is longer than maxEjection' })
+  if (childOf(health, 'mode') === 'off' && (hasKey(health, 'http') || hasKey(health, 'tcp')))
+    warnings.push({ path: [...path, 'mode'], message: 'off: nothing is probed, though a probe is described' })
   if (hasText(health, 'http') && childOf(health, 'tcp') === 'true')
     errors.push({ path: [...path, 'tcp'], message: 'http is probed already; leave out one of the two' })
+}
+
+/** Whether both durations are written, and the first is the longer one. */
+function isLonger(raw: Raw, first: string, second: string): boolean {
+  const [a, b] = [first, second].map((key) => {
+    const text = childOf(raw, key)
+    return typeof text === 'string' ? parseDuration(text) : undefined
+  })
+  return a !== undefined && b !== undefined && a > b
 }
 
 function sourceEntries(file: Raw): readonly Raw[] {

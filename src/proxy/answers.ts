@@ -38,7 +38,7 @@ export type OwnAnswerName =
   | 'connectionLimit'
   | 'shutdown'
   | 'lengthRequired'
-  | 'drained'
+  | 'unfinished'
   | 'loop'
   | 'refused'
   | 'unreachable'
@@ -55,10 +55,10 @@ export const own: Readonly<Record<OwnAnswerName, OwnAnswer>> = {
   noRoute: answer(404, 'Not Found', 'destination_not_found'),
   noEndpoint: answer(503, 'Service Unavailable', 'destination_unavailable'),
   connectionLimit: answer(503, 'Service Unavailable', 'connection_limit_reached'),
-  /** The time to finish in is over. */
+  /** The time to finish in is over, and nothing was sent. */
   shutdown: answer(503, 'Service Unavailable', 'proxy_internal_response'),
-  /** The instance it waited for has been leaving for as long as it may. */
-  drained: answer(503, 'Service Unavailable', 'destination_unavailable'),
+  /** It was sent, and waited as long as an instance that leaves, or a proxy that ends, may take. It may have been done. */
+  unfinished: answer(504, 'Gateway Timeout', 'http_response_timeout'),
   /** The instance speaks HTTP/1.0, and the body is too large to be kept until its length is known. */
   lengthRequired: answer(411, 'Length Required', 'http_request_error'),
   loop: answer(508, 'Loop Detected', 'proxy_loop_detected'),

@@ -80,6 +80,12 @@ export class Attempt implements ClientExchange, ActiveAttempt {
     this.#connection.send(head)
   }
 
+  /** Nothing is sent before the body is whole: the client's own timeouts govern meanwhile. */
+  awaitBody(): void {
+    this.waitingSinceMs = Infinity
+    this.#connection.bodyFollows()
+  }
+
   /** Sends the head; a body follows. */
   sendHead(head: string, chunked: boolean): void {
     this.started = true

@@ -12,7 +12,7 @@ import type { RequestHead } from '../wire/request-head.ts'
 import type { ResponseHead } from '../wire/response-head.ts'
 import type { GoneReason, ServerExchange } from '../wire/server-exchange.ts'
 import type { ServerConnection } from '../wire/server-connection.ts'
-import { type Refusal, fieldValue } from '../wire/syntax.ts'
+import type { Refusal } from '../wire/syntax.ts'
 import { answerHead, delivery, type Delivery, deliveryOf, informationalHead, ownAnswer } from './answer-head.ts'
 import { writeBody } from './answer-body.ts'
 import { type OwnAnswer, own, refusalAnswer } from './answers.ts'
@@ -103,11 +103,11 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   onBody(bytes: Buffer): void {
-    if (!this.#upload.take(bytes, this.#attempt)) this.#requireLength()
+    if (this.#upload.take(bytes, this.#attempt) === 'too-large') this.#refuse(own.lengthRequired, 'length-required')
   }
 
   onBodyEnd(): void {
-    this.#upload.end(this.#attempt)
+    if (this.#upload.end(this.#attempt)) this.#tries.sent++
   }
 
   onBodyRead(): void {
@@ -115,9 +115,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   onBodyRefused(refusal: Refusal): void {
-    this.#cancelAttempt('client')
-    if (this.#answering) return this.#cut(refusal.rule)
-    this.#answerOwn(refusalAnswer(refusal.status), refusal.rule)
+    this.#refuse(refusalAnswer(refusal.status), refusal.rule)
   }
 
   onWritable(): void {
@@ -126,16 +124,14 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   onGone(why: GoneReason): void {
-    this.#cancelAttempt('client')
+    this.#attempt?.cancel('client')
     // Nothing was sent: 499 where the client is why, as others log it, 503 where we are.
     if (!this.#answering) this.#status = why === 'shutdown' ? 503 : 499
     this.#record(why, this.#answering ? 'upstream' : 'proxy')
   }
 
   onExpired(): void {
-    this.#cancelAttempt('client')
-    if (this.#answering) return this.#cut('shutdown')
-    this.#answerOwn(own.shutdown, 'shutdown')
+    this.#refuse(this.#tries.sent > 0 ? own.unfinished : own.shutdown, 'shutdown')
   }
 
   onTunnelData(bytes: Buffer): void {
@@ -149,9 +145,12 @@ export class Exchange implements ServerExchange, AttemptOwner {
   // === From the attempt ===
 
   attemptReady(attempt: Attempt): void {
+    if (this.#head?.hasBody === true) {
+      const sent = this.#upload.send(this.#upstreamHead, attempt)
+      if (sent === 'too-large') return this.#refuse(own.lengthRequired, 'length-required')
+      if (sent === 'waits') return
+    } else attempt.sendWhole(this.#upstreamHead)
     this.#tries.sent++
-    if (this.#head?.hasBody !== true) attempt.sendWhole(this.#upstreamHead)
-    else if (!this.#upload.send(this.#upstreamHead, attempt)) this.#requireLength()
   }
 
   attemptInformational(head: ResponseHead): void {
@@ -160,6 +159,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
 
   attemptHead(head: ResponseHead, body: string, complete: boolean): void {
     this.#answering = true
+    // It will not be repeated any more: a download or a tunnel must not hold what others may need for as long as it lasts.
+    this.#tries.release()
     const state = this.#endpoint?.state
     if (state && head.status >= 500) this.#core.health.answered(state, head.status)
     this.#upstreamHead = ''
@@ -221,13 +222,13 @@ export class Exchange implements ServerExchange, AttemptOwner {
     // Where death is proven nothing more will come; else it may, and waits for its own timeout.
     if (!proven) return
     this.#tell('lost', attempt.endpoint, unsent && this.#tries.sent === 0, 'ejected')
-    this.#cancelAttempt('ejected')
+    this.#attempt?.cancel('ejected')
     if (this.#answering) this.#cut('ejected')
     else this.#answerOwn(own.terminated, 'ejected')
   }
 
   #rescue(attempt: Attempt, next: NextEndpoint, service: BoundService, unsent: boolean): void {
-    this.#cancelAttempt('ejected')
+    this.#attempt?.cancel('ejected')
     if (!unsent) service.stats.rescued++
     this.#tell('rescued', attempt.endpoint, unsent, 'ejected')
     this.#group = next.group
@@ -235,10 +236,18 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   attemptExpired(attempt: Attempt): void {
-    if (attempt !== this.#attempt) return
-    this.#cancelAttempt('drain')
+    const service = this.#service
+    if (attempt !== this.#attempt || service === undefined) return
+    const unsent = !attempt.started
+    if (!this.#answering && (unsent || canRescue(this.#facts(), false))) {
+      this.#tries.add(attempt.endpoint.state)
+      const next = this.#next(service)
+      if (next) return this.#rescue(attempt, next, service, unsent)
+    }
+    this.#tell('lost', attempt.endpoint, unsent && this.#tries.sent === 0, 'drain')
+    this.#attempt?.cancel('drain')
     if (this.#answering) this.#cut('drain')
-    else this.#answerOwn(own.drained, 'drain')
+    else this.#answerOwn(this.#tries.sent > 0 ? own.unfinished : own.noEndpoint, 'drain')
   }
 
   attemptWritable(): void {
@@ -250,10 +259,11 @@ export class Exchange implements ServerExchange, AttemptOwner {
     const attempt = this.#attempt
     if (attempt === undefined) return
     if (head.upgrade !== 'websocket' || !isAccepted(head.lines, this.#webSocketKey)) {
-      this.#cancelAttempt('invalid')
+      this.#attempt?.cancel('invalid')
       return this.#answerOwn(own.upgradeFailed, 'upgrade')
     }
     this.#answering = true
+    this.#tries.release()
     this.#upstreamHead = ''
     this.#status = 101
     this.#persist = false
@@ -277,6 +287,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
     if (attempt.endpoint.state.leaving) this.#core.registry.released(attempt.endpoint.state)
     this.#attempt = undefined
+    this.#upload.attemptEnded()
   }
 
   // === Endpoints ===
@@ -350,17 +361,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#answerOwn(failureAnswer(failure), failure.kind)
   }
 
-  /** What is known of the request for a decision about its repetition. */
   #facts(): RequestFacts {
-    const head = this.#head
-    return {
-      method: head?.method ?? '',
-      keyed: head !== undefined && fieldValue(head.lines, 'idempotency-key') !== undefined,
-      replayable: this.#upload.isWhole,
-      attempts: this.#tries.attempts,
-      sentAttempts: this.#tries.sent,
-      attemptsMax: this.#service?.table.policy.retry.attempts ?? 1,
-    }
+    return this.#tries.facts(this.#head, this.#upload.isWhole, this.#service?.table.policy.retry.attempts ?? 1)
   }
 
   #tell(outcome: 'rescued' | 'retried' | 'lost', endpoint: BoundEndpoint, unsent: boolean, reason: string): void {
@@ -371,11 +373,6 @@ export class Exchange implements ServerExchange, AttemptOwner {
       method: this.#head?.method ?? '',
       reason,
     })
-  }
-
-  #requireLength(): void {
-    this.#cancelAttempt('client')
-    this.#answerOwn(own.lengthRequired, 'length-required')
   }
 
   // === Answers and ends ===
@@ -406,20 +403,22 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#client.abort(this.#delivery === delivery.close)
   }
 
+  /** The request goes no further. */
+  #refuse(answer: OwnAnswer, cause: string): void {
+    this.#attempt?.cancel('client')
+    if (this.#answering) this.#cut(cause)
+    else this.#answerOwn(answer, cause)
+  }
+
   #endTunnel(): void {
     this.#attempt?.finishTunnel()
     this.#record('', 'upstream')
     this.#client.finish(false)
   }
 
-  #cancelAttempt(outcome: string): void {
-    this.#attempt?.cancel(outcome)
-  }
-
   #uncork(): void {
-    if (!this.#corked) return
+    if (this.#corked) this.#client.uncork()
     this.#corked = false
-    this.#client.uncork()
   }
 
   /** Counts the request once and tells the observer. */

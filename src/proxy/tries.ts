@@ -5,6 +5,9 @@
 import type { BoundService, EndpointState, ServiceStats } from '../live/runtime.ts'
 import { type NextEndpoint, nextEndpoint } from './next-endpoint.ts'
 import type { PlaneCore } from './plane-core.ts'
+import type { RequestFacts } from './retry.ts'
+import type { RequestHead } from '../wire/request-head.ts'
+import { fieldValue } from '../wire/syntax.ts'
 
 const nothingTried: readonly EndpointState[] = Object.freeze([])
 
@@ -37,6 +40,18 @@ export class Tries {
 
   add(state: EndpointState): void {
     if (!this.tried.includes(state)) this.tried = [...this.tried, state]
+  }
+
+  /** What is known of the request for a decision about its repetition. */
+  facts(head: RequestHead | undefined, replayable: boolean, attemptsMax: number): RequestFacts {
+    return {
+      method: head?.method ?? '',
+      keyed: head !== undefined && fieldValue(head.lines, 'idempotency-key') !== undefined,
+      replayable,
+      attempts: this.attempts,
+      sentAttempts: this.sent,
+      attemptsMax,
+    }
   }
 
   /**

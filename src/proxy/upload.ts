@@ -1,3 +1,11 @@
+/** What came of sending a request with a body. */
+export type Sent =
+  | 'sent'
+  /** The head waits until the body's length is known. */
+  | 'waits'
+  /** The body is too large to be kept until its length is known. */
+  | 'too-large'
+
 /**
  * The body of one request on its way to whoever has the request now: kept until it has been sent, and for another attempt as
  * far as it may; with back-pressure; in the framing that the endpoint understands. It picks no endpoint and answers nothing.
@@ -49,8 +57,13 @@ export class Upload {
     this.#bytesMax = bytesMax
   }
 
-  /** More of the body. False: it is too large to be kept until its length is known. */
-  take(bytes: Buffer, attempt: Attempt | undefined): boolean {
+  /** Whoever had the request has it no more: what waited for the body's length waits for nobody. */
+  attemptEnded(): void {
+    this.#waitingHead = ''
+  }
+
+  /** More of the body. */
+  take(bytes: Buffer, attempt: Attempt | undefined): Sent {
     this.#body.add(bytes)
     if (this.#waitingHead !== '') return this.#mayWait()
     if (attempt?.started !== true) this.#client.pauseBody()
@@ -58,14 +71,15 @@ export class Upload {
       if (!attempt.sendBody(bytes)) this.#client.pauseBody()
       this.#sent()
     }
-    return true
+    return 'sent'
   }
 
-  /** The body is complete. */
-  end(attempt: Attempt | undefined): void {
+  /** The body is complete. True: now the request was sent whose head had waited for that. */
+  end(attempt: Attempt | undefined): boolean {
     this.#complete = true
-    if (attempt && this.#waitingHead !== '') this.send(this.#waitingHead, attempt)
-    else if (attempt?.started === true) attempt.endBody()
+    if (attempt && this.#waitingHead !== '') return this.send(this.#waitingHead, attempt) === 'sent'
+    if (attempt?.started === true) attempt.endBody()
+    return false
   }
 
   /** All that one read brought has been taken. */
@@ -74,8 +88,8 @@ export class Upload {
     attempt?.uncork()
   }
 
-  /** Sends the head, whose framing and end are still open where the body is chunked, and what is there. False: as `take`. */
-  send(head: string, attempt: Attempt): boolean {
+  /** Sends the head, whose framing and end are still open where the body is chunked, and what is there. */
+  send(head: string, attempt: Attempt): Sent {
     let text = head
     let chunked = this.#chunked
     if (chunked) {
@@ -83,6 +97,7 @@ export class Upload {
       const whole = this.#complete && this.#body.isWhole
       if (!whole && attempt.endpoint.state.pool.isMinor0) {
         this.#waitingHead = head
+        attempt.awaitBody()
         this.#client.resumeBody()
         return this.#mayWait()
       }
@@ -99,11 +114,11 @@ export class Upload {
     if (this.#complete) attempt.endBody()
     if (!this.#now) attempt.uncork()
     if (more) this.#client.resumeBody()
-    return true
+    return 'sent'
   }
 
-  #mayWait(): boolean {
-    return this.#body.isWhole && this.#body.bytes <= this.#bytesMax
+  #mayWait(): Sent {
+    return this.#body.isWhole && this.#body.bytes <= this.#bytesMax ? 'waits' : 'too-large'
   }
 
   #sent(): void {

@@ -55,6 +55,13 @@ void t.test('health', (t) => {
     /^f:1:\d+: services\.a\.health\.tcp: http is probed already/,
   ])
   t.same(found('services: { a: { health: { http: /x, tcp: false } } }').errors, [])
+  t.match(found('defaults: { health: { baseEjection: 5m, maxEjection: 1s } }').errors, [/baseEjection: it is longer/])
+  t.match(found('policy: { addresses: [] }').errors, [/policy\.addresses: an empty list would refuse every instance/])
+  t.match(found('defaults: { health: { interval: 200ms, timeout: 5s } }'), {
+    errors: [],
+    warnings: [/timeout: it is longer/],
+  })
+  t.match(found('defaults: { health: { mode: off, http: /x } }'), { errors: [], warnings: [/off: nothing is probed/] })
   for (const [text, message] of [
     ['http: healthz', /it must start with \//],
     ['http: "/a b"', /expected a path such as \/healthz/],

@@ -362,8 +362,24 @@ t.test('an instance that has left finishes what it has, for as long as it may', 
     await settle()
     t.equal(state.inFlight, 1)
     clock.advance(2_500)
-    t.equal((await busy.answer()).status, 503)
+    const answer = await busy.answer()
+    t.equal(answer.status, 504, 'it was sent, and may have been done')
+    t.equal(value(answer.fields, 'retry-after'), undefined)
     t.match(rig.records.at(-1), { cause: 'drain' })
+    t.match(health.outcomes, ['one-0 lost POST drain'])
+  }, clock)
+})
+
+t.test('what is safe and has no answer when an instance must be empty is made elsewhere', async (t) => {
+  const clock = new FakeClock()
+  await withFrozen(async (rig, health) => {
+    const client = await held(rig, health, request('GET', '/x'))
+    const [first, second] = endpointsOf(rig.plane)
+    if (!first || !second) throw new Error('two')
+    applyEndpoints(rig.plane, [{ ...first, status: 'maintenance', weight: 0 }, second])
+    clock.advance(12_000)
+    t.equal((await client.answer()).status, 200)
+    t.strictSame(targets(rig, 'sibling'), ['/x'])
   }, clock)
 })
 
@@ -395,7 +411,7 @@ t.test('maintenance is a leaving too, and its end gives the time back', async (t
     t.equal(stateOf(rig.plane, 'one-0').inFlight, 1)
     applyEndpoints(rig.plane, [{ ...first, status: 'maintenance', weight: 0 }, second])
     clock.advance(12_000)
-    t.equal((await busy.answer()).status, 503)
+    t.equal((await busy.answer()).status, 504)
   }, clock)
 })
 

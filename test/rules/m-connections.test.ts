@@ -500,7 +500,7 @@ const draining: Case[] = [
       ),
   },
   {
-    name: 'M11 drain: what has no answer at the deadline is answered 503',
+    name: 'M11 drain: what was sent and has no answer at the deadline is answered 504',
     run: (mode) =>
       withRig({ clock: systemClock, backend: { onRequest() {} } }, async (rig) => {
         const client = await rig.client()
@@ -509,7 +509,7 @@ const draining: Case[] = [
         await rig.plane.drain(30)
         const answer = await client.answer()
         assertOwnAnswer(answer)
-        assert.equal(answer.status, 503)
+        assert.equal(answer.status, 504)
         assert.equal(value(answer.fields, 'connection'), 'close')
         await client.closedByPeer()
         await until(() => ended(rig.connection))
