@@ -35,8 +35,10 @@ export interface Condition {
   readonly illnesses: number
   /** When it was last restored; -Infinity: never. */
   readonly restoredMs: Milliseconds
-  /** When a fresh connection was last closed without a byte; -Infinity: never. */
+  /** When a request's fresh connection was last closed without a byte; -Infinity: never. */
   readonly closedMs: Milliseconds
+  /** When a probe's was. */
+  readonly probeClosedMs: Milliseconds
   /** It is on probation, or was when it was suspected. */
   readonly onTrial: boolean
   /** When its probation began, or was last set back; a suspicion meanwhile does not. */
@@ -52,6 +54,8 @@ export interface World {
   readonly random: Random
   /** The endpoint's last sign of life. */
   readonly lastLifeMs: Milliseconds
+  /** It has answered a probe before: one that is closed now says something. */
+  readonly answersProbes: boolean
   /** True when the service stays at or above its panic threshold without this endpoint. */
   spare(): boolean
   /** True when the service has nothing available. */
@@ -106,6 +110,7 @@ export function newCondition(state: 'joining' | 'healthy', nowMs: Milliseconds):
     illnesses: 0,
     restoredMs: -Infinity,
     closedMs: -Infinity,
+    probeClosedMs: -Infinity,
     onTrial: false,
     trialSinceMs: -Infinity,
     quietFromMs: nowMs,
@@ -131,7 +136,7 @@ export function eject(condition: Condition, cause: EjectionCause, world: World):
   else if (recentMs.length >= flapFrom) holdUntilMs = nowMs + holdMs(recentMs.length - flapFrom, world)
   const died = deaths.has(cause)
   const proven = cause === 'refused'
-  const certain = died || cause === 'identity'
+  const certain = cause === 'closed-unanswered' ? world.answersProbes : died || cause === 'identity'
   return {
     condition: {
       ...condition,
@@ -150,6 +155,7 @@ export function eject(condition: Condition, cause: EjectionCause, world: World):
       recentMs,
       illnesses,
       closedMs: -Infinity,
+      probeClosedMs: -Infinity,
       onTrial: false,
     },
     verdict: { kind: 'eject', cause, proven, certain },

@@ -45,6 +45,11 @@ export type Happening =
   /** It is worth asking at once: it is back in the table, or has its address for itself again. */
   | { readonly kind: 'seek' }
 
+/** One that closes every probe, and has never answered any, joins after this long, ms. */
+const dislikeMs = 2_000
+/** And is tried again after this long, once it was ejected. */
+const ejectedDislikeMs = 10_000
+
 const stay = (condition: Condition): Step => ({ condition, verdict: undefined })
 const probeAt = (condition: Condition, probeAtMs: Milliseconds): Step => stay({ ...condition, probeAtMs })
 
@@ -64,14 +69,28 @@ function cleared(condition: Condition, { nowMs }: World): Step {
   }
 }
 
-function closedUnanswered(condition: Condition, world: World): Step {
+/** A request's connection was closed: anybody's request may do that to it, so that it only leads to a probe. */
+function closedOnRequest(condition: Condition, world: World): Step {
   const { nowMs, lastLifeMs } = world
-  const inARow = nowMs - condition.closedMs <= closedPairMs && lastLifeMs <= condition.closedMs
-  if (inARow) return eject(condition, 'closed-unanswered', world)
   const noted = { ...condition, closedMs: nowMs }
   if (condition.state !== 'suspect') return suspect(noted, nowMs, world)
   // Probed again only while nothing else speaks for it: it would be asked for ever.
-  return lastLifeMs > condition.sinceMs ? cleared(noted, world) : probeAt(noted, nowMs)
+  return lastLifeMs > condition.sinceMs ? cleared(noted, world) : stay(noted)
+}
+
+/**
+ * A probe's connection was closed. Dead behind a relay that accepts for it, where a request's was closed before it, or where it
+ * used to answer probes and does not twice in a row; else it may be a server that does not like our question.
+ */
+function closedOnProbe(condition: Condition, world: World): Step {
+  const { nowMs, lastLifeMs, answersProbes } = world
+  const follows = (atMs: Milliseconds): boolean => nowMs - atMs <= closedPairMs && lastLifeMs <= atMs
+  const dead = follows(condition.closedMs) || (answersProbes && follows(condition.probeClosedMs))
+  if (dead && (answersProbes || world.spare())) return eject(condition, 'closed-unanswered', world)
+  const noted = { ...condition, probeClosedMs: nowMs }
+  if (condition.state !== 'suspect') return answersProbes ? suspect(noted, nowMs, world) : stay(noted)
+  if (lastLifeMs > condition.sinceMs) return cleared(noted, world)
+  return probeAt(noted, nowMs + (answersProbes ? 0 : probeEveryMs))
 }
 
 function failed(condition: Condition, cause: EjectionCause | undefined, world: World): Step {
@@ -87,14 +106,14 @@ function befallen(condition: Condition, happening: Happening, world: World): Ste
     case 'refused':
       return eject(condition, 'refused', world)
     case 'closed':
-      return closedUnanswered(condition, world)
+      return closedOnRequest(condition, world)
     case 'failed':
       return failed(condition, happening.cause, world)
     case 'unhealthy':
       return eject(condition, 'probe', world)
     case 'probed':
       if (happening.finding === 'refused') return eject(condition, 'refused', world)
-      if (happening.finding === 'closed') return closedUnanswered(condition, world)
+      if (happening.finding === 'closed') return closedOnProbe(condition, world)
       return happening.finding === 'stranger' ? eject(condition, 'identity', world) : undefined
     default:
       return undefined
@@ -150,6 +169,8 @@ function whenJoining(condition: Condition, happening: Happening, world: World): 
     case 'probed':
       if (happening.finding === 'stranger') return eject(condition, 'identity', world)
       if (happening.finding === 'good') return joined()
+      // It takes connections, and may not like our question; requests will tell.
+      if (happening.finding === 'closed' && nowMs - condition.sinceMs >= dislikeMs) return joined()
       return happening.purpose === 'join' ? stay(waitLonger(condition, nowMs, random)) : stay(condition)
     default:
       return stay(condition)
@@ -199,6 +220,8 @@ function whenEjected(condition: Condition, happening: Happening, world: World): 
   const finding = happening.kind === 'probed' ? happening.finding : happening.kind === 'refused' ? 'refused' : undefined
   if (happening.kind === 'seek')
     return probeAt(condition, Math.max(nowMs, illnessCauses.has(cause) ? condition.holdUntilMs : nowMs))
+  // What answers a request is neither frozen nor dead behind a relay. (One that refuses may answer what it had: it ends.)
+  if (happening.kind === 'life') return cause === 'address-taken' ? stay(condition) : returned(condition, world)
   switch (finding) {
     case 'refused':
       if (condition.proven || cause === 'address-taken') return stay({ ...condition, goods: 0 })
@@ -210,6 +233,11 @@ function whenEjected(condition: Condition, happening: Happening, world: World): 
     case 'good':
       if (happening.kind !== 'probed' || !answersReturn(happening, condition)) return stay(condition)
       return cause === 'address-taken' && world.taken() ? stay(condition) : returned(condition, world)
+    case 'closed':
+      // Nothing but requests can tell of one that has never answered a probe.
+      if (cause === 'closed-unanswered' && !world.answersProbes && nowMs - condition.sinceMs >= ejectedDislikeMs)
+        return returned(condition, world)
+      return stay({ ...condition, goods: 0 })
     case undefined:
     case 'unknown':
       return stay(condition)

@@ -254,6 +254,7 @@ class Monitor implements HealthJudge {
       settings: service.settings,
       random: this.#random,
       lastLifeMs: state.lastLifeMs,
+      answersProbes: subject.probeUsualMs > 0,
       spare: () => isSpare(subject),
       alone: () => service.available === 0,
       taken: () => this.#claims.isTaken(endpoint, subject.condition.lifeMs),

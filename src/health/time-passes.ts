@@ -46,6 +46,7 @@ export function whatTimeBrings(
     case 'suspect':
       return lived ? { kind: 'life' } : undefined
     case 'ejected':
+      if (lived && (condition.cause === 'silence' || condition.cause === 'closed-unanswered')) return { kind: 'life' }
       return condition.cause === 'address-taken' && condition.probeAtMs === Infinity && !taken()
         ? { kind: 'seek' }
         : undefined

@@ -42,12 +42,17 @@ function bytesOf(half: string): Ip | undefined {
   return bytes
 }
 
-const mappedPrefix: Ip = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
+/** IPv4-mapped (RFC 4291 section 2.5.5.2), and the well-known prefix of NAT64 (RFC 6052 section 2.1). */
+const wrappers: readonly Ip[] = [
+  [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
+  [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0],
+]
 
-/** Undefined for what is no IP address. A zone (`%eth0`) is left out; an IPv4 address inside IPv6 (`::ffff:1.2.3.4`) is itself. */
+/** Undefined for what is no IP address. A zone (`%eth0`) is left out; an IPv4 address inside IPv6 (`::ffff:1.2.3.4`, `64:ff9b::1.2.3.4`) is itself. */
 export function parseIp(text: string): Ip | undefined {
   const ip = text.includes(':') ? parseIPv6(text.replace(/%.*$/, '')) : parseIPv4(text)
-  return ip?.length === 16 && mappedPrefix.every((byte, at) => ip[at] === byte) ? ip.slice(12) : ip
+  if (ip?.length !== 16) return ip
+  return wrappers.some((prefix) => prefix.every((byte, at) => ip[at] === byte)) ? ip.slice(12) : ip
 }
 
 /** `10.0.0.0/8`, `fd00::/8` or one address; undefined for what is none. */

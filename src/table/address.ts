@@ -33,8 +33,9 @@ function isHostName(text: string): boolean {
   if (text.length > 253) return false
   const labels = text.split('.')
   if (labels.length > 1 && labels.at(-1) === '') labels.pop()
-  // A last label of digits alone is a misspelt IPv4 address, not a name (RFC 3696 section 2).
-  return labels.every((part) => label.test(part)) && !/^\d+$/.test(labels.at(-1) ?? '')
+  // A last label that is a number is an IPv4 address in a spelling of its own, not a name (RFC 3696 section 2): resolvers
+  // take 0x7f000001 and 127.0.0.0x1 for one.
+  return labels.every((part) => label.test(part)) && !/^(?:\d+|0x[0-9a-f]*)$/i.test(labels.at(-1) ?? '')
 }
 
 /** True when `text` is an IP literal (IPv6 without brackets) or may be a host name. */

@@ -11,6 +11,7 @@ interface Around {
   readonly spare?: boolean
   readonly alone?: boolean
   readonly taken?: boolean
+  readonly answersProbes?: boolean
   readonly lastLifeMs?: number
   readonly nowMs?: number
   readonly random?: number
@@ -26,6 +27,7 @@ function world(around: Around = {}): World {
     spare: () => around.spare ?? true,
     alone: () => around.alone ?? false,
     taken: () => around.taken ?? false,
+    answersProbes: around.answersProbes ?? true,
   }
 }
 
@@ -102,28 +104,30 @@ const rows: readonly Row[] = [
   ['healthy: a probe is refused', healthy, probed('refused', 'periodic'), 'ejected', 'eject refused proven certain'],
   ['healthy: doubt', healthy, { kind: 'doubt', quietFromMs: now }, 'suspect', 'state suspect'],
   ['healthy: closed once', healthy, { kind: 'closed' }, 'suspect', 'state suspect'],
+  ['healthy: closed again', { ...healthy, closedMs: now - 5 }, { kind: 'closed' }, 'suspect', 'state suspect'],
   [
-    'healthy: closed twice',
+    'healthy: a probe closed after a request',
     { ...healthy, closedMs: now - 10_000 },
-    { kind: 'closed' },
+    probed('closed', 'periodic'),
     'ejected',
     'eject closed-unanswered certain',
   ],
   [
-    'healthy: closed twice, too far apart',
+    'healthy: too far apart',
     { ...healthy, closedMs: now - 10_001 },
-    { kind: 'closed' },
+    probed('closed', 'periodic'),
     'suspect',
     'state suspect',
   ],
   [
-    'healthy: closed twice with life between',
+    'healthy: with life between',
     { ...healthy, closedMs: now - 5 },
-    { kind: 'closed' },
+    probed('closed', 'periodic'),
     'suspect',
     'state suspect',
     { lastLifeMs: now - 1 },
   ],
+  ['healthy: no answerer closes', healthy, probed('closed', 'periodic'), 'healthy', '', { answersProbes: false }],
   ['healthy: a few failures', healthy, { kind: 'failed', cause: undefined }, 'healthy', ''],
   ['healthy: too many', healthy, { kind: 'failed', cause: 'failure-rate' }, 'ejected', 'eject failure-rate'],
   [
@@ -176,12 +180,44 @@ const rows: readonly Row[] = [
   ['suspect: refused', suspect, probed('refused'), 'ejected', 'eject refused proven certain'],
   ['suspect: closed once', suspect, probed('closed'), 'suspect', ''],
   [
-    'suspect: closed twice',
+    'suspect: closed after a request',
     { ...suspect, closedMs: since },
     probed('closed'),
     'ejected',
     'eject closed-unanswered certain',
   ],
+  [
+    'suspect: two probes closed',
+    { ...suspect, probeClosedMs: since },
+    probed('closed'),
+    'ejected',
+    'eject closed-unanswered certain',
+  ],
+  [
+    'suspect: closed by one that never answered a probe',
+    { ...suspect, probeClosedMs: since },
+    probed('closed'),
+    'suspect',
+    '',
+    { answersProbes: false },
+  ],
+  [
+    'suspect: the same after a request, and others are there',
+    { ...suspect, closedMs: since },
+    probed('closed'),
+    'ejected',
+    'eject closed-unanswered',
+    { answersProbes: false },
+  ],
+  [
+    'suspect: the same, and it is needed',
+    { ...suspect, closedMs: since },
+    probed('closed'),
+    'suspect',
+    '',
+    { answersProbes: false, spare: false },
+  ],
+  ['suspect: requests closed', { ...suspect, closedMs: since }, { kind: 'closed' }, 'suspect', ''],
   ['suspect: closed, but alive', suspect, probed('closed'), 'healthy', 'state healthy', { lastLifeMs: since + 1 }],
   ['suspect: more doubt', suspect, { kind: 'doubt', quietFromMs: now }, 'suspect', ''],
   ['suspect: too many failures', suspect, { kind: 'failed', cause: 'failure-rate' }, 'ejected', 'eject failure-rate'],
@@ -196,6 +232,38 @@ const rows: readonly Row[] = [
   ],
 
   // === ejected ===
+  ['silence: it answers a request', ejected('silence'), { kind: 'life' }, 'healthy', 'admit healthy'],
+  [
+    'never answers probes, closes them long',
+    ejected('closed-unanswered', { sinceMs: now - 10_000, certain: false }),
+    probed('closed', 'return'),
+    'healthy',
+    'admit healthy',
+    { answersProbes: false },
+  ],
+  [
+    'the same, not yet',
+    ejected('closed-unanswered', { sinceMs: now - 9_999 }),
+    probed('closed', 'return'),
+    'ejected',
+    '',
+    { answersProbes: false },
+  ],
+  [
+    'answers probes, closes them long',
+    ejected('closed-unanswered', { sinceMs: now - 10_000 }),
+    probed('closed', 'return'),
+    'ejected',
+    '',
+  ],
+  [
+    'joining: closes every probe',
+    newCondition('joining', now - 2_000),
+    probed('closed', 'join'),
+    'healthy',
+    'admit healthy ramp',
+  ],
+  ['joining: closes one', newCondition('joining', now - 1_999), probed('closed', 'join'), 'joining', ''],
   ['refused: good', ejected('refused'), probed('good', 'return'), 'healthy', 'admit healthy'],
   [
     'refused: good after long',

@@ -348,17 +348,53 @@ void t.test('a probe that is refused late ejects one that was cleared meanwhile'
   t.equal(rig.is('a'), 'ejected')
 })
 
-void t.test('two fresh connections closed without a byte are a death', async (t) => {
+void t.test('a request closed without a byte, and then the probe too, is a death', async (t) => {
   const rig = rigOf('a', 'b')
   rig.hosts.set('a', gives('closed'))
   rig.fail('a', 'closed')
   rig.run(5)
-  t.same(rig.said('a'), ['state suspect', 'eject closed-unanswered certain'], 'an attempt, then the probe')
+  t.same(rig.said('a'), ['state suspect', 'eject closed-unanswered'], 'not for certain: it has never answered a probe')
 
-  rig.hosts.set('b', mute)
+  rig.health.doubt(rig.state('b'))
+  rig.run(10)
+  rig.run(11_000)
+  rig.hosts.set('b', gives('closed'))
   rig.fail('b', 'reset')
-  rig.fail('b', 'closed')
-  t.same(rig.said('b'), ['state suspect', 'eject closed-unanswered certain'], 'two attempts')
+  rig.run(5)
+  t.match(rig.said('b').at(-1), /^eject closed-unanswered/)
+})
+
+void t.test('requests alone, however many are closed, eject nobody whose probes are answered', async (t) => {
+  const rig = rigOf('a', 'b', 'c', 'd')
+  for (let i = 0; i < 20; i++) {
+    for (const key of ['a', 'b', 'c', 'd']) {
+      rig.fail(key, 'closed')
+      rig.fail(key, 'closed')
+      rig.state(key).answers += 20
+    }
+    rig.run(100)
+  }
+  for (const key of ['a', 'b', 'c', 'd'])
+    t.same(
+      rig.said(key).filter((each) => /^eject closed/.test(each)),
+      [],
+      key,
+    )
+})
+
+void t.test('servers that close every HEAD serve on, though all be slow', async (t) => {
+  const rig = rigOf('a', 'b', 'c')
+  for (const key of ['a', 'b', 'c']) {
+    rig.hosts.set(key, gives('closed', 1))
+    rig.wait(key)
+  }
+  rig.run(12_000)
+  for (const key of ['a', 'b', 'c'])
+    t.same(
+      rig.said(key).filter((each) => each.startsWith('eject')),
+      [],
+      key,
+    )
 })
 
 void t.test('closed on a kept connection, or with life between, is none', async (t) => {

@@ -9,6 +9,7 @@ void t.test('what is never routed to', async (t) => {
     ['169.254.169.254', /link-local/],
     ['169.254.0.1', /link-local/],
     ['::ffff:169.254.169.254', /link-local/],
+    ['64:ff9b::169.254.169.254', /link-local/],
     ['::FFFF:a9fe:a9fe', /link-local/],
     ['0:0:0:0:0:ffff:169.254.169.254', /link-local/],
     ['fe80::1', /link-local/],

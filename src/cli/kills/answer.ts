@@ -4,6 +4,13 @@ import type { KillsView } from '../../admin/kill-views.ts'
 
 const count = z.number()
 
+function countsByName(value: unknown): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = Object.create(null)
+  if (typeof value !== 'object' || value === null) return counts
+  for (const [name, many] of Object.entries(value)) if (typeof many === 'number') counts[name] = many
+  return counts
+}
+
 const lostRequest = z.object({
   id: z.string(),
   method: z.string(),
@@ -30,7 +37,8 @@ const kill = z.object({
   retriedUnsent: count,
   lost: z.object({
     total: count,
-    byMethod: z.record(z.string(), count),
+    // Not by zod's record, which leaves out `__proto__`: a method is any token.
+    byMethod: z.unknown().transform(countsByName),
     requests: z.array(lostRequest),
   }),
   recovery: z.object({ kind: z.string(), afterMs: z.number() }).nullable(),
