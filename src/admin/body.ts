@@ -1,4 +1,4 @@
-/** Reads the JSON object that a request to change something carries: bounded, in UTF-8, and nothing but an object. */
+/** Reads the JSON object that a request to change something carries: bounded, in UTF-8, and nothing but an object. It knows no keys. */
 import type { IncomingMessage } from 'node:http'
 
 const bodyBytesMax = 4_096
@@ -10,7 +10,7 @@ export interface BadBody {
   readonly error: string
 }
 
-/** A body of JSON; no body at all is an empty object. Rejects when the sender goes away. */
+/** A body of JSON; no body at all is an empty object. */
 export async function readBody(req: IncomingMessage): Promise<{ readonly value: Record<string, unknown> } | BadBody> {
   // A web page can send other types without asking first.
   if (!/^application\/json[ \t]*(?:;[ \t]*charset=utf-8[ \t]*)?$/i.test(req.headers['content-type'] ?? '')) {
@@ -18,10 +18,14 @@ export async function readBody(req: IncomingMessage): Promise<{ readonly value: 
   }
   const parts: Buffer[] = []
   let size = 0
-  for await (const part of req as AsyncIterable<Buffer>) {
-    size += part.length
-    if (size <= bodyBytesMax) parts.push(part)
-    else if (size > droppedBytesMax) break
+  try {
+    for await (const part of req as AsyncIterable<Buffer>) {
+      size += part.length
+      if (size <= bodyBytesMax) parts.push(part)
+      else if (size > droppedBytesMax) break
+    }
+  } catch {
+    return { status: 400, error: 'The body did not come whole.' }
   }
   if (size > bodyBytesMax) return { status: 413, error: `The body may have ${bodyBytesMax} bytes.` }
   const value = size === 0 ? {} : parsed(Buffer.concat(parts))
