@@ -117,7 +117,8 @@ export function recount(service: WatchedService): void {
 /** True when `subject` may be ejected without its service falling below its panic threshold. */
 export function isSpare({ service, standing, condition, state }: Subject): boolean {
   // One that gets nothing new anyway takes nothing away.
-  if (state.order || standing !== 'member' || condition.state === 'joining' || condition.state === 'ejected') return true
+  if (state.order || standing !== 'member' || condition.state === 'joining' || condition.state === 'ejected')
+    return true
   return service.available - 1 >= service.settings.panicThreshold * service.counted
 }
 

@@ -7,7 +7,7 @@ import type { DrainPolicy } from '../policy/policy.ts'
 import type { Endpoint, Route, RouteTable, ServiceTable } from '../table/table.ts'
 import type { Pool } from '../wire/pool.ts'
 
-/** What health allows an endpoint; set by verdicts only. Ordered: the higher, the less it gets. */
+/** What health allows an endpoint; set by verdicts only, never by an operator's order. Ordered: the higher, the less it gets. */
 export const admission = {
   /** Traffic as usual. */
   open: 0,

@@ -13,9 +13,15 @@ import { until } from '../fixtures/until.ts'
 const silent: BackendScript = { onRequest: () => undefined }
 const drain = { deadlineMs: 10_000, tunnelDeadlineMs: 20_000 }
 
-function order(rig: Rig, handle: string, command: Partial<OperatorCommand> & Pick<OperatorCommand, 'kind'>): string {
+interface OrderParts {
+  readonly kind: OperatorCommand['kind']
+  readonly forMs?: number
+  readonly reason?: string
+}
+
+function order(rig: Rig, handle: string, command: OrderParts): string {
   const { key, life } = stateOf(rig.plane, handle)
-  return rig.plane.operate(key, life, { forMs: undefined, reason: 'why', by: 'alice', ...command } as OperatorCommand)
+  return rig.plane.operate(key, life, { forMs: undefined, reason: 'why', by: 'alice', ...command })
 }
 
 interface Setting {
@@ -76,7 +82,7 @@ t.test('eject: what is safe and waits is taken elsewhere, the rest has the time 
     const { rig, health } = setting
     const client = await heldAtFirst(setting, get('/x'))
     health.events.length = 0
-    order(rig, 'one-0', { kind: 'eject', reason: 'smells' } as OperatorCommand)
+    order(rig, 'one-0', { kind: 'eject', reason: 'smells' })
     t.equal((await client.answer()).status, 200)
     t.strictSame(health.outcomes, ['one-0 rescued GET ejected'])
     t.match(health.events[0], {
@@ -126,7 +132,7 @@ t.test('nobody is left: 503, below the panic threshold too', async (t) => {
 t.test('an order with a time ends by the clock, an order given anew replaces the one before', async (t) => {
   await withTwo(async ({ rig, health, clock }) => {
     const state = stateOf(rig.plane, 'one-0')
-    order(rig, 'one-0', { kind: 'drain', forMs: 5_000 } as OperatorCommand)
+    order(rig, 'one-0', { kind: 'drain', forMs: 5_000 })
     clock.advance(4_900)
     t.notOk(state.open)
     clock.advance(150)
@@ -137,12 +143,12 @@ t.test('an order with a time ends by the clock, an order given anew replaces the
       { kind: 'restored', operator: { by: 'alice', reason: 'why', expired: true } },
     ])
     health.events.length = 0
-    order(rig, 'one-0', { kind: 'eject', forMs: 5_000 } as OperatorCommand)
+    order(rig, 'one-0', { kind: 'eject', forMs: 5_000 })
     order(rig, 'one-0', { kind: 'eject' })
     clock.advance(60_000)
     t.notOk(state.open, 'the second one has no end')
     t.equal(health.events.length, 1, 'and is no second ejection')
-    order(rig, 'one-0', { kind: 'drain', forMs: 1_000 } as OperatorCommand)
+    order(rig, 'one-0', { kind: 'drain', forMs: 1_000 })
     clock.advance(1_100)
     t.ok(state.open)
   })
@@ -161,7 +167,7 @@ t.test('what returns begins with little: slow start', async (t) => {
 
 t.test('a table swap changes nothing of it; a new life begins without it', async (t) => {
   await withTwo(async ({ rig, clock }) => {
-    order(rig, 'one-0', { kind: 'eject', forMs: 5_000 } as OperatorCommand)
+    order(rig, 'one-0', { kind: 'eject', forMs: 5_000 })
     const old = stateOf(rig.plane, 'one-0')
     const endpoints = endpointsOf(rig.plane)
     applyEndpoints(
