@@ -3,6 +3,8 @@
  * runs. The order of start: status and admin, sources, the first table, then the listeners, so that nobody is sent to a
  * proxy that knows nothing yet. The order of stop is the reverse of what others rely on: not ready and deregistered first.
  */
+import { createAccess, type Access } from './admin/access.ts'
+import { endpointActions } from './admin/endpoints.ts'
 import { adminRouter, statusRouter } from './admin/routes.ts'
 import { createDoors, type Doors } from './app/doors.ts'
 import { createEmbeddedCatalogs, type EmbeddedCatalogs } from './app/embedded-catalogs.ts'
@@ -27,9 +29,11 @@ import { policyFromConfig } from './policy/from-config.ts'
 import type { Policy } from './policy/policy.ts'
 import { createDataPlane } from './proxy/data-plane.ts'
 import type { DataPlane, ListenerAddress } from './proxy/options.ts'
+import type { Endpoint } from './table/table.ts'
 import type { AccessLog } from './telemetry/access-log.ts'
 import { createKillLedger, type KillLedger } from './telemetry/kill-ledger.ts'
 import type { AppLogger } from './telemetry/log.ts'
+import { logOrder } from './telemetry/operator-log.ts'
 import { createMetrics, type ControlFigures, type Metrics } from './telemetry/metrics.ts'
 
 export interface AppDeps {
@@ -71,6 +75,7 @@ class Composition implements App {
   readonly #plane: DataPlane
   readonly #metrics: Metrics
   readonly #kills: KillLedger
+  readonly #access: Access
   readonly #doors: Doors
   readonly #embedded: EmbeddedCatalogs
   readonly #registration: SelfRegistration
@@ -117,9 +122,22 @@ class Composition implements App {
       notReady: () => this.notReady(),
       problems: () => this.#problems(),
       kills: this.#kills,
-      health: { now: () => clock.now(), stateOf: health },
+      health: {
+        now: () => clock.now(),
+        stateOf: health,
+        find: ({ key, life }: Endpoint) => this.#plane.stateOf(key, life),
+      },
     }
-    this.#doors = createDoors({ status: statusRouter(sources), admin: adminRouter(sources) }, log)
+    this.#access = createAccess(deps)
+    this.#doors = createDoors(
+      {
+        status: statusRouter(sources),
+        admin: adminRouter(sources),
+        actions: endpointActions(this.#plane, sources.health),
+        access: this.#access,
+      },
+      log,
+    )
     this.#embedded = createEmbeddedCatalogs(deps)
     this.#registration = createSelfRegistration(deps)
     this.#saved = createSavedCatalog(config.stateDir, deps)
@@ -130,6 +148,7 @@ class Composition implements App {
     log.setLevel(this.#config.log.level)
     const saved = this.#saved.load()
     this.#plane.setErrorPages(await readErrorPages(this.#config.errorPages))
+    this.#access.use(await this.#access.load(this.#config.adminTokens))
     await (await this.#doors.prepare(this.#config)).commit()
     const generation = await this.#begin(
       this.#config,
@@ -191,6 +210,7 @@ class Composition implements App {
     try {
       // First all that can fail, each undone if a later one does.
       const pages = await readErrorPages(config.errorPages)
+      const tokens = await this.#access.load(config.adminTokens)
       const doors = await this.#doors.prepare(config)
       let next: Generation | undefined
       try {
@@ -201,6 +221,7 @@ class Composition implements App {
         await doors.revert()
         throw error
       }
+      this.#access.use(tokens)
       await doors.commit()
       this.#plane.setErrorPages(pages)
       await this.#apply(config, next)
@@ -240,6 +261,7 @@ class Composition implements App {
 
   #heard(event: HealthEvent): void {
     this.#kills.event(event)
+    logOrder(event, this.#deps.log)
     // What the brake holds may just have died.
     if (event.kind === 'ejected') this.#leading?.lifeChanged()
   }

@@ -5,6 +5,7 @@ import { addCheckCommand } from './cli/check.ts'
 import { addDemoCommand } from './cli/demo.ts'
 import { addHealthCommand } from './cli/health.ts'
 import { addKillsCommand } from './cli/kills.ts'
+import { addOperatorCommands } from './cli/operate.ts'
 import { addServeCommand } from './cli/serve.ts'
 import { packageVersion } from './cli/version.ts'
 import { errorText } from './core/errors.ts'
@@ -26,6 +27,7 @@ addDemoCommand(program)
 addCatalogCommand(program)
 addHealthCommand(program)
 addKillsCommand(program)
+addOperatorCommands(program)
 
 try {
   await program.parseAsync()

@@ -1,6 +1,6 @@
 /**
  * One listener for people and machines that look at this proxy: status or admin. It owns its server and its sockets;
- * bounds their number, their heads and their time; asks the gate first; and answers from the handlers it is given.
+ * bounds their number, their heads and their time; asks the gate and who it is first; and answers from the handlers it is given.
  * Requests that are proxied never come here, and what is here can never slow one by more than its own CPU time.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -12,6 +12,8 @@ import { errorText } from '../core/errors.ts'
 import { listenError } from '../core/listen-error.ts'
 import { isLoopback, showHostPort } from '../core/host.ts'
 import type { Logger } from '../core/log.ts'
+import type { Access, Caller } from './access.ts'
+import { readBody } from './body.ts'
 import { judge, loopbackHosts, type GateRules } from './gate.ts'
 import { listenUnix } from './unix-socket.ts'
 
@@ -29,11 +31,21 @@ export type Handler = (query: string) => Answer | Promise<Answer>
 /** Finds what answers for a path (without query, as sent); undefined: 404. */
 export type Router = (path: string) => Handler | undefined
 
+/** Changes something; `body` is the JSON object that was sent, `by` whoever sent it. */
+export type Action = (body: Readonly<Record<string, unknown>>, by: string) => Answer | Promise<Answer>
+
+/** Finds what a POST to a path does; undefined: nothing. */
+export type ActionRouter = (path: string) => Action | undefined
+
 export interface DoorOptions {
   /** For logs and errors: `status`, `admin`. */
   readonly name: string
   readonly address: Address
   readonly router: Router
+  /** Absent: nothing can be changed here. */
+  readonly actions?: ActionRouter | undefined
+  /** Who may see and change what is below /v1; absent: whoever reaches it. */
+  readonly access?: Access | undefined
   readonly log: Logger
 }
 
@@ -137,10 +149,11 @@ export function createDoor(options: DoorOptions): Door {
 
 async function bind(server: Server, options: DoorOptions): Promise<{ text: string; rules: GateRules }> {
   const { address, name } = options
+  const acts = options.actions !== undefined
   try {
     if (address.kind === 'unix') {
       await listenUnix(server, address.path)
-      return { text: `unix:${address.path}`, rules: { hosts: undefined } }
+      return { text: `unix:${address.path}`, rules: { hosts: undefined, acts } }
     }
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -152,7 +165,7 @@ async function bind(server: Server, options: DoorOptions): Promise<{ text: strin
     const bound = server.address()
     const port = typeof bound === 'object' && bound ? bound.port : address.port
     const hosts = isLoopback(address.host) ? loopbackHosts(address.host, port) : undefined
-    return { text: showHostPort(address.host, port), rules: { hosts } }
+    return { text: showHostPort(address.host, port), rules: { hosts, acts } }
   } catch (error) {
     const where = address.kind === 'unix' ? `unix:${address.path}` : `${address.host}:${address.port}`
     throw listenError(`The ${name} address ${where}`, `the setting ${name}.address`, error)
@@ -168,22 +181,77 @@ async function serve(options: DoorOptions, rules: GateRules, req: IncomingMessag
   const method = req.method ?? ''
   const refusal = judge(rules, method, req.headers)
   if (refusal) {
-    if (refusal.status === 405) res.setHeader('allow', 'GET, HEAD')
+    if (refusal.status === 405) res.setHeader('allow', rules.acts ? 'GET, HEAD, POST' : 'GET, HEAD')
     return send(res, method, json(refusal.status, { error: refusal.reason }))
   }
   const url = req.url ?? '/'
   const mark = url.indexOf('?')
   const path = mark === -1 ? url : url.slice(0, mark)
-  const handler = options.router(path)
-  if (!handler) return send(res, method, json(404, { error: 'There is nothing at this path.' }))
+  const caller = await callerOf(options, path, req, res)
+  if ('body' in caller) return send(res, method, caller)
   let answer: Answer
   try {
-    answer = await handler(mark === -1 ? '' : url.slice(mark + 1))
+    const query = mark === -1 ? '' : url.slice(mark + 1)
+    answer =
+      method === 'POST' ? await act(options, path, query, caller, req, res) : await look(options, path, query, res)
   } catch (error) {
     options.log.error({ err: error, path }, `A request on the ${options.name} address failed`)
     answer = json(500, { error: 'This failed here; the log says why.' })
   }
   return send(res, method, answer)
+}
+
+const nothing: Answer = json(404, { error: 'There is nothing at this path.' })
+const nobody: Caller = { name: 'local', role: 'operate' }
+
+/** Who asks, or the answer to whoever may not. Nobody learns which paths there are before. */
+async function callerOf(
+  { access, address }: DoorOptions,
+  path: string,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<Caller | Answer> {
+  if (!access || !(path === '/v1' || path.startsWith('/v1/'))) return nobody
+  const local = address.kind === 'unix' || isLoopback(address.host)
+  const caller = await access.check(req.headers.authorization, req.socket.remoteAddress ?? '', local)
+  if (!('status' in caller)) return caller
+  if (caller.status === 401) res.setHeader('www-authenticate', 'Bearer')
+  else res.setHeader('retry-after', '10')
+  return json(caller.status, { error: caller.reason })
+}
+
+function look(
+  { router, actions }: DoorOptions,
+  path: string,
+  query: string,
+  res: ServerResponse,
+): Answer | Promise<Answer> {
+  const handler = router(path)
+  if (handler) return handler(query)
+  if (!actions?.(path)) return nothing
+  res.setHeader('allow', 'POST')
+  return json(405, { error: 'This is done with POST.' })
+}
+
+async function act(
+  { router, actions }: DoorOptions,
+  path: string,
+  query: string,
+  caller: Caller,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<Answer> {
+  const action = actions?.(path)
+  if (!action) {
+    if (!router(path)) return nothing
+    res.setHeader('allow', 'GET, HEAD')
+    return json(405, { error: 'This can only be read.' })
+  }
+  if (caller.role !== 'operate') return json(403, { error: `The token of ${caller.name} may only read.` })
+  if (query !== '') return json(400, { error: 'There are no parameters here; what is wanted stands in the body.' })
+  const body = await readBody(req)
+  if ('error' in body) return json(body.status, { error: body.error })
+  return action(body.value, caller.name)
 }
 
 async function send(res: ServerResponse, method: string, answer: Answer): Promise<void> {

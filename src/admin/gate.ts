@@ -8,6 +8,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 export interface GateRules {
   /** Values of Host that are believed, lower case, compared exactly; undefined: any. */
   readonly hosts: ReadonlySet<string> | undefined
+  /** POST is let through to what changes something; else everything only reads. */
+  readonly acts?: boolean
 }
 
 export interface Refusal {
@@ -40,6 +42,8 @@ export function judge(rules: GateRules, method: string, headers: IncomingHttpHea
   if (origin !== undefined && origin.toLowerCase() !== `http://${host ?? ''}`) {
     return { status: 403, reason: 'Requests from other origins are refused.' }
   }
-  if (method !== 'GET' && method !== 'HEAD') return { status: 405, reason: 'Only GET and HEAD are answered here.' }
+  if (method !== 'GET' && method !== 'HEAD' && !(rules.acts && method === 'POST')) {
+    return { status: 405, reason: `Only GET${rules.acts ? ', HEAD and POST' : ' and HEAD'} are answered here.` }
+  }
   return undefined
 }

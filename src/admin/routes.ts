@@ -1,12 +1,13 @@
 /**
  * The paths of the status and the admin address. Both have metrics, livez and readyz; only the admin address has /v1.
- * Everything here reads.
+ * Everything here reads; what changes something is in `endpoints.ts`.
  */
 import type { Problem } from '../core/problem.ts'
 import type { DataPlane } from '../proxy/options.ts'
 import type { KillLedger } from '../telemetry/kill-ledger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { json, type Answer, type Handler, type Router } from './door.ts'
+import { endpointAnswer, handleIn, type OperatorPlane } from './endpoints.ts'
 import { killsJson } from './kill-views.ts'
 import { readQuery } from './query.ts'
 import { serviceSummaries, serviceView, tableJson, type HealthSource } from './views.ts'
@@ -18,7 +19,7 @@ export interface StatusSources {
 }
 
 export interface AdminSources extends StatusSources {
-  readonly dataPlane: Pick<DataPlane, 'current'>
+  readonly dataPlane: Pick<DataPlane, 'current'> & Partial<OperatorPlane>
   /** All problems in force: of the table, of the configuration, of the sources. */
   readonly problems: () => readonly Problem[]
   /** Absent: there is no `/v1/kills`. */
@@ -66,6 +67,8 @@ export function adminRouter(sources: AdminSources): Router {
   if (kills) paths.set('/v1/kills', (query) => killsAnswer(kills, dataPlane, query))
   return (path) => {
     const handler = paths.get(path) ?? status(path)
+    const handle = handleIn(path)
+    if (handle !== undefined) return () => endpointAnswer(handle, dataPlane, health)
     if (handler || !path.startsWith(servicePrefix)) return handler
     const name = decoded(path.slice(servicePrefix.length))
     if (name === undefined || name === '') return undefined

@@ -3,16 +3,29 @@
  * the data plane holds; it changes nothing and keeps nothing.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Milliseconds } from '../core/clock.ts'
+import { isoTime, type Milliseconds } from '../core/clock.ts'
 import type { HealthView } from '../health/port.ts'
-import type { BoundService, BoundTable, EndpointState } from '../live/runtime.ts'
-import type { Route, ServiceTable } from '../table/table.ts'
+import type { BoundService, BoundTable, EndpointState, OperatorOrder } from '../live/runtime.ts'
+import type { Endpoint, Route, ServiceTable } from '../table/table.ts'
 
 /** Where views learn what health thinks. */
 export interface HealthSource {
   /** Monotonic time, of the clock that health goes by. */
   readonly now: () => Milliseconds
   readonly stateOf: (state: EndpointState) => HealthView | undefined
+  /** Run-time state also of endpoints that the catalog keeps from traffic; absent: theirs is not shown. */
+  readonly find?: (endpoint: Endpoint) => EndpointState | undefined
+}
+
+/** An operator's order, as JSON shows it. */
+export interface OrderView {
+  readonly kind: 'drain' | 'eject'
+  /** ISO 8601, UTC. Null: until it is restored. */
+  readonly since: string
+  readonly until: string | null
+  /** '' when none was said. */
+  readonly reason: string
+  readonly by: string
 }
 
 export interface EndpointHealth {
@@ -37,6 +50,8 @@ export interface EndpointView {
   readonly connections: { readonly open: number; readonly idle: number }
   /** Null: health does not know it (yet). */
   readonly health: EndpointHealth | null
+  /** What an operator has ordered; null: nothing. */
+  readonly order: OrderView | null
 }
 
 export interface ServiceView {
@@ -85,22 +100,35 @@ export function serviceView(service: BoundService, health?: HealthSource): Servi
       version: group.version,
       weight: group.weight,
       endpoints: group.endpoints.map((endpoint) => {
-        const state = states.get(endpoint.key)
-        return {
-          handle: endpoint.handle,
-          address: endpoint.address,
-          port: endpoint.port,
-          status: endpoint.status,
-          agentLost: endpoint.agentLost,
-          weight: endpoint.weight,
-          zone: endpoint.zone,
-          inFlight: state?.inFlight ?? 0,
-          connections: { open: state?.pool.open ?? 0, idle: state?.pool.idle ?? 0 },
-          health: state && health ? healthView(state, health) : null,
-        }
+        return endpointView(endpoint, states.get(endpoint.key) ?? health?.find?.(endpoint), health)
       }),
     })),
   }
+}
+
+export function endpointView(
+  endpoint: Endpoint,
+  state: EndpointState | undefined,
+  health: HealthSource | undefined,
+): EndpointView {
+  return {
+    handle: endpoint.handle,
+    address: endpoint.address,
+    port: endpoint.port,
+    status: endpoint.status,
+    agentLost: endpoint.agentLost,
+    weight: endpoint.weight,
+    zone: endpoint.zone,
+    inFlight: state?.inFlight ?? 0,
+    connections: { open: state?.pool.open ?? 0, idle: state?.pool.idle ?? 0 },
+    health: state && health ? healthView(state, health) : null,
+    order: state?.order ? orderView(state.order) : null,
+  }
+}
+
+function orderView({ kind, sinceMs, untilMs, wallMs, reason, by }: OperatorOrder): OrderView {
+  const until = untilMs === Infinity ? null : isoTime(wallMs + (untilMs - sinceMs))
+  return { kind, since: isoTime(wallMs), until, reason, by }
 }
 
 function healthView(of: EndpointState, { now, stateOf }: HealthSource): EndpointHealth | null {

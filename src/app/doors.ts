@@ -2,7 +2,8 @@
  * The status and the admin address through changes of configuration: one that did not change keeps its socket, a new one
  * is open before the old one closes.
  */
-import { createDoor, type Door, type Router } from '../admin/door.ts'
+import type { Access } from '../admin/access.ts'
+import { createDoor, type ActionRouter, type Door, type Router } from '../admin/door.ts'
 import { isLoopback } from '../core/host.ts'
 import type { Address, Config } from '../config/config.ts'
 import { FairleadError } from '../core/errors.ts'
@@ -11,6 +12,9 @@ import type { Logger } from '../core/log.ts'
 export interface DoorRouters {
   readonly status: Router
   readonly admin: Router
+  /** What may be changed on the admin address, and by whom. */
+  readonly actions: ActionRouter
+  readonly access: Access
 }
 
 export interface Doors {
@@ -18,7 +22,9 @@ export interface Doors {
    * Opens what is new, and returns how to go on: `commit` closes what is gone, `revert` closes what is new.
    * Rejects with FL_LISTEN or FL_CONFIG, and then leaves all as it was.
    */
-  prepare(config: Pick<Config, 'status' | 'admin'>): Promise<{ commit(): Promise<void>; revert(): Promise<void> }>
+  prepare(
+    config: Pick<Config, 'status' | 'admin' | 'adminTokens'>,
+  ): Promise<{ commit(): Promise<void>; revert(): Promise<void> }>
   /** Where each listens, as a person writes it. */
   addresses(): { readonly status: string | undefined; readonly admin: string | undefined }
   close(): Promise<void>
@@ -36,10 +42,9 @@ export function createDoors(routers: DoorRouters, log: Logger): Doors {
   const open = new Map<Name, Opened>()
 
   const openDoor = async (name: Name, address: Address): Promise<Opened> => {
-    if (name === 'admin' && address.kind === 'tcp' && !isLoopback(address.host)) {
-      throw new FairleadError('FL_CONFIG', 'The admin address must be a loopback address or a Unix socket.')
-    }
-    const door = createDoor({ name, address, log, router: routers[name] })
+    const { actions, access } = routers
+    const more = name === 'admin' ? { actions, access } : {}
+    const door = createDoor({ name, address, log, router: routers[name], ...more })
     const where = await door.listen()
     log.info({ address: where }, `${name} address: ${where}`)
     return { door, where }
@@ -47,6 +52,11 @@ export function createDoors(routers: DoorRouters, log: Logger): Doors {
 
   return {
     prepare: async (config) => {
+      const { admin } = config
+      if (admin?.kind === 'tcp' && !isLoopback(admin.host) && config.adminTokens.length === 0) {
+        const message = 'Without tokens, the admin address must be a loopback address or a Unix socket.'
+        throw new FairleadError('FL_CONFIG', message)
+      }
       const fresh = new Map<Name, Opened>()
       /** Closed already, since the same port on another host cannot be open beside them. */
       const displaced = new Map<Name, Opened>()

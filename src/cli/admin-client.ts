@@ -13,6 +13,7 @@ const timeoutMs = 10_000
 /** A kill ledger full of names is 4 MB; a table of ten thousand endpoints is about as much. */
 const answerBytesMax = 64 * 1_024 * 1_024
 
+const tokenHint = '--token-file, FAIRLEAD_TOKEN_FILE or FAIRLEAD_TOKEN gives one'
 const elsewhere = '--admin or FAIRLEAD_ADMIN names another address'
 
 const reasons: Readonly<Record<string, string>> = {
@@ -22,13 +23,22 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTFOUND: 'nobody knows this name',
 }
 
+export interface Question {
+  /** With its query, encoded. */
+  readonly path: string
+  /** Undefined: none is shown. */
+  readonly token?: string | undefined
+  /** What is sent as JSON by POST; undefined: it is only asked. */
+  readonly body?: Readonly<Record<string, unknown>> | undefined
+}
+
 /**
- * The JSON that `path` (with its query, encoded) answers. Rejects with FL_ADMIN, in words for the person who typed the
+ * The JSON that is answered to the question. Rejects with FL_ADMIN, in words for the person who typed the
  * command: nobody answers there, it refuses, or it is no proxy's admin address.
  */
-export async function askAdmin(address: Address, path: string): Promise<unknown> {
+export async function askAdmin(address: Address, question: Question): Promise<unknown> {
   const where = showAddress(address)
-  const { status, body } = await exchange(address, path).catch((error: unknown) => {
+  const { status, body } = await exchange(address, question).catch((error: unknown) => {
     throw new FairleadError('FL_ADMIN', `no proxy answers at ${where}: ${reasonOf(error)}`, { cause: error })
   })
   const value = parsed(body)
@@ -37,10 +47,14 @@ export async function askAdmin(address: Address, path: string): Promise<unknown>
   if (said === undefined) {
     throw new FairleadError('FL_ADMIN', `what answers at ${where} is no admin address of Fairlead; ${elsewhere}`)
   }
-  throw new FairleadError('FL_ADMIN', `the proxy at ${where} says: ${escapeField(said)}`)
+  const hint = status === 401 ? ` (${tokenHint})` : ''
+  throw new FairleadError('FL_ADMIN', `the proxy at ${where} says: ${escapeField(said)}${hint}`)
 }
 
-async function exchange(address: Address, path: string): Promise<{ readonly status: number; readonly body: string }> {
+async function exchange(
+  address: Address,
+  { path, token, body }: Question,
+): Promise<{ readonly status: number; readonly body: string }> {
   const unix = address.kind === 'unix'
   const client = new Client(unix ? 'http://localhost' : `http://${bracketed(address.host)}:${address.port}`, {
     connect: { timeout: timeoutMs, ...(unix ? { socketPath: address.path } : {}) },
@@ -49,7 +63,16 @@ async function exchange(address: Address, path: string): Promise<{ readonly stat
     maxResponseSize: answerBytesMax,
   })
   try {
-    const answer = await client.request({ path, method: 'GET', headers: { accept: 'application/json' } })
+    const answer = await client.request({
+      path,
+      method: body ? 'POST' : 'GET',
+      headers: {
+        accept: 'application/json',
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(body ? { 'content-type': 'application/json' } : {}),
+      },
+      body: body ? JSON.stringify(body) : null,
+    })
     return { status: answer.statusCode, body: await answer.body.text() }
   } finally {
     await client.destroy()

@@ -1,8 +1,10 @@
-/** The option that says which running proxy a command talks to. It opens nothing. */
+/** The options that say which running proxy a command talks to, and as whom. */
+import { readFileSync } from 'node:fs'
 import { InvalidArgumentError, Option } from 'commander'
 import { parseAddress } from '../config/addresses.ts'
 import type { Address } from '../config/config.ts'
 import { Because } from '../config/declare.ts'
+import { errorText, FairleadError } from '../core/errors.ts'
 
 const standard: Address = { kind: 'tcp', host: '127.0.0.1', port: 8082 }
 
@@ -18,4 +20,28 @@ function parse(text: string): Address {
   const parsed = parseAddress(text)
   if (parsed instanceof Because) throw new InvalidArgumentError(`${parsed.reason}.`)
   return parsed
+}
+
+/** `--token-file`, else `FAIRLEAD_TOKEN_FILE`: see {@link readToken}. */
+export function tokenOption(): Option {
+  return new Option(
+    '--token-file <file>',
+    'file with the token for the proxy; FAIRLEAD_TOKEN holds the token itself',
+  ).env('FAIRLEAD_TOKEN_FILE')
+}
+
+/** The token in `file`, else in `FAIRLEAD_TOKEN`; undefined: there is none. Rejects with FL_ADMIN, never with the token. */
+export function readToken(file: string | undefined): string | undefined {
+  let token = process.env['FAIRLEAD_TOKEN']
+  if (file !== undefined) {
+    try {
+      token = readFileSync(file, 'utf8')
+    } catch (error) {
+      throw new FairleadError('FL_ADMIN', `the token file cannot be read: ${errorText(error)}`, { cause: error })
+    }
+  }
+  token = token?.trim()
+  if (token === undefined || (token === '' && file === undefined)) return undefined
+  if (/^[\x21-\x7e]{1,4096}$/.test(token)) return token
+  throw new FairleadError('FL_ADMIN', 'the token is empty, or has characters that no header can carry')
 }

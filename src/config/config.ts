@@ -119,12 +119,24 @@ export interface RetrySettings {
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 export type AccessLog = 'all' | 'errors' | 'off'
 
+/** A named token of the admin API. */
+export interface AdminToken {
+  /** Who: stands in logs and orders. Unique. */
+  readonly name: string
+  /** Path of the file that holds the token and nothing else. */
+  readonly file: string
+  /** `operate`: may change things, too. */
+  readonly role: 'operate' | 'read'
+}
+
 export interface Config {
   readonly listen: readonly ListenerOptions[]
   /** Undefined: switched off. */
   readonly status: Address | undefined
-  /** Loopback or a Unix socket. Undefined: switched off. */
+  /** Loopback or a Unix socket, where there are no tokens. Undefined: switched off. */
   readonly admin: Address | undefined
+  /** Who may use the API of the admin address; empty: whoever reaches it. */
+  readonly adminTokens: readonly AdminToken[]
   /** Where this proxy is; '' when it was not said. */
   readonly zone: string
   readonly catalog: readonly CatalogConfig[]

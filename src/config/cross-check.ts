@@ -114,10 +114,22 @@ function checkRanges(file: Raw, { errors }: Findings): void {
 }
 
 function checkAdmin(file: Raw, { errors }: Findings): void {
-  const text = childOf(childOf(file, 'admin'), 'address')
+  const admin = childOf(file, 'admin')
+  const text = childOf(admin, 'address')
+  const tokens = itemsOf(childOf(admin, 'tokens'))
+  const names = tokens.map((token) => childOf(token, 'name'))
+  for (const [index, name] of names.entries()) {
+    const before = names.indexOf(name)
+    if (typeof name === 'string' && before < index)
+      errors.push({
+        path: ['admin', 'tokens', index, 'name'],
+        message: `tokens[${String(before)}] has this name already`,
+      })
+  }
   const address = typeof text === 'string' ? parseAddress(text) : undefined
   if (!address || address instanceof Because || address.kind === 'unix' || isLoopback(address.host)) return
-  const message = 'anything but a loopback address or unix:/path needs tokens, which are not available in this version'
+  if (tokens.length > 0) return
+  const message = 'anything but a loopback address or unix:/path needs tokens'
   errors.push({ path: ['admin', 'address'], message })
 }
 

@@ -86,6 +86,8 @@ function namedFiles(config: Config): readonly NamedFile[] {
     for (const key of ['ca', 'cert', 'key'] as const)
       files.push({ path: [...path, 'tls', key], file: source.tls?.[key], variable: variables[key] })
   }
+  for (const [index, { file }] of config.adminTokens.entries())
+    files.push({ path: ['admin', 'tokens', index, 'file'], file })
   for (const [status, file] of config.errorPages) files.push({ path: ['errorPages', String(status)], file })
   return files.flatMap(({ file, ...rest }) => (file === undefined ? [] : [{ ...rest, file }]))
 }

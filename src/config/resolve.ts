@@ -56,6 +56,7 @@ export function resolveConfig(file: FileConfig, env: Environment, fileName: stri
     listen,
     status: unlessOff(file.status.address),
     admin: unlessOff(file.admin.address),
+    adminTokens: file.admin.tokens.map((token) => ({ ...token, file: at(token.file) })),
     zone: file.zone,
     catalog,
     register: file.register && resolveRegister(file.register, catalog, listen[0]?.port ?? 0),

@@ -4,7 +4,7 @@
  */
 import { defaultVersionFrom } from '../policy/policy.ts'
 import { cidr, hostPattern, hostPort, pathPrefix, optionalAddress } from './addresses.ts'
-import type { AccessLog, Address, LogLevel, RouteConfig, ServiceSettings } from './config.ts'
+import type { AccessLog, Address, AdminToken, LogLevel, RouteConfig, ServiceSettings } from './config.ts'
 import {
   Because,
   choice,
@@ -28,7 +28,7 @@ import { serviceSchema } from './schema-service.ts'
 export interface FileConfig {
   readonly listen: readonly ListenEntry[]
   readonly status: { readonly address: Address | 'off' }
-  readonly admin: { readonly address: Address | 'off' }
+  readonly admin: { readonly address: Address | 'off'; readonly tokens: readonly AdminToken[] }
   readonly zone: string
   readonly catalog: readonly CatalogEntry[]
   readonly register: RegisterEntry | undefined
@@ -110,6 +110,26 @@ const statusCode: Setting<number> = scalar({
   parse: (text) => (/^[45]\d\d$/.test(text) ? Number(text) : undefined),
 })
 
+const tokenSchema: Setting<AdminToken> = section({
+  name: required(
+    scalar({
+      type: 'text',
+      expected: 'a name of letters, digits and . _ @ -, 64 at most',
+      parse: (text) => {
+        // Whoever needs no token is called so.
+        if (text === 'local') return new Because('that is what those without a token are called')
+        return /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/.test(text) ? text : undefined
+      },
+    }),
+    'Who it is; stands in logs and beside orders.',
+  ),
+  file: required(
+    path('the path of a file'),
+    'Holds the token: at least 128 bits of chance, such as 32 hexadecimal digits. Read again when it changes.',
+  ),
+  role: withDefault(choice('operate', 'read'), 'read', '`operate` may change things, `read` only look.'),
+})
+
 const registerSchema: Setting<RegisterEntry> = section({
   service: withDefault(serviceName, 'fairlead', 'The name to register under.'),
   id: optional(plainText('an id'), 'The id of the registration.', 'service, host name and port'),
@@ -154,7 +174,13 @@ export const fileSchema: Setting<FileConfig> = section({
       address: withDefault(
         optionalAddress(),
         { kind: 'tcp', host: '127.0.0.1', port: 8082 },
-        'Where it is served: a loopback address or a Unix socket.',
+        'Where it is served: a loopback address or a Unix socket; with `tokens`, any.',
+      ),
+      tokens: withDefault(
+        list(tokenSchema, 'tokens', 100),
+        [],
+        'Who may use the API: with any, each request below /v1 needs one as `Authorization: Bearer`. Without, whoever reaches the address may.',
+        'none',
       ),
     }),
     'The status pages and the API.',

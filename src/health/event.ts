@@ -15,6 +15,12 @@ export interface EndpointRef {
   readonly port: number
 }
 
+/** Whose order it was, and why ('': not said). */
+export interface OperatorWord {
+  readonly by: string
+  readonly reason: string
+}
+
 export type HealthEvent =
   | {
       readonly kind: 'ejected'
@@ -26,12 +32,30 @@ export type HealthEvent =
       readonly applied: boolean
       /** Requests it held when it was first suspected or ejected, whichever came first. */
       readonly inFlight: number
+      /** With the cause `operator`: whose. `forMs`: it ends by itself after that long. */
+      readonly operator?: (OperatorWord & { readonly forMs: number | undefined }) | undefined
       /** Monotonic and wall-clock time, ms. */
       readonly nowMs: number
       readonly wallMs: number
     }
   /** It gets traffic again (not told for endpoints that join for the first time). */
-  | { readonly kind: 'restored'; readonly endpoint: EndpointRef; readonly nowMs: number; readonly wallMs: number }
+  | {
+      readonly kind: 'restored'
+      readonly endpoint: EndpointRef
+      /** An operator's order is no more: lifted by this one, or (`expired`) over, and then this one gave it. */
+      readonly operator?: (OperatorWord & { readonly expired: boolean }) | undefined
+      readonly nowMs: number
+      readonly wallMs: number
+    }
+  /** An operator drains it: no ejection, since what it has goes on. */
+  | {
+      readonly kind: 'draining'
+      readonly endpoint: EndpointRef
+      readonly inFlight: number
+      readonly operator: OperatorWord & { readonly forMs: number | undefined }
+      readonly nowMs: number
+      readonly wallMs: number
+    }
   /**
    * What became of one request whose attempt at the endpoint failed or was taken away: `rescued` (taken from it when it was
    * ejected), `retried` (it failed by itself and went elsewhere), `lost` (the client got an error or a cut answer). `unsent`:

@@ -126,6 +126,11 @@ class Monitor implements HealthJudge {
     if (subject) this.#doubt(subject)
   }
 
+  ordered(state: EndpointState): void {
+    const subject = this.#subjects.get(state)
+    if (subject) recount(subject.service)
+  }
+
   prove(state: EndpointState, done: (dead: boolean) => void): void {
     const subject = this.#judged(state)
     if (!subject) return done(false)

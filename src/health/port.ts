@@ -20,6 +20,8 @@ export interface HealthJudge {
    * has lost its agent or would take it away with most others.
    */
   doubt(state: EndpointState): void
+  /** An operator's order on it came or went: it counts no more, or again, for what its service has left. */
+  ordered(state: EndpointState): void
   /** Calls `done` exactly once, at the latest after 500 ms: true when the endpoint is proven to be dead. */
   prove(state: EndpointState, done: (dead: boolean) => void): void
   /** Looks for silence and due probes, with the clock's `nowMs`. Called every 50 ms while anything is watched. */

@@ -59,7 +59,7 @@ export interface WatchedService {
   readonly subjects: Set<Subject>
   /** Of all it ever had: what the others' totals are read from. */
   readonly totals: Totals
-  /** Members that do not join, and those of them that are not ejected: as `live/open.ts` counts. */
+  /** Members that do not join and on whom no order lies, and those of them that are not ejected: as `live/open.ts` counts. */
   counted: number
   available: number
 }
@@ -107,17 +107,18 @@ export function newSubject(
 /** Counts the service's members anew. */
 export function recount(service: WatchedService): void {
   service.counted = service.available = 0
-  for (const { standing, condition } of service.subjects) {
-    if (standing !== 'member' || condition.state === 'joining') continue
+  for (const { standing, condition, state } of service.subjects) {
+    if (standing !== 'member' || state.order || condition.state === 'joining') continue
     service.counted++
     if (condition.state !== 'ejected') service.available++
   }
 }
 
 /** True when `subject` may be ejected without its service falling below its panic threshold. */
-export function isSpare({ service, standing, condition }: Subject): boolean {
+export function isSpare({ service, standing, condition, state }: Subject): boolean {
   // One that gets nothing new anyway takes nothing away.
-  if (standing !== 'member' || condition.state === 'joining' || condition.state === 'ejected') return true
+  if (state.order || standing !== 'member' || condition.state === 'joining' || condition.state === 'ejected')
+    return true
   return service.available - 1 >= service.settings.panicThreshold * service.counted
 }
 

@@ -19,6 +19,7 @@ export function newEndpointState(endpoint: Endpoint, pool: Pool): EndpointState 
     leaving: false,
     draining: false,
     doubted: false,
+    order: undefined,
     leavingSinceMs: Infinity,
     drain: defaultServicePolicy.drain,
     admission: admission.open,

@@ -7,7 +7,7 @@ import type { DrainPolicy } from '../policy/policy.ts'
 import type { Endpoint, Route, RouteTable, ServiceTable } from '../table/table.ts'
 import type { Pool } from '../wire/pool.ts'
 
-/** What health allows an endpoint; set by verdicts only. Ordered: the higher, the less it gets. */
+/** What health allows an endpoint; set by verdicts only, never by an operator's order. Ordered: the higher, the less it gets. */
 export const admission = {
   /** Traffic as usual. */
   open: 0,
@@ -19,6 +19,21 @@ export const admission = {
   dead: 3,
 } as const
 export type Admission = (typeof admission)[keyof typeof admission]
+
+/** An operator's word on an endpoint: nothing new goes there, whatever health thinks and however few are left. */
+export interface OperatorOrder {
+  /** `drain`: what it has goes on, up to its drain deadlines. `eject`: safe requests that wait there were taken away, too. */
+  readonly kind: 'drain' | 'eject'
+  /** When it was given, and when it ends by itself (Infinity: it does not), monotonic ms. */
+  readonly sinceMs: number
+  readonly untilMs: number
+  /** When it was given, wall clock, ms. */
+  readonly wallMs: number
+  /** '' when none was said. */
+  readonly reason: string
+  /** Who gave it. */
+  readonly by: string
+}
 
 /** One attempt that holds an endpoint, as health and rescue see it. */
 export interface ActiveAttempt {
@@ -59,13 +74,15 @@ export interface EndpointState {
   draining: boolean
   /** The catalog would take it away and may be wrong: its agent is lost, or the brake holds it. It is asked now and then. */
   doubted: boolean
-  /** Since when `leaving` or `draining` has been seen, monotonic ms; Infinity: not. */
+  /** What an operator has ordered; undefined: nothing. Set by `proxy/orders.ts` alone; a new life starts without. */
+  order: OperatorOrder | undefined
+  /** Since when `leaving`, `draining` or an order has been seen, monotonic ms; Infinity: not. */
   leavingSinceMs: number
   /** What it may still take once it leaves; of the last table it was in. */
   drain: DrainPolicy
   /** What health allows. */
   admission: Admission
-  /** May be picked now: follows from `admission`, `leaving` and the panic threshold; kept by `live/open.ts`. */
+  /** May be picked now: follows from `admission`, `leaving`, `order` and the panic threshold; kept by `live/open.ts`. */
   open: boolean
   /** Share of its weight that it gets while it ramps up, above 0 to 1. */
   ramp: number

@@ -32,9 +32,11 @@ import type {
   DataPlaneOptions,
   ListenerAddress,
   ListenerOptions,
+  OperatorCommand,
 } from './options.ts'
 import { noHealth } from './no-health.ts'
-import { Judgement, refOf } from './judgement.ts'
+import { Judgement } from './judgement.ts'
+import { refOf } from './orders.ts'
 import type { Outcome, PlaneCore } from './plane-core.ts'
 import { ReplayAccount } from './replay-body.ts'
 
@@ -116,7 +118,26 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
   }
 
   healthOf(state: EndpointState): HealthView | undefined {
-    return this.health.stateOf(state)
+    const view = this.health.stateOf(state)
+    const { order } = state
+    if (!order) return view
+    const { kind, sinceMs } = order
+    const ejections = view?.ejections ?? 0
+    if (kind === 'eject') return { state: 'ejected', cause: 'operator', sinceMs, ejections }
+    return { state: 'draining', cause: view?.cause, sinceMs, ejections }
+  }
+
+  operate(key: string, life: number, command: OperatorCommand): 'done' | 'unknown' | 'no-order' {
+    const state = this.stateOf(key, life)
+    if (!state) return 'unknown'
+    if (command.kind !== 'restore') this.#judgement.orders.give(state, command)
+    else if (!this.#judgement.orders.lift(state, command)) return 'no-order'
+    return 'done'
+  }
+
+  stateOf(key: string, life: number): EndpointState | undefined {
+    const state = this.registry.find(key)
+    return state?.life === life ? state : undefined
   }
 
   isAlive(key: string, life: number): 'alive' | 'dead' | 'unknown' {

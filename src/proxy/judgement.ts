@@ -2,15 +2,15 @@
  * Carries out what health decides: lets endpoints be picked or not, ramps up those that are new, takes waiting requests from
  * ejected ones, ends what stays too long on those that leave, and tells all of it as events. It decides nothing.
  */
-import type { HealthEvent, EndpointRef } from '../health/event.ts'
+import type { HealthEvent } from '../health/event.ts'
 import type { HealthJudge, VerdictSink } from '../health/port.ts'
 import type { Verdict } from '../health/verdict.ts'
 import type { Clock, Milliseconds } from '../core/clock.ts'
 import { setOpen } from '../live/open.ts'
 import type { Registry } from '../live/registry.ts'
 import { admission, type BoundService, type BoundTable, type EndpointState } from '../live/runtime.ts'
-import type { Endpoint } from '../table/table.ts'
 import type { Failure } from '../wire/failure.ts'
+import { Orders, refOf, takeWaiting } from './orders.ts'
 
 /** What it needs of the plane it works for. */
 export interface JudgementHost {
@@ -50,10 +50,12 @@ export class Judgement implements VerdictSink {
   readonly #breaks = new Map<EndpointState, Break>()
   /** Those that silence ejected. */
   readonly #silent = new Set<EndpointState>()
+  readonly orders: Orders
   #lookedMs = 0
 
   constructor(host: JudgementHost) {
     this.#host = host
+    this.orders = new Orders(host, (state) => this.#ramp(state))
   }
 
   /** After a table was put in place: who may be picked in what is new of it. */
@@ -101,6 +103,7 @@ export class Judgement implements VerdictSink {
 
   /** Every 50 ms: ramps rise, and what leaves is looked at now and then. */
   sweep(nowMs: Milliseconds): void {
+    this.orders.sweep(nowMs)
     for (const [state, { sinceMs, lengthMs }] of this.#ramps) {
       const share = Math.min(1, rampFrom + ((1 - rampFrom) * (nowMs - sinceMs)) / lengthMs)
       state.ramp = share
@@ -123,11 +126,7 @@ export class Judgement implements VerdictSink {
     if (applied) {
       this.#silent.delete(state)
       state.admission = admission.open
-      const lengthMs = service?.table.policy.health.slowStartMs ?? 0
-      if (ramp && lengthMs > 0) {
-        state.ramp = rampFrom
-        this.#ramps.set(state, { sinceMs: this.#host.clock.now(), lengthMs })
-      }
+      if (ramp) this.#ramp(state)
       if (service) setOpen(service)
     }
     // Joining is no return; what was only observed was never away.
@@ -139,6 +138,13 @@ export class Judgement implements VerdictSink {
       nowMs: clock.now(),
       wallMs: clock.wall(),
     })
+  }
+
+  #ramp(state: EndpointState): void {
+    const lengthMs = this.#host.bound.services.get(state.service)?.table.policy.health.slowStartMs ?? 0
+    if (lengthMs <= 0) return
+    state.ramp = rampFrom
+    this.#ramps.set(state, { sinceMs: this.#host.clock.now(), lengthMs })
   }
 
   #eject(
@@ -173,9 +179,7 @@ export class Judgement implements VerdictSink {
     // A process that stops in order refuses connections too, and answers what it has: only silence takes requests away,
     // and only proof after silence ends the rest.
     if (cause !== 'silence' && !(proven && wasSilent)) return
-    // The longest-waiting first: what came after it fell silent did not silence it, and goes where the others have not gone.
-    const waiting = state.attempts.slice().sort((a, b) => a.waitingSinceMs - b.waitingSinceMs)
-    for (const attempt of waiting) attempt.ejected(proven && wasSilent)
+    takeWaiting(state, proven && wasSilent)
   }
 }
 
@@ -190,7 +194,7 @@ function moveSilent(state: EndpointState, nowMs: number): void {
 }
 
 function expireLeaving(state: EndpointState, nowMs: Milliseconds): void {
-  if (!state.leaving && !state.draining) {
+  if (!state.leaving && !state.draining && !state.order) {
     state.leavingSinceMs = Infinity
     return
   }
@@ -198,10 +202,4 @@ function expireLeaving(state: EndpointState, nowMs: Milliseconds): void {
   const leftMs = nowMs - state.leavingSinceMs
   for (const attempt of state.attempts.slice())
     if (leftMs > (attempt.isTunnel ? state.drain.tunnelDeadlineMs : state.drain.deadlineMs)) attempt.expire()
-}
-
-/** What events say of an endpoint. */
-export function refOf(endpoint: Endpoint): EndpointRef {
-  const { service, version, handle, life, address, port } = endpoint
-  return { service, version, handle, life, address, port }
 }

@@ -6,6 +6,7 @@ export const noHealth: HealthJudge = {
   attemptFailed() {},
   answered() {},
   doubt() {},
+  ordered() {},
   prove: (_state, done) => done(false),
   sweep() {},
   stateOf: () => undefined,

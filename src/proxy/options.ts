@@ -92,6 +92,16 @@ export interface DataPlaneOptions {
   readonly onHealthEvent?: (event: HealthEvent) => void
 }
 
+/** What an operator orders for one endpoint. `reason` is '' when none is said; `forMs` undefined: until it is restored. */
+export type OperatorCommand =
+  | {
+      readonly kind: 'drain' | 'eject'
+      readonly forMs: number | undefined
+      readonly reason: string
+      readonly by: string
+    }
+  | { readonly kind: 'restore'; readonly reason: string; readonly by: string }
+
 export interface DataPlane {
   /** Replaces the table for every request that starts after the call. */
   apply(table: RouteTable): void
@@ -111,7 +121,14 @@ export interface DataPlane {
   isAlive(key: string, life: number): 'alive' | 'dead' | 'unknown'
   /** Has these registrations probed at once. */
   doubt(keys: readonly string[]): void
-  /** What health thinks of an endpoint; undefined: nothing judges, or it is not known. */
+  /**
+   * Carries out an operator's command on the registration `key` of that `life`; an order replaces the one before it.
+   * `unknown`: there is no such registration (any more). `no-order`: there is nothing to restore.
+   */
+  operate(key: string, life: number, command: OperatorCommand): 'done' | 'unknown' | 'no-order'
+  /** The run-time state of a registration that lives; undefined: it does not. */
+  stateOf(key: string, life: number): EndpointState | undefined
+  /** What health thinks of an endpoint, or an operator's order makes of it; undefined: nothing judges, or it is not known. */
   healthOf(state: EndpointState): HealthView | undefined
   figures(): DataPlaneFigures
   /** Stops accepting, ends idle connections, lets requests finish; destroys what is left after `deadlineMs`. */

@@ -88,7 +88,11 @@ class Ledger implements KillLedger {
       case 'ejected':
         return this.#ejected(event)
       case 'restored':
-        return this.#restored(lifeKey(event.endpoint), event.nowMs)
+        // What an operator takes out and puts back has not died, nor come back to life.
+        if (!event.operator) this.#restored(lifeKey(event.endpoint), event.nowMs)
+        return
+      case 'draining':
+        return
       case 'outcome':
         return this.#outcome(event)
     }

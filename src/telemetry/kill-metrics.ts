@@ -43,7 +43,7 @@ export function addKills(registry: Registry, counts: Counts): void {
   )
   byWord(
     'fairlead_ejections_total',
-    'Endpoints taken out of traffic by their health, by cause',
+    'Endpoints taken out of traffic by their health or by an operator, by cause',
     'cause',
     (each) => each.ejections,
   )

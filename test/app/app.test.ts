@@ -151,7 +151,7 @@ t.test('the admin address is never opened to others', async (t) => {
     const { app } = rigApp(t, { ...config, admin: { kind: 'tcp', host, port: 0 } })
     await t.rejects(app.start(), {
       code: 'FL_CONFIG',
-      message: 'The admin address must be a loopback address or a Unix socket.',
+      message: 'Without tokens, the admin address must be a loopback address or a Unix socket.',
     })
     t.same(app.addresses(), { listeners: [], status: undefined, admin: undefined })
   }

@@ -19,7 +19,14 @@ void t.test('errors between settings', (t) => {
     'catalog: { embedded: { address: 127.0.0.1:8082 } }': /catalog\.embedded\.address: .* already taken by admin/,
     'listen: [{ address: a:1, name: x }, { address: a:2, name: x }]':
       /listen\[1\]\.name: listen\[0\] has this name already/,
-    'admin: { address: 0.0.0.0:8082 }': /admin\.address: anything but a loopback address/,
+    'admin: { address: 0.0.0.0:8082 }': /admin\.address: anything but a loopback address or unix:\/path needs tokens$/,
+    'admin: { address: 0.0.0.0:8082, tokens: [] }': /admin\.address: anything but a loopback address/,
+    'admin: { tokens: [{ name: a, file: b }, { name: a, file: c }] }':
+      /admin\.tokens\[1\]\.name: tokens\[0\] has this name already$/,
+    'admin: { tokens: [{ name: local, file: b }] }': /name: .*that is what those without a token are called/,
+    'admin: { tokens: [{ name: "a b", file: b }] }': /name: .*expected a name of letters/,
+    'admin: { tokens: [{ name: a, file: b, role: write }] }': /role: .*operate or read/,
+    'admin: { tokens: [{ name: a }] }': /file/,
     'catalog: { consul: {}, file: x }': /catalog: one source is consul, file or embedded; here stands consul and file/,
     'catalog: [{}]': /catalog\[0\]: .* here stands none/,
     'catalog: [{ file: a }, { file: { path: b, name: file } }]': /is called "file" already/,
@@ -40,6 +47,7 @@ void t.test('what is no conflict', (t) => {
     'listen: [{ address: 10.0.0.1:80 }, { address: 10.0.0.2:80 }]',
     'listen: [{ address: 0.0.0.0:80 }, { address: "[::1]:80" }]',
     'admin: { address: localhost:8082 }',
+    'admin: { address: 0.0.0.0:8082, tokens: [{ name: alice, file: a, role: operate }] }',
     'admin: { address: 127.8.8.8:8082 }',
     'status: { address: off }\nadmin: { address: off }',
     'listen: []',

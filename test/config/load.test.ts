@@ -162,7 +162,6 @@ errorPages: { 200: a, 404: }
 
 void t.test('what this version does not have is refused by name', (t) => {
   const refused = [
-    ['admin: { tokens: [] }', 'admin.tokens'],
     ['policy: { kv: fairlead }', 'policy.kv'],
     ['workers: 2', 'workers'],
     ['routes: [{ service: a, versions: { 1: 1 } }]', 'routes[0].versions'],

@@ -1095,3 +1095,37 @@ void t.test('a service that goes takes its endpoints along', async (t) => {
   rig.apply({ ...web('a'), shop: { endpoints: ['s2'] } })
   t.equal(rig.is('s2'), 'healthy')
 })
+
+/** Six errors in a row at `key`, while all others answer well. */
+function makeIll(rig: HealthRig, key: string, others: readonly string[]): void {
+  for (let i = 0; i < 20; i++) for (const other of others) rig.answer(other)
+  rig.run(100)
+  for (let i = 0; i < 6; i++) rig.answer(key, 500)
+}
+
+function order(rig: HealthRig, key: string, kind: 'drain' | undefined): void {
+  const state = rig.state(key)
+  state.order = kind && { kind, sinceMs: 0, untilMs: Infinity, wallMs: 0, reason: '', by: 'x' }
+  rig.health.ordered(state)
+}
+
+void t.test('what an operator has taken out counts for nothing: the last of the others is no spare', async (t) => {
+  const rig = rigOf('a', 'b', 'c', 'd')
+  order(rig, 'a', 'drain')
+  order(rig, 'b', 'drain')
+  makeIll(rig, 'c', ['a', 'b', 'd'])
+  t.equal(rig.is('c'), 'ejected')
+  makeIll(rig, 'd', ['a', 'b', 'c'])
+  t.equal(rig.is('d'), 'healthy', 'none would be left')
+  order(rig, 'a', undefined)
+  order(rig, 'b', undefined)
+  makeIll(rig, 'd', ['a', 'b', 'c'])
+  t.equal(rig.is('d'), 'ejected')
+})
+
+void t.test('what an operator has taken out may be judged: it gets nothing, so nothing is taken away', async (t) => {
+  const rig = rigOf('a', 'b')
+  order(rig, 'a', 'drain')
+  makeIll(rig, 'a', ['b'])
+  t.equal(rig.is('a'), 'ejected')
+})

@@ -78,6 +78,30 @@ t.test('whatever the mix: the dead and the leaving never, and never nobody while
   t.pass()
 })
 
+t.test('what an operator has ordered out is never open, and counts for nothing', async (t) => {
+  const ordered = (word: string, ...out: readonly number[]): string => {
+    const made = service(word)
+    const states = made.groups.flatMap(({ endpoints }) => endpoints.map(({ state }) => state))
+    const at = (index: number) => states.find(({ key }) => key === `e${index}`)
+    for (const index of out) {
+      const state = at(index)
+      const order = { kind: 'drain', sinceMs: 0, untilMs: Infinity, wallMs: 0, reason: '', by: 'a' } as const
+      if (state) state.order = order
+    }
+    setOpen(made)
+    return word
+      .split('')
+      .map((letter, index) => (at(index)?.open ? letter : '.'))
+      .join('')
+  }
+  t.equal(ordered('oooo', 0), '.ooo')
+  t.equal(ordered('oooo', 0, 1, 2), '...o', 'no panic: one of one is there')
+  t.equal(ordered('ooee', 0), '.oee', 'panic: one of three')
+  t.equal(ordered('oooo', 0, 1, 2, 3), '....')
+  t.equal(ordered('oe', 0), '.e')
+  t.equal(ordered('oj', 0), '.j')
+})
+
 t.test('admissions are ordered: the higher, the less', async (t) => {
   const order: Admission[] = [admission.open, admission.joining, admission.ejected, admission.dead]
   t.strictSame(

@@ -8,13 +8,14 @@ import { killsText } from './text.ts'
 export interface KillsOptions {
   readonly service: string | undefined
   readonly admin: Address
+  readonly token?: string | undefined
   readonly json: boolean
 }
 
 /** The whole output. Rejects with FL_ADMIN. */
-export async function kills({ service, admin, json }: KillsOptions): Promise<string> {
+export async function kills({ service, admin, token, json }: KillsOptions): Promise<string> {
   const query = service === undefined ? '' : `?service=${encodeURIComponent(service)}`
-  const value = await askAdmin(admin, `/v1/kills${query}`)
+  const value = await askAdmin(admin, { path: `/v1/kills${query}`, token })
   const answer = killsAnswer.safeParse(value)
   if (!answer.success) {
     throw new FairleadError(

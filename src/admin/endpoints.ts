@@ -1,0 +1,202 @@
+/**
+ * One endpoint over the API: what it is, and the operator's drain, eject and restore. It reads what is asked for strictly, has
+ * the data plane carry it out, and says what that means. Who may ask is settled before.
+ */
+import { nearest } from '../config/nearest.ts'
+import { counted } from '../core/counted.ts'
+import { formatDuration, parseDuration } from '../core/units.ts'
+import { admission, type BoundService, type BoundTable } from '../live/runtime.ts'
+import type { DataPlane, OperatorCommand } from '../proxy/options.ts'
+import type { Endpoint } from '../table/table.ts'
+import { json, type Action, type ActionRouter, type Answer } from './door.ts'
+import { endpointView, type EndpointView, type HealthSource } from './views.ts'
+
+/** What of the data plane is asked here. */
+export type OperatorPlane = Pick<DataPlane, 'current' | 'operate' | 'stateOf'>
+
+/** The answer of `/v1/endpoints/HANDLE`. */
+export interface EndpointAnswer {
+  readonly service: string
+  readonly version: string
+  readonly endpoint: EndpointView
+  /** Other endpoints that get traffic now, of its service and of its version. */
+  readonly others: { readonly service: number; readonly version: number }
+  /** After a command: what it means, a sentence. */
+  readonly means?: string
+  /** What whoever asked should know, a sentence each. */
+  readonly warnings: readonly string[]
+}
+
+const prefix = '/v1/endpoints/'
+const verbs = ['drain', 'eject', 'restore'] as const
+type Verb = (typeof verbs)[number]
+
+const reasonCharsMax = 256
+const forBounds = { minMs: 1_000, maxMs: 30 * 86_400_000 }
+/** A misspelt handle is compared with so many at most: it must not hold up requests. */
+const comparedMax = 1_000
+
+/** The handle in `/v1/endpoints/HANDLE`; undefined: it is another path. */
+export function handleIn(path: string): string | undefined {
+  if (!path.startsWith(prefix)) return undefined
+  try {
+    const handle = decodeURIComponent(path.slice(prefix.length))
+    return handle === '' || handle.includes('/') ? undefined : handle
+  } catch {
+    return undefined
+  }
+}
+
+/** What a POST to `/v1/endpoints/HANDLE/drain|eject|restore` does. */
+export function endpointActions(plane: OperatorPlane, health: HealthSource | undefined): ActionRouter {
+  return (path) => {
+    const slash = path.lastIndexOf('/')
+    const verb = verbs.find((each) => each === path.slice(slash + 1))
+    const handle = handleIn(path.slice(0, slash))
+    return verb && handle !== undefined ? actionOf(verb, handle, plane, health) : undefined
+  }
+}
+
+/** What is known of an endpoint. */
+export function endpointAnswer(
+  handle: string,
+  plane: Pick<DataPlane, 'current'> & Partial<OperatorPlane>,
+  health: HealthSource | undefined,
+): Answer {
+  const found = find(plane.current(), handle)
+  return found ? json(200, answerOf(found, plane, health)) : unknown(plane.current(), handle)
+}
+
+function actionOf(verb: Verb, handle: string, plane: OperatorPlane, health: HealthSource | undefined): Action {
+  return (body, by) => {
+    const command = readCommand(verb, body, by)
+    if (typeof command === 'string') return json(400, { error: command })
+    const found = find(plane.current(), handle)
+    const outcome = found ? plane.operate(found.endpoint.key, found.endpoint.life, command) : 'unknown'
+    if (!found || outcome === 'unknown') return unknown(plane.current(), handle)
+    const answer = answerOf(found, plane, health)
+    if (outcome === 'no-order') {
+      const { state, cause } = answer.endpoint.health ?? {}
+      const why = state === 'ejected' ? ` Its own health keeps it out (${cause ?? 'ejected'}).` : ''
+      return json(409, { error: `Nobody has drained or ejected this endpoint, so there is nothing to restore.${why}` })
+    }
+    const means = meaningOf(command, answer)
+    return json(200, { ...answer, means, warnings: command.kind === 'restore' ? [] : warningsOf(found) })
+  }
+}
+
+/** The command, or a sentence that says what is wrong with the body. */
+function readCommand(verb: Verb, body: Readonly<Record<string, unknown>>, by: string): OperatorCommand | string {
+  const keys = verb === 'restore' ? ['reason'] : ['for', 'reason']
+  for (const key of Object.keys(body)) {
+    if (keys.includes(key)) continue
+    return `There is no such key here; ${keys.length === 1 ? 'the only one is' : 'there are'} ${keys.join(', ')}.`
+  }
+  const { for: time, reason = '' } = body
+  if (typeof reason !== 'string' || reason.length > reasonCharsMax || /\p{Cc}|\p{Cs}|[\u2028\u2029]/u.test(reason)) {
+    return `The reason is text of at most ${reasonCharsMax} characters, on one line.`
+  }
+  if (verb === 'restore') return { kind: 'restore', reason, by }
+  if (time === undefined) return { kind: verb, forMs: undefined, reason, by }
+  const forMs = typeof time === 'string' ? parseDuration(time) : undefined
+  if (forMs === undefined || forMs < forBounds.minMs || forMs > forBounds.maxMs) {
+    const { minMs, maxMs } = forBounds
+    return `What stands in for is a time such as 30m, ${formatDuration(minMs)} to ${formatDuration(maxMs)}.`
+  }
+  return { kind: verb, forMs, reason, by }
+}
+
+interface Found {
+  readonly service: BoundService
+  readonly endpoint: Endpoint
+}
+
+function find({ services }: BoundTable, handle: string): Found | undefined {
+  for (const service of services.values())
+    for (const { endpoints } of service.table.groups)
+      for (const endpoint of endpoints) if (endpoint.handle === handle) return { service, endpoint }
+  return undefined
+}
+
+function unknown({ services }: BoundTable, handle: string): Answer {
+  const begun: string[] = []
+  const compared: string[] = []
+  for (const service of services.values())
+    for (const { endpoints } of service.table.groups)
+      for (const { handle: known } of endpoints) {
+        if (begun.length < 3 && handle.length >= 3 && known.startsWith(handle)) begun.push(known)
+        if (compared.length < comparedMax && known[0] === handle[0]) compared.push(known)
+      }
+  const near = begun.length > 0 ? begun : nearestFew(handle, compared)
+  const help = near.length === 0 ? '/v1/services/NAME lists the handles of a service.' : `Near it: ${near.join(', ')}.`
+  return json(404, { error: `No endpoint has this handle. ${help}`, nearest: near })
+}
+
+function nearestFew(word: string, names: readonly string[]): readonly string[] {
+  const found: string[] = []
+  let left = names
+  while (found.length < 3) {
+    const next = nearest(word, left)
+    if (next === undefined) break
+    found.push(next)
+    left = left.filter((name) => name !== next)
+  }
+  return found
+}
+
+function answerOf(
+  { service, endpoint }: Found,
+  plane: Partial<OperatorPlane>,
+  health: HealthSource | undefined,
+): EndpointAnswer {
+  let ofService = 0
+  let ofVersion = 0
+  for (const { endpoints, weight, version } of service.groups) {
+    if (weight <= 0) continue
+    for (const { state } of endpoints) {
+      if (!state.open || state.key === endpoint.key) continue
+      ofService++
+      if (version === endpoint.version) ofVersion++
+    }
+  }
+  return {
+    service: endpoint.service,
+    version: endpoint.version,
+    endpoint: endpointView(endpoint, plane.stateOf?.(endpoint.key, endpoint.life), health),
+    others: { service: ofService, version: ofVersion },
+    warnings: [],
+  }
+}
+
+function meaningOf(command: OperatorCommand, { endpoint, service, others }: EndpointAnswer): string {
+  const left = `${counted(others.service, 'endpoint')} of ${service} left`
+  if (command.kind === 'restore') {
+    if (endpoint.weight === 0) return `The order is gone; the catalog keeps it from traffic (${endpoint.status}).`
+    const { state, cause } = endpoint.health ?? {}
+    if (state === 'ejected') return `The order is gone; its own health keeps it out until it is well (${cause ?? ''}).`
+    return 'It gets requests again, few at first where slowStart says so.'
+  }
+  const until = command.forMs === undefined ? 'until it is restored' : `for ${formatDuration(command.forMs)}`
+  const rest =
+    command.kind === 'drain'
+      ? 'what it has may finish within drain.deadline'
+      : 'safe requests that waited there go elsewhere, the rest may finish within drain.deadline'
+  return `It gets nothing new ${until}; ${rest}. ${left}.`
+}
+
+function warningsOf({ service }: Found): readonly string[] {
+  const name = service.table.name
+  let open = 0
+  let well = 0
+  for (const { endpoints, weight } of service.groups) {
+    if (weight <= 0) continue
+    for (const { state } of endpoints) {
+      if (!state.open) continue
+      open++
+      if (state.admission === admission.open) well++
+    }
+  }
+  if (open === 0) return [`Nothing is left: requests to ${name} are answered 503.`]
+  if (well > 0) return []
+  return [`Only endpoints of ${name} are left that their health keeps out or that are not proven yet.`]
+}

@@ -1,0 +1,61 @@
+/** What `fairlead drain`, `eject` and `restore` do: look, say what will be done, ask, do it, say what was done. */
+import { createInterface } from 'node:readline/promises'
+import { showAddress } from '../../config/addresses.ts'
+import type { Address } from '../../config/config.ts'
+import { FairleadError } from '../../core/errors.ts'
+import { askAdmin } from '../admin-client.ts'
+import { endpointAnswer, type Endpoint } from './answer.ts'
+import { outcomeText, planText } from './text.ts'
+
+export interface OperateOptions {
+  readonly verb: 'drain' | 'eject' | 'restore'
+  readonly handle: string
+  /** As written, such as `30m`; the proxy judges it. */
+  readonly forTime: string | undefined
+  readonly reason: string | undefined
+  readonly yes: boolean
+  readonly admin: Address
+  readonly token: string | undefined
+  readonly json: boolean
+  /** Where it is shown and asked; the process's own by default. */
+  readonly ask?: (plan: string) => Promise<boolean>
+  readonly print?: (text: string) => void
+}
+
+/** True when it was done, false when whoever was asked said no. Rejects with FL_ADMIN. */
+export async function operate(options: OperateOptions): Promise<boolean> {
+  const { verb, handle, forTime, reason, yes, admin, token, json } = options
+  const { ask = askTerminal, print = (text) => void process.stdout.write(text) } = options
+  const path = `/v1/endpoints/${encodeURIComponent(handle)}`
+  const before = checked(await askAdmin(admin, { path, token }))
+  if (!yes && !(await ask(planText(verb, before, { forTime, reason, admin: showAddress(admin) })))) {
+    process.stderr.write('Nothing was done.\n')
+    return false
+  }
+  const body = { ...(forTime === undefined ? {} : { for: forTime }), ...(reason === undefined ? {} : { reason }) }
+  const value = await askAdmin(admin, { path: `${path}/${verb}`, token, body })
+  print(json ? `${JSON.stringify(value, undefined, 2)}\n` : outcomeText(verb, checked(value)))
+  return true
+}
+
+function checked(value: unknown): Endpoint {
+  const answer = endpointAnswer.safeParse(value)
+  if (answer.success) return answer.data
+  throw new FairleadError(
+    'FL_ADMIN',
+    'the proxy answers in a form that this command does not know; is it another version?',
+  )
+}
+
+/** On standard error, so that standard output holds the outcome alone. */
+async function askTerminal(plan: string): Promise<boolean> {
+  process.stderr.write(plan)
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  // An end of the input is no answer, and no is what that means.
+  const answer = await new Promise<string>((resolve) => {
+    terminal.once('close', () => resolve(''))
+    terminal.question('Do it? [y/N] ').then(resolve, () => resolve(''))
+  })
+  terminal.close()
+  return /^y(?:es)?$/i.test(answer.trim())
+}
