@@ -36,10 +36,14 @@ export interface EndpointHealth {
   readonly sinceMs: number
   /** Ejections in its life. */
   readonly ejections: number
+  /** False: only observed; it gets traffic all the same. */
+  readonly applied: boolean
 }
 
 export interface EndpointView {
   readonly handle: string
+  /** The id it registered under. */
+  readonly id: string
   readonly address: string
   readonly port: number
   readonly status: string
@@ -62,6 +66,8 @@ export interface ServiceView {
     readonly versions: Readonly<Record<string, number>> | null
     readonly timeouts: ServiceTable['policy']['timeouts']
     readonly retry: ServiceTable['policy']['retry']
+    readonly health: ServiceTable['policy']['health']
+    readonly drain: ServiceTable['policy']['drain']
   }
   readonly versions: readonly {
     readonly version: string
@@ -95,6 +101,8 @@ export function serviceView(service: BoundService, health?: HealthSource): Servi
       versions: policy.versions ? Object.fromEntries(policy.versions) : null,
       timeouts: policy.timeouts,
       retry: policy.retry,
+      health: policy.health,
+      drain: policy.drain,
     },
     versions: service.table.groups.map((group) => ({
       version: group.version,
@@ -113,6 +121,7 @@ export function endpointView(
 ): EndpointView {
   return {
     handle: endpoint.handle,
+    id: endpoint.id,
     address: endpoint.address,
     port: endpoint.port,
     status: endpoint.status,
@@ -134,8 +143,8 @@ function orderView({ kind, sinceMs, untilMs, wallMs, reason, by }: OperatorOrder
 function healthView(of: EndpointState, { now, stateOf }: HealthSource): EndpointHealth | null {
   const known = stateOf(of)
   if (!known) return null
-  const { state, cause = null, sinceMs, ejections } = known
-  return { state, cause, sinceMs: Math.max(0, Math.round(now() - sinceMs)), ejections }
+  const { state, cause = null, sinceMs, ejections, applied } = known
+  return { state, cause, sinceMs: Math.max(0, Math.round(now() - sinceMs)), ejections, applied }
 }
 
 export function serviceSummaries(bound: BoundTable): readonly ServiceSummary[] {

@@ -17,6 +17,8 @@ export function adminOption(): Option {
 }
 
 function parse(text: string): Address {
+  // An empty variable is an unset one.
+  if (text === '') return standard
   const parsed = parseAddress(text)
   if (parsed instanceof Because) throw new InvalidArgumentError(`${parsed.reason}.`)
   return parsed

@@ -158,7 +158,8 @@ class Monitor implements HealthJudge {
     if (!subject || subject.service.settings.mode === 'off') return undefined
     const { condition, standing } = subject
     const { cause, sinceMs, ejections } = condition
-    return { state: standing === 'member' ? condition.state : 'draining', cause, sinceMs, ejections }
+    const applied = subject.service.settings.mode === 'act'
+    return { state: standing === 'member' ? condition.state : 'draining', cause, sinceMs, ejections, applied }
   }
 
   stop(): void {
@@ -297,11 +298,12 @@ class Monitor implements HealthJudge {
 
   #tell(subject: Subject, verdict: Verdict): void {
     const applied = subject.service.settings.mode === 'act'
-    const { handle, service } = subject.endpoint
+    const { handle, service, id, address, port } = subject.endpoint
+    const fields = { service, endpoint: handle, id, address: `${address}:${port}`, applied }
+    const would = applied ? '' : ' (observed only, nothing is done)'
     if (verdict.kind === 'eject')
-      this.#log.warn({ service, endpoint: handle, cause: verdict.cause, applied }, 'endpoint ejected')
-    else if (verdict.kind === 'admit')
-      this.#log.info({ service, endpoint: handle, state: verdict.state, applied }, 'endpoint admitted')
+      this.#log.warn({ ...fields, cause: verdict.cause }, `endpoint ejected: ${verdict.cause}${would}`)
+    else if (verdict.kind === 'admit') this.#log.info({ ...fields, state: verdict.state }, `endpoint admitted${would}`)
     this.#sink.verdict(subject.state, verdict, applied)
   }
 

@@ -40,6 +40,8 @@ export interface HealthView {
   readonly sinceMs: Milliseconds
   /** Ejections in its life. */
   readonly ejections: number
+  /** False: the service's mode is `observe`, and it gets traffic whatever the state. */
+  readonly applied: boolean
 }
 
 export interface VerdictSink {

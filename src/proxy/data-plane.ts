@@ -123,8 +123,8 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
     if (!order) return view
     const { kind, sinceMs } = order
     const ejections = view?.ejections ?? 0
-    if (kind === 'eject') return { state: 'ejected', cause: 'operator', sinceMs, ejections }
-    return { state: 'draining', cause: view?.cause, sinceMs, ejections }
+    if (kind === 'eject') return { state: 'ejected', cause: 'operator', sinceMs, ejections, applied: true }
+    return { state: 'draining', cause: view?.cause, sinceMs, ejections, applied: true }
   }
 
   operate(key: string, life: number, command: OperatorCommand): 'done' | 'unknown' | 'no-order' {

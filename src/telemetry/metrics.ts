@@ -186,7 +186,11 @@ function* endpointStates({ table, groups }: BoundService, health: MetricsOptions
   const known = new Map<string, string>()
   if (health) {
     for (const { endpoints } of groups) {
-      for (const { endpoint, state } of endpoints) known.set(endpoint.key, health(state)?.state ?? endpoint.status)
+      for (const { endpoint, state } of endpoints) {
+        const view = health(state)
+        // What is only observed gets traffic like any other.
+        known.set(endpoint.key, view === undefined ? endpoint.status : view.applied ? view.state : 'healthy')
+      }
     }
   }
   for (const { version, endpoints } of table.groups) {

@@ -160,12 +160,12 @@ t.test('run-time state is shown with each endpoint, and odd version names surviv
     ]),
   }
   const stateOf = (of: EndpointState): HealthView | undefined =>
-    of === state ? { state: 'ejected', cause: 'refused', sinceMs: 400, ejections: 2 } : undefined
+    of === state ? { state: 'ejected', cause: 'refused', sinceMs: 400, ejections: 2, applied: true } : undefined
   const { where } = await admin(t, loopback, () => withState, { health: { now: () => 1_400, stateOf } })
   const { body } = await ask(where, '/v1/services/shop')
   t.match(body, '"versions":{"__proto__":3}')
   t.match(JSON.parse(body).versions[0].endpoints[0], { inFlight: 1, connections: { open: 3, idle: 2 } })
-  const health = { state: 'ejected', cause: 'refused', sinceMs: 1_000, ejections: 2 }
+  const health = { state: 'ejected', cause: 'refused', sinceMs: 1_000, ejections: 2, applied: true }
   t.same(JSON.parse(body).versions[0].endpoints[0].health, health)
   t.same(JSON.parse((await ask(where, '/v1/table')).body).services[0].versions[0].endpoints[0].health, health)
   const blind = await admin(t, loopback, () => withState)

@@ -105,7 +105,7 @@ t.test('eject: what is safe and waits is taken elsewhere, the rest has the time 
       t.ok(client.open, kind)
       t.equal(client.received, '')
       clock.advance(2_100)
-      t.equal((await client.answer()).status, 503)
+      t.equal((await client.answer()).status, 504)
       t.match(rig.records.at(-1), { cause: 'drain' })
     })
 })

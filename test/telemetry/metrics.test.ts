@@ -50,7 +50,13 @@ function withState(bound: BoundTable): BoundTable {
 const health: NonNullable<MetricsOptions['health']> = ({ handle }) =>
   handle === 'unknown'
     ? undefined
-    : { state: handle === 'e' ? 'ejected' : 'healthy', cause: undefined, sinceMs: 0, ejections: 0 }
+    : {
+        state: handle === 'e' || handle === 'observed' ? 'ejected' : 'healthy',
+        cause: undefined,
+        sinceMs: 0,
+        ejections: 0,
+        applied: handle !== 'observed',
+      }
 
 function full(): Metrics {
   const durationCounts = Array.from({ length: durationBucketsMs.length + 1 }, () => 0)
@@ -186,6 +192,7 @@ t.test('endpoints are told by their health where the catalog allows them traffic
     endpoint({ ...parts, handle: 'a' }),
     endpoint({ ...parts, handle: 'b', status: 'warning' }),
     endpoint({ ...parts, handle: 'e' }),
+    endpoint({ ...parts, handle: 'observed' }),
     endpoint({ ...parts, handle: 'unknown' }),
     endpoint({ ...parts, handle: 'c', status: 'critical', weight: 0 }),
     endpoint({ ...parts, handle: 'm', status: 'maintenance', weight: 0 }),
@@ -197,7 +204,7 @@ t.test('endpoints are told by their health where the catalog allows them traffic
   t.teardown(() => metrics.stop())
   const lines = [...samples(await metrics.text())].filter(([line]) => line.startsWith('fairlead_endpoints{'))
   t.same(Object.fromEntries(lines.map(([line, value]) => [/state="(\w+)"/.exec(line)?.[1], value])), {
-    healthy: 3,
+    healthy: 4,
     ejected: 1,
     passing: 1,
     critical: 1,

@@ -98,7 +98,7 @@ export class Report {
       `  requests    ${requests} (${requests - this.#unsafe} GET, ${this.#unsafe} POST), ${shares.join(', ')}`,
       `  answers in  p50 ${quantileMs(tenths, 0.5).toFixed(1)} ms, p99 ${quantileMs(tenths, 0.99).toFixed(1)} ms, slowest ${quantileMs(tenths, 1).toFixed(1)} ms`,
       `  killed      ${killed.length}${kills === '' ? '' : `: ${kills}`}`,
-      `  rescued     ${this.#retried} that one instance could not answer and another did; the client never tries again`,
+      `  retried     ${this.#retried} that one instance could not answer and another did; the client never tries again`,
       `  lost        ${this.#lost.length} unsafe, in flight to a killed instance${indented(this.#lost)}`,
       `  failed      ${this.#unexpected.length} otherwise${indented(this.#unexpected)}`,
     ]
