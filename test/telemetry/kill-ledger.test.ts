@@ -551,3 +551,19 @@ t.test('however much comes, what it holds is bounded', async (t) => {
   const { totals } = ledger.read()
   t.equal(totals.lost + totals.strayLost, 8 * 200 * 121)
 })
+
+t.test('what an operator takes out and puts back is no death, and brings no dead one back', async (t) => {
+  const { ledger, send, only, ejected, restored, clock } = rig()
+  const a = ref('a')
+  const operator = { by: 'alice', reason: '', forMs: undefined }
+  const times = { nowMs: clock.now(), wallMs: clock.wall() }
+  send(ejected(a, { cause: 'operator', proven: false, operator }))
+  send({ kind: 'draining', endpoint: a, inFlight: 1, operator, ...times })
+  t.same(ledger.read().kills, [])
+  t.equal([...ledger.counts()][0]?.ejections.get('operator'), 1)
+  send(ejected(a))
+  send({ kind: 'restored', endpoint: a, operator: { by: 'alice', reason: '', expired: false }, ...times })
+  t.equal(only().recovery, undefined)
+  send(restored(a))
+  t.match(only().recovery, { kind: 'restored' })
+})
