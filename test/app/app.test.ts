@@ -372,7 +372,7 @@ t.test('reload: its own registration follows the settings, and is left alone whe
   t.equal(await tags(), undefined)
 })
 
-t.test('stop: what has no answer at the deadline is answered 503', async (t) => {
+t.test('stop: what was sent and has no answer at the deadline is answered 504', async (t) => {
   const web = await backend(t, () => {})
   const { text } = fileConfig(t, [web])
   const { app } = rigApp(t, configOf(text.replace('deadline: 1s', 'deadline: 100ms')))
@@ -380,7 +380,7 @@ t.test('stop: what has no answer at the deadline is answered 503', async (t) => 
   const hanging = ask(proxyPort(app))
   await until(() => [...app.dataPlane().figures().services].some(({ inFlight }) => inFlight === 1))
   await app.stop()
-  t.equal((await hanging).status, 503)
+  t.equal((await hanging).status, 504)
 })
 
 t.test('error pages stand in for our own answers', async (t) => {
