@@ -110,7 +110,7 @@ export interface Policy {
 export const defaultServicePolicy: ServicePolicy = Object.freeze({
   versions: undefined,
   balance: 'least-request',
-  timeouts: Object.freeze({ connectMs: 1_000, firstByteMs: 30_000, idleMs: 60_000 }),
+  timeouts: Object.freeze({ connectMs: 1_000, firstByteMs: 60_000, idleMs: 60_000 }),
   retry: Object.freeze({ attempts: 3, budget: 0.2, bodyBytes: 65_536 }),
   health: Object.freeze({
     mode: 'act',

@@ -45,7 +45,7 @@ services:
   t.same(policy.services.get('shop'), {
     versions: new Map([['9.10', 3]]),
     balance: 'round-robin',
-    timeouts: { connectMs: 250, firstByteMs: 30_000, idleMs: 1_000 },
+    timeouts: { connectMs: 250, firstByteMs: 60_000, idleMs: 1_000 },
     retry: { attempts: 2, budget: 0.5, bodyBytes: 1_024 },
     health: {
       ...defaultServicePolicy.health,
