@@ -58,8 +58,8 @@ export interface World {
   readonly answersProbes: boolean
   /** True when the service stays at or above its panic threshold without this endpoint. */
   spare(): boolean
-  /** True when the service has nothing available. */
-  alone(): boolean
+  /** True when the service has enough available without this endpoint, which is not. */
+  enough(): boolean
   /** True when a younger registration of another service has the endpoint's address. */
   taken(): boolean
 }
@@ -122,6 +122,9 @@ function holdMs(doublings: number, world: World): Milliseconds {
   return Math.min(maxEjectionMs, baseEjectionMs * 2 ** doublings * (1 + 0.2 * world.random()))
 }
 
+/** The longest that one which keeps dying is held back, ms: what kills it may be a request, and then the others need its help. */
+export const flapHoldMaxMs = 5_000
+
 const deaths: ReadonlySet<EjectionCause> = new Set(['refused', 'closed-unanswered'])
 
 /** Ejects what was not ejected. Silence is asked about again at once: it may end at any moment. */
@@ -133,7 +136,8 @@ export function eject(condition: Condition, cause: EjectionCause, world: World):
   const illnesses = ill ? (calm ? 1 : condition.illnesses + 1) : condition.illnesses
   let holdUntilMs = -Infinity
   if (ill) holdUntilMs = nowMs + holdMs(illnesses - 1, world)
-  else if (recentMs.length >= flapFrom) holdUntilMs = nowMs + holdMs(recentMs.length - flapFrom, world)
+  else if (recentMs.length >= flapFrom)
+    holdUntilMs = nowMs + Math.min(flapHoldMaxMs, holdMs(recentMs.length - flapFrom, world))
   const died = deaths.has(cause)
   const proven = cause === 'refused'
   const certain = cause === 'closed-unanswered' ? world.answersProbes : died || cause === 'identity'

@@ -184,7 +184,8 @@ function returned(condition: Condition, world: World): Step {
   if (condition.died && settings.identity === undefined && world.taken())
     return reject(condition, 'address-taken', condition.proven, Infinity)
   const ill = illnessCauses.has(cause)
-  if (nowMs < holdUntilMs && (ill || !world.alone())) return probeAt(condition, holdUntilMs)
+  // Held back only while there are enough without it: a request that kills whoever runs it makes all of them flap.
+  if (nowMs < holdUntilMs && (ill || world.enough())) return probeAt(condition, holdUntilMs)
   const goods = condition.goods + 1
   if (cause === 'probe' && goods < settings.healthyThreshold) return stay({ ...condition, goods })
   const state = ill ? 'probation' : 'healthy'

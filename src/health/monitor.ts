@@ -262,7 +262,7 @@ class Monitor implements HealthJudge {
       lastLifeMs: state.lastLifeMs,
       answersProbes: subject.probeUsualMs > 0,
       spare: () => isSpare(subject),
-      alone: () => service.available === 0,
+      enough: () => service.available > 0 && service.available >= service.settings.panicThreshold * service.counted,
       taken: () => this.#claims.isTaken(endpoint, subject.condition.lifeMs),
     }
   }

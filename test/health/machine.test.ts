@@ -9,7 +9,7 @@ const now = 100_000
 
 interface Around {
   readonly spare?: boolean
-  readonly alone?: boolean
+  readonly enough?: boolean
   readonly taken?: boolean
   readonly answersProbes?: boolean
   readonly lastLifeMs?: number
@@ -25,7 +25,7 @@ function world(around: Around = {}): World {
     random: () => around.random ?? 0,
     lastLifeMs: around.lastLifeMs ?? -Infinity,
     spare: () => around.spare ?? true,
-    alone: () => around.alone ?? false,
+    enough: () => around.enough ?? true,
     taken: () => around.taken ?? false,
     answersProbes: around.answersProbes ?? true,
   }
@@ -288,7 +288,7 @@ const rows: readonly Row[] = [
     probed('good', 'return'),
     'healthy',
     'admit healthy',
-    { alone: true },
+    { enough: false },
   ],
   [
     'ejected: held no longer',
@@ -304,7 +304,7 @@ const rows: readonly Row[] = [
     probed('good', 'return'),
     'ejected',
     '',
-    { alone: true },
+    { enough: false },
   ],
   [
     'silence: refused',
