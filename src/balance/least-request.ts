@@ -4,7 +4,7 @@
  */
 import type { Random } from '../core/random.ts'
 import type { BoundEndpoint, EndpointState } from '../live/runtime.ts'
-import { isUsable } from './usable.ts'
+import { effectiveWeight, isUsable } from './usable.ts'
 
 /** The `nth` (from 0) usable endpoint; there are more than `nth`. */
 function usableAt(
@@ -35,7 +35,7 @@ function usableAtWeight(
     const candidate = endpoints[i]
     if (!candidate || !isUsable(candidate, tried)) continue
     last = candidate
-    left -= candidate.endpoint.weight
+    left -= effectiveWeight(candidate)
     if (left < 0) break
   }
   return last
@@ -62,9 +62,9 @@ export function pickLeastRequest(
   for (let i = 0; i < endpoints.length; i++) {
     const candidate = endpoints[i]
     if (!candidate || !isUsable(candidate, tried)) continue
-    if (only && candidate.endpoint.weight !== only.endpoint.weight) equal = false
+    if (only && effectiveWeight(candidate) !== effectiveWeight(only)) equal = false
     usable++
-    total += candidate.endpoint.weight
+    total += effectiveWeight(candidate)
     only = candidate
   }
   if (usable < 2) return only
@@ -81,6 +81,6 @@ export function pickLeastRequest(
     second = usableAtWeight(endpoints, tried, random() * total)
   }
   if (!first || !second) return first
-  const better = second.state.inFlight / second.endpoint.weight < first.state.inFlight / first.endpoint.weight
+  const better = second.state.inFlight / effectiveWeight(second) < first.state.inFlight / effectiveWeight(first)
   return better ? second : first
 }

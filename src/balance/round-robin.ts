@@ -4,7 +4,7 @@
  * swap moves nothing. An endpoint that cannot be used neither gains nor pays; the others keep their proportions.
  */
 import type { BoundEndpoint, EndpointState } from '../live/runtime.ts'
-import { isUsable } from './usable.ts'
+import { effectiveWeight, isUsable } from './usable.ts'
 
 /** Picks among the usable; undefined, and nothing changed, when there is none. Walks the list once, allocates nothing. */
 export function pickRoundRobin(
@@ -16,7 +16,7 @@ export function pickRoundRobin(
   for (let i = 0; i < endpoints.length; i++) {
     const candidate = endpoints[i]
     if (!candidate || !isUsable(candidate, tried)) continue
-    const { weight } = candidate.endpoint
+    const weight = effectiveWeight(candidate)
     candidate.state.credit += weight
     total += weight
     if (!best || candidate.state.credit > best.state.credit) best = candidate

@@ -5,6 +5,11 @@
 import type { BoundEndpoint, EndpointState } from '../live/runtime.ts'
 import { isAvailable } from './available.ts'
 
+/** What a pick weighs it by: its weight in the table, as far as it has ramped up. */
+export function effectiveWeight({ endpoint, state }: BoundEndpoint): number {
+  return endpoint.weight * state.ramp
+}
+
 /** True when `candidate` may be picked; `tried` are the states that this request has had. */
 export function isUsable(candidate: BoundEndpoint, tried: readonly EndpointState[]): boolean {
   return (

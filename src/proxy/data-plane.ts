@@ -86,7 +86,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
           endpoint.port,
           this.deadlines,
           () => this.limits,
-          () => this.#connectionsEnded(endpoint),
+          () => this.doubt([endpoint.key]),
         ),
     )
     this.#current = createCurrent(this.registry)
@@ -141,8 +141,8 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
   }
 
   isAlive(key: string, life: number): 'alive' | 'dead' | 'unknown' {
-    const state = this.registry.find(key)
-    if (state?.life !== life) return 'unknown'
+    const state = this.stateOf(key, life)
+    if (!state) return 'unknown'
     const view = this.health.stateOf(state)
     if (view?.state === 'ejected' && view.cause && deathCauses.has(view.cause)) return 'dead'
     return this.#options.clock.now() - state.lastLifeMs < aliveForMs ? 'alive' : 'unknown'
@@ -157,11 +157,6 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
 
   onHealthEvent(event: HealthEvent): void {
     this.#options.onHealthEvent?.(event)
-  }
-
-  #connectionsEnded(endpoint: Endpoint): void {
-    const state = this.registry.find(endpoint.key)
-    if (state) this.health.doubt(state)
   }
 
   current(): BoundTable {

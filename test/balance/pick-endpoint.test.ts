@@ -122,6 +122,17 @@ void t.test('filter first, then weigh what is left: 3:2:1 without the third is 3
   }
 })
 
+void t.test('one that ramps up gets that part of its weight', async (t) => {
+  for (const algorithm of algorithms) {
+    const endpoints = weighted(1, 1, 2)
+    const [, , third] = endpoints
+    if (third) third.state.ramp = 0.25
+    near(t, sharesOf(endpoints, algorithm, 20_000), [0.4, 0.4, 0.2], 0.012, algorithm)
+    if (third) third.state.ramp = 1
+    near(t, sharesOf(endpoints, algorithm, 20_000), [0.25, 0.25, 0.5], 0.012, algorithm)
+  }
+})
+
 void t.test('round-robin goes round, smoothly', async (t) => {
   const turn = (endpoints: readonly BoundEndpoint[], picks: number): string => {
     let text = ''
