@@ -44,7 +44,8 @@ const noServices: ReadonlyMap<string, ServiceTable> = new Map()
 
 const versionKey = (service: string, version: string): string => `${service}\u001f${version}`
 
-function newServiceStats(service: string): ServiceStats {
+/** Counts of a service of which nothing has happened yet. */
+export function newServiceStats(service: string): ServiceStats {
   return { service, inFlight: 0, retrying: 0, rescuing: 0, rescued: 0, retries: new Map(), retryBudgetExhausted: 0 }
 }
 

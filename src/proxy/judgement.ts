@@ -78,11 +78,16 @@ export class Judgement implements VerdictSink {
   /** The break under way, or a new one of an endpoint that holds `inFlight`. */
   #break(state: EndpointState, inFlight: number): Break {
     const nowMs = this.#host.clock.now()
-    const known = this.#breaks.get(state)
-    if (known && nowMs - known.nowMs <= breakKeptMs) return known
+    const known = this.#known(state, nowMs)
+    if (known) return known
     const fresh: Break = { nowMs, inFlight, scattered: [] }
     this.#breaks.set(state, fresh)
     return fresh
+  }
+
+  #known(state: EndpointState, nowMs: Milliseconds): Break | undefined {
+    const known = this.#breaks.get(state)
+    return known && nowMs - known.nowMs <= breakKeptMs ? known : undefined
   }
 
   verdict(state: EndpointState, verdict: Verdict, applied: boolean): void {
@@ -156,9 +161,7 @@ export class Judgement implements VerdictSink {
     const { clock } = this.#host
     const { cause, proven, certain } = verdict
     const nowMs = clock.now()
-    const broken = this.#breaks.get(state)
-    const inFlight =
-      broken && nowMs - broken.nowMs <= breakKeptMs ? Math.max(broken.inFlight, state.inFlight) : state.inFlight
+    const inFlight = Math.max(this.#known(state, nowMs)?.inFlight ?? 0, state.inFlight)
     this.#host.onHealthEvent({
       kind: 'ejected',
       endpoint: refOf(state.endpoint),
