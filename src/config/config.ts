@@ -4,6 +4,17 @@
  */
 import type { ConsulOptions } from '../catalog/consul/options.ts'
 import type { BalanceAlgorithm, HealthPolicy } from '../policy/policy.ts'
+import type {
+  AccessPolicy,
+  AffinityPolicy,
+  HashPolicy,
+  MirrorPolicy,
+  Redirect,
+  Rule,
+  ShapingPolicy,
+  StickyPolicy,
+  TrafficPolicy,
+} from '../policy/traffic.ts'
 import type { ListenerOptions } from '../proxy/options.ts'
 import type { WireLimits } from '../wire/limits.ts'
 
@@ -62,12 +73,28 @@ export interface RouteConfig {
   readonly host: string
   /** Normalised, begins with `/`, ends with none (save `/` itself). */
   readonly path: string
+  /** '' with {@link redirect}. */
   readonly service: string
+  readonly redirect: Redirect | undefined
+  /** What is undefined is the service's own. */
+  readonly traffic: TrafficSettings
+  readonly shaping: ShapingPolicy | undefined
+  readonly access: AccessPolicy | undefined
+}
+
+/** What a service or a route says of versions; `off` is said where something would be inherited. */
+export interface TrafficSettings {
+  readonly versions?: ReadonlyMap<string, number> | undefined
+  readonly rules?: readonly Rule[] | undefined
+  readonly sticky?: StickyPolicy | 'off' | undefined
+  readonly fallback?: TrafficPolicy['fallback'] | undefined
+  readonly mirror?: MirrorPolicy | 'off' | undefined
 }
 
 /** One service's settings as far as they were written; what is undefined falls to `defaults`, then to the built-in. */
-export interface ServiceSettings {
-  readonly versions?: ReadonlyMap<string, number> | undefined
+export interface ServiceSettings extends TrafficSettings {
+  readonly hash?: HashPolicy | undefined
+  readonly affinity?: AffinityPolicy | 'off' | undefined
   readonly balance?: BalanceAlgorithm | undefined
   readonly timeouts?: TimeoutSettings | undefined
   readonly retry?: RetrySettings | undefined

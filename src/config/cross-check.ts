@@ -5,6 +5,7 @@
 import { isLoopback } from '../core/host.ts'
 import { parseDuration } from '../core/units.ts'
 import { parseAddress, showAddress } from './addresses.ts'
+import type { Rule } from '../policy/traffic.ts'
 import type { Address, RouteConfig } from './config.ts'
 import { Because } from './declare.ts'
 import { childOf, isList } from './locate.ts'
@@ -12,7 +13,9 @@ import type { Path } from './locate.ts'
 import { nearest } from './nearest.ts'
 import { kindOf, sourceNames } from './resolve.ts'
 import type { SourceKind } from './resolve.ts'
-import { listenSchema, routeSchema } from './schema.ts'
+import { routeSchema } from './schema-route.ts'
+import { trafficSchema } from './schema-traffic.ts'
+import { listenSchema } from './schema.ts'
 import type { Raw } from './read-yaml.ts'
 
 export interface Finding {
@@ -197,21 +200,25 @@ function checkRegister(
   }
 }
 
-function checkRoutes(file: Raw, { warnings }: Findings): void {
+function checkRoutes(file: Raw, found: Findings): void {
+  const { warnings } = found
   const seen = new Map<string, { readonly index: number; readonly route: RouteConfig }>()
   const routed = new Set<string>()
   for (const [index, entry] of itemsOf(childOf(file, 'routes')).entries()) {
     const route = routeSchema.safeParse(entry).data
     if (!route) continue
-    routed.add(route.service)
+    for (const name of servicesOf(route)) routed.add(name)
     const key = `${route.host} ${route.path}`
     const first = seen.get(key)
     if (first) {
       const message = `routes[${String(first.index)}] has the same host and path and wins; this one gets no request`
       warnings.push({ path: ['routes', index], message })
     } else seen.set(key, { index, route })
+    checkVersions(childOf(entry, 'versions'), ['routes', index, 'versions'], found)
+    checkTraffic(entry, ['routes', index], found)
   }
   const tags = childOf(childOf(file, 'policy'), 'tags')
+  for (const name of ruleTargets(file)) routed.add(name)
   const services = childOf(file, 'services')
   if (!isMapping(services) || (tags === undefined ? routed.size === 0 : tags !== 'false')) return
   for (const name of Object.keys(services)) {
@@ -222,6 +229,24 @@ function checkRoutes(file: Raw, { warnings }: Findings): void {
   }
 }
 
+/** The services that a route leads to by itself or by its rules. */
+function servicesOf({ service, traffic }: RouteConfig): readonly string[] {
+  return [...(service === '' ? [] : [service]), ...targetsOf(traffic.rules ?? [])]
+}
+
+function targetsOf(rules: readonly Rule[]): readonly string[] {
+  return rules.flatMap(({ action }) => (action.kind === 'service' ? [action.service] : []))
+}
+
+/** Those that rules of services lead to. */
+function ruleTargets(file: Raw): readonly string[] {
+  const services = childOf(file, 'services')
+  const all = [childOf(file, 'defaults'), ...(isMapping(services) ? Object.values(services) : [])]
+  return all.flatMap((service) =>
+    targetsOf(trafficSchema.safeParse({ rules: childOf(service, 'rules') }).data?.rules ?? []),
+  )
+}
+
 function checkServices(file: Raw, found: Findings): void {
   const services = childOf(file, 'services')
   const paths: Path[] = [
@@ -230,6 +255,8 @@ function checkServices(file: Raw, found: Findings): void {
   ]
   for (const path of paths) {
     const service = path.reduce<Raw>(childOf, file)
+    checkTraffic(service, path, found)
+    checkBalance(service, path, found)
     checkVersions(childOf(service, 'versions'), [...path, 'versions'], found)
     checkHealth(childOf(service, 'health'), [...path, 'health'], found)
   }
@@ -240,6 +267,23 @@ function checkVersions(weights: Raw, path: Path, { errors }: Findings): void {
   const values = Object.values(weights)
   if (values.every((weight) => typeof weight === 'string' && /^0+(\.0+)?$/.test(weight)))
     errors.push({ path, message: 'every weight is zero, so nothing would get a request' })
+}
+
+function checkTraffic(owner: Raw, path: Path, { warnings }: Findings): void {
+  const versions = childOf(owner, 'versions')
+  if (!isMapping(versions) || hasKey(versions, '*')) return
+  const mirror = childOf(childOf(owner, 'mirror'), 'version')
+  const only = Object.keys(versions)
+  if (typeof mirror === 'string' && only.length === 1 && only[0] === mirror)
+    warnings.push({
+      path: [...path, 'mirror', 'version'],
+      message: 'every request goes to this version already, so nothing is mirrored',
+    })
+}
+
+function checkBalance(service: Raw, path: Path, { warnings }: Findings): void {
+  if (hasKey(service, 'hash') && childOf(service, 'balance') !== 'hash')
+    warnings.push({ path: [...path, 'hash'], message: 'it has no effect without balance: hash beside it' })
 }
 
 function checkHealth(health: Raw, path: Path, { errors, warnings }: Findings): void {

@@ -190,3 +190,30 @@ export function shorthand<T>(schema: Setting<T>, expand: (value: unknown) => unk
   const wrapped = z.preprocess(expand, schema)
   return shape ? remember(wrapped, shape) : wrapped
 }
+
+/** A section, or a word that stands for none of it. */
+export function orWord<T, const W extends string>(schema: Setting<T>, word: W): Setting<T | W> {
+  const either = z.unknown().transform((value, context): T | W => {
+    if (value === word) return word
+    const result = schema.safeParse(value)
+    if (result.success) return result.data
+    for (const issue of result.error.issues) context.issues.push({ ...issue, input: value } as never)
+    return z.NEVER
+  })
+  const shape = shapeOf(schema)
+  return shape ? remember(either, shape) : either
+}
+
+/** What a schema yields, made into what the program uses, or refused with what was expected and why. For people it stays what `schema` is. */
+export function mapped<A, B>(schema: Setting<A>, expected: string, make: (value: A) => B | Because): Setting<B> {
+  const wrapped = schema.transform((value, context): B => {
+    // What is wrong in its parts has been said; what would be said of the rest follows from it.
+    if (context.issues.length > 0) return z.NEVER
+    const made = make(value)
+    if (!(made instanceof Because)) return made
+    context.addIssue({ code: 'custom', message: expected, params: { because: made.reason } })
+    return z.NEVER
+  })
+  const shape = shapeOf(schema)
+  return shape ? remember(wrapped as Setting<B>, shape) : wrapped
+}

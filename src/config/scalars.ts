@@ -121,6 +121,24 @@ export function maybeText(what: string): Setting<string> {
   })
 }
 
+/** Lower case inside. */
+export function headerName(): Setting<string> {
+  return scalar({
+    type: 'header',
+    expected: 'the name of a header such as x-service-id',
+    parse: (text) => (/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/.test(text) ? text.toLowerCase() : undefined),
+  })
+}
+
+/** RFC 6265 section 4.1.1. */
+export function cookieName(): Setting<string> {
+  return scalar({
+    type: 'cookie',
+    expected: 'the name of a cookie such as fairlead',
+    parse: (text) => (/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/.test(text) ? text : undefined),
+  })
+}
+
 /** The name of a file or folder. Relative ones are taken from the folder of the configuration file. */
 export function path(what = 'a path'): Setting<string> {
   return scalar({

@@ -4,9 +4,10 @@
  */
 import { defaultServicePolicy } from '../policy/policy.ts'
 import type { HealthSettings, ServiceSettings } from './config.ts'
-import { Because, choice, named, optional, scalar, section, shapeOf } from './declare.ts'
+import { Because, choice, optional, scalar, section, shapeOf } from './declare.ts'
 import type { Setting } from './declare.ts'
-import { duration, flag, integer, plainText, share, size, weight } from './scalars.ts'
+import { duration, flag, headerName, integer, share, size } from './scalars.ts'
+import { affinitySchema, hashSchema, trafficKeys } from './schema-traffic.ts'
 
 const second = 1_000
 const minute = 60_000
@@ -30,12 +31,6 @@ const probePath: Setting<string> = scalar({
     if (!text.startsWith('/')) return new Because('it must start with /')
     return /^[!$-;=?-[\]_a-z~]{1,1024}$/.test(text) ? text : undefined
   },
-})
-
-const headerName: Setting<string> = scalar({
-  type: 'header',
-  expected: 'the name of a header such as x-service-id',
-  parse: (text) => (/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/.test(text) ? text.toLowerCase() : undefined),
 })
 
 const healthSchema: Setting<HealthSettings> = section({
@@ -67,7 +62,7 @@ const healthSchema: Setting<HealthSettings> = section({
     'Good periodic probes in a row that bring back.',
   ),
   identity: optional(
-    headerName,
+    headerName(),
     "Header of a probe's answer that must equal the Consul service id; another value ejects: the address is somebody else's.",
     'not asked',
   ),
@@ -107,15 +102,17 @@ const healthSchema: Setting<HealthSettings> = section({
 
 /** Settings of one service; exported for `services` and `defaults`. */
 export const serviceSchema: Setting<ServiceSettings> = section({
-  versions: optional(
-    named(plainText('a version, or * for every version not named', 128), weight(), 'weights by version'),
-    'Weights by version, on any scale; `*` is every version not named. A version not named gets nothing.',
-    'all versions, by the weights of their instances',
-  ),
+  ...trafficKeys,
   balance: inherited(
-    choice('least-request', 'round-robin'),
+    choice('least-request', 'round-robin', 'hash'),
     built.balance,
-    'How an instance is picked: the less loaded of two chosen at random, or in turn.',
+    'How an instance is picked: the less loaded of two chosen at random; in turn; or by `hash`.',
+  ),
+  hash: optional(hashSchema, 'What `balance: hash` goes by.', 'the client address'),
+  affinity: optional(
+    affinitySchema,
+    'Keeps a client on one instance by a cookie, as long as that is available; `off`: not.',
+    'off',
   ),
   timeouts: optional(
     section({

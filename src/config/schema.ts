@@ -3,7 +3,7 @@
  * and the README's reference all come from here. What depends on other settings is in `cross-check.ts`. Pure.
  */
 import { defaultVersionFrom } from '../policy/policy.ts'
-import { cidr, hostPattern, hostPort, pathPrefix, optionalAddress } from './addresses.ts'
+import { cidr, hostPort, optionalAddress } from './addresses.ts'
 import type { AccessLog, Address, AdminToken, LogLevel, RouteConfig, ServiceSettings } from './config.ts'
 import {
   Because,
@@ -22,6 +22,7 @@ import { duration, integer, maybeText, path, plainText } from './scalars.ts'
 import { catalogSchema } from './schema-catalog.ts'
 import type { CatalogEntry } from './schema-catalog.ts'
 import { limitsSchema } from './schema-limits.ts'
+import { routeSchema } from './schema-route.ts'
 import { serviceSchema } from './schema-service.ts'
 
 /** The file as written, with the defaults that depend on nothing else. `resolve.ts` makes a Config of it. */
@@ -78,17 +79,6 @@ export const listenSchema: Setting<ListenEntry> = section({
     'Peers whose Forwarded and X-Forwarded-* headers are believed; from all others they are replaced.',
     'none',
   ),
-})
-
-/** One route; exported so that each can be judged by itself. */
-export const routeSchema: Setting<RouteConfig> = section({
-  host: withDefault(hostPattern(), '', 'Exact, or `*.example.com` for any name below it.', 'any host'),
-  path: withDefault(
-    pathPrefix(),
-    '/',
-    'Prefix that ends on a segment boundary: `/cart` matches `/cart/1`, not `/carts`.',
-  ),
-  service: required(serviceName, 'The service that answers, by its name in the catalog.'),
 })
 
 const tagsSetting: Setting<string | false> = scalar<string | false>({

@@ -2,10 +2,11 @@
  * The policy that the configuration file writes: what one service leaves out comes from `defaults`, what those leave out
  * from the built-in. Routes that tags make are added elsewhere. Pure.
  */
-import type { Config, HealthSettings, ServiceSettings } from '../config/config.ts'
+import type { Config, HealthSettings, ServiceSettings, TrafficSettings } from '../config/config.ts'
 import { type AddressCheck, createAddressCheck, defaultAddressCheck } from './addresses.ts'
 import { defaultServicePolicy } from './policy.ts'
 import type { HealthPolicy, Policy, ServicePolicy } from './policy.ts'
+import type { TrafficPolicy } from './traffic.ts'
 
 /**
  * Never fails: a Config is valid. Origins are `config:routes[0]`, counted as in the file. `checkAddress` may know more than
@@ -17,7 +18,9 @@ export function policyFromConfig(config: Config, checkAddress: AddressCheck = ch
   for (const [name, settings] of config.services) services.set(name, servicePolicy(settings, defaults))
   return Object.freeze({
     routes: Object.freeze(
-      config.routes.map((route, index) => Object.freeze({ origin: `config:routes[${String(index)}]`, ...route })),
+      config.routes.map((route, index) =>
+        Object.freeze({ ...route, origin: `config:routes[${String(index)}]`, traffic: routeTraffic(route.traffic) }),
+      ),
     ),
     services,
     defaults,
@@ -32,11 +35,31 @@ function checkOf({ addresses }: Config): AddressCheck {
   return addresses ? createAddressCheck({ allowed: addresses, reserved: [], local: [] }) : defaultAddressCheck
 }
 
+const unlessOff = <T>(value: T | 'off' | undefined, inherited: T | undefined): T | undefined =>
+  value === 'off' ? undefined : (value ?? inherited)
+
+/** `off` is something a route says: that what its service has is not for it. */
+function routeTraffic(settings: TrafficSettings): Partial<TrafficPolicy> | undefined {
+  const said: { -readonly [K in keyof TrafficPolicy]?: TrafficPolicy[K] } = {}
+  if (settings.versions) said.versions = settings.versions
+  if (settings.rules) said.rules = settings.rules
+  if (settings.fallback) said.fallback = settings.fallback
+  if (settings.sticky) said.sticky = unlessOff(settings.sticky, undefined)
+  if (settings.mirror) said.mirror = unlessOff(settings.mirror, undefined)
+  return Object.keys(said).length === 0 ? undefined : Object.freeze(said)
+}
+
 /** Weights by version are taken whole or not at all: half of one service's and half of the defaults' mean nothing. */
-function servicePolicy(settings: ServiceSettings, base: ServicePolicy): ServicePolicy {
+export function servicePolicy(settings: ServiceSettings, base: ServicePolicy): ServicePolicy {
   const { timeouts, retry } = settings
   return Object.freeze({
     versions: settings.versions ?? base.versions,
+    rules: settings.rules ?? base.rules,
+    sticky: unlessOff(settings.sticky, base.sticky),
+    fallback: settings.fallback ?? base.fallback,
+    mirror: unlessOff(settings.mirror, base.mirror),
+    hash: settings.hash ?? base.hash,
+    affinity: unlessOff(settings.affinity, base.affinity),
     balance: settings.balance ?? base.balance,
     timeouts: Object.freeze({
       connectMs: timeouts?.connect ?? base.timeouts.connectMs,

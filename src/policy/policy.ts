@@ -3,6 +3,7 @@
  */
 import type { Problem } from '../core/problem.ts'
 import { type AddressCheck, defaultAddressCheck } from './addresses.ts'
+import type { AccessPolicy, AffinityPolicy, HashPolicy, Redirect, ShapingPolicy, TrafficPolicy } from './traffic.ts'
 
 export interface RoutePolicy {
   /** Names the route in logs and problems; unique in a policy: `config:routes[0]`, `tag:web:urlprefix-/x`. */
@@ -11,7 +12,14 @@ export interface RoutePolicy {
   readonly host: string
   /** Prefix on a segment boundary, starts with `/`, normalised as request paths are; `/` is every path. */
   readonly path: string
+  /** '' with {@link redirect} alone. */
   readonly service: string
+  /** Answers so, and leads to no service. */
+  readonly redirect?: Redirect | undefined
+  /** What it says for itself; what is undefined is its service's own. */
+  readonly traffic?: Partial<TrafficPolicy> | undefined
+  readonly shaping?: ShapingPolicy | undefined
+  readonly access?: AccessPolicy | undefined
 }
 
 export interface ServiceTimeouts {
@@ -75,12 +83,13 @@ export interface DrainPolicy {
   readonly tunnelDeadlineMs: number
 }
 
-export type BalanceAlgorithm = 'least-request' | 'round-robin'
+export type BalanceAlgorithm = 'least-request' | 'round-robin' | 'hash'
 
-export interface ServicePolicy {
-  /** Weight by version, any scale, at least 0; `*` is every version not named. Undefined: all, by instance weights. */
-  readonly versions: ReadonlyMap<string, number> | undefined
+export interface ServicePolicy extends TrafficPolicy {
   readonly balance: BalanceAlgorithm
+  /** What `balance: 'hash'` goes by. */
+  readonly hash: HashPolicy
+  readonly affinity: AffinityPolicy | undefined
   readonly timeouts: ServiceTimeouts
   readonly retry: RetryPolicy
   readonly health: HealthPolicy
@@ -109,7 +118,13 @@ export interface Policy {
 
 export const defaultServicePolicy: ServicePolicy = Object.freeze({
   versions: undefined,
+  rules: Object.freeze([]),
+  sticky: undefined,
+  fallback: 'others',
+  mirror: undefined,
   balance: 'least-request',
+  hash: Object.freeze({ key: Object.freeze({ from: 'client' }), loadFactor: 1.25 }),
+  affinity: undefined,
   timeouts: Object.freeze({ connectMs: 1_000, firstByteMs: 60_000, idleMs: 60_000 }),
   retry: Object.freeze({ attempts: 3, budget: 0.2, bodyBytes: 65_536 }),
   health: Object.freeze({

@@ -1,0 +1,348 @@
+/**
+ * The settings that share requests among versions and instances: weights, rules, stickiness, affinity, hashing, mirroring.
+ * A service may have them all, and a route some of them. Declared as in `schema.ts`. Pure.
+ */
+import type {
+  AffinityPolicy,
+  Condition,
+  FixedAnswer,
+  HashPolicy,
+  MirrorPolicy,
+  Redirect,
+  RequestKey,
+  Rule,
+  RuleAction,
+  StickyPolicy,
+  TextMatch,
+} from '../policy/traffic.ts'
+import { cidr } from './addresses.ts'
+import type { TrafficSettings } from './config.ts'
+import {
+  Because,
+  choice,
+  list,
+  mapped,
+  named,
+  optional,
+  orWord,
+  required,
+  scalar,
+  section,
+  shorthand,
+  withDefault,
+} from './declare.ts'
+import type { Setting } from './declare.ts'
+import { cookieName, duration, flag, headerName, integer, plainText, share, weight } from './scalars.ts'
+
+const day = 86_400_000
+
+/** The only key of `value` that is there; a refusal when there are none or several. */
+function only<K extends string>(value: { readonly [P in K]?: unknown }, keys: readonly K[]): K | Because {
+  const there = keys.filter((key) => value[key] !== undefined)
+  const [first] = there
+  if (first !== undefined && there.length === 1) return first
+  return new Because(there.length === 0 ? 'none of them stands here' : `${there.join(' and ')} stand here together`)
+}
+
+/** What a text must be. Empty texts can be asked for. */
+const anyText: Setting<string> = scalar({
+  type: 'text',
+  expected: 'a text of at most 1024 printable characters',
+  parse: (text) => (/^[\x20-\x7e\x80-\u{10ffff}]{0,1024}$/u.test(text) ? text : undefined),
+})
+
+const expectedMatch = 'a text, or one of equals, prefix, oneOf, glob, present and not'
+
+const plainMatchKeys = {
+  equals: optional(anyText, 'Exactly this; a text by itself means the same.'),
+  prefix: optional(anyText, 'It begins with this.'),
+  oneOf: optional(list(anyText, 'texts', 1_000), 'Exactly one of these.'),
+  glob: optional(anyText, 'With `*` for any characters and `?` for any one.'),
+  present: optional(flag(), 'Whether it is there at all.'),
+}
+
+interface PlainMatch {
+  readonly equals?: string | undefined
+  readonly prefix?: string | undefined
+  readonly oneOf?: readonly string[] | undefined
+  readonly glob?: string | undefined
+  readonly present?: boolean | undefined
+}
+
+const plainMatchNames = ['equals', 'prefix', 'oneOf', 'glob', 'present'] as const
+
+function toPlainMatch(value: PlainMatch): TextMatch | Because {
+  const kind = only(value, plainMatchNames)
+  if (kind instanceof Because) return kind
+  switch (kind) {
+    case 'equals':
+      return { kind, value: value.equals ?? '' }
+    case 'prefix':
+      return { kind, value: value.prefix ?? '' }
+    case 'glob':
+      return { kind, value: value.glob ?? '' }
+    case 'oneOf':
+      return value.oneOf?.length === 0 ? new Because('oneOf is empty') : { kind, values: value.oneOf ?? [] }
+    default:
+      return value.present === true ? { kind: 'present' } : { kind: 'not', match: { kind: 'present' } }
+  }
+}
+
+const equalsIfText = (raw: unknown): unknown => (typeof raw === 'string' ? { equals: raw } : raw)
+
+const plainMatchSchema: Setting<TextMatch> = shorthand(
+  mapped(section(plainMatchKeys), expectedMatch, toPlainMatch),
+  equalsIfText,
+)
+
+/** What a text of a request must be like. */
+const matchSchema: Setting<TextMatch> = shorthand(
+  mapped(
+    section({ ...plainMatchKeys, not: optional(plainMatchSchema, 'None of its values is like this.') }),
+    expectedMatch,
+    (value): TextMatch | Because => {
+      const kind = only(value, [...plainMatchNames, 'not'])
+      if (kind instanceof Because || kind !== 'not') return kind instanceof Because ? kind : toPlainMatch(value)
+      return value.not ? { kind: 'not', match: value.not } : new Because('not is empty')
+    },
+  ),
+  equalsIfText,
+)
+
+const clientsSchema: Setting<{
+  readonly in?: readonly string[] | undefined
+  readonly not?: readonly string[] | undefined
+}> = shorthand(
+  section({
+    in: optional(list(cidr(), 'CIDR ranges', 1_000), 'It is in one of these ranges; a range or a list means the same.'),
+    not: optional(list(cidr(), 'CIDR ranges', 1_000), 'It is in none of these.'),
+  }),
+  (raw) => (typeof raw === 'string' ? { in: [raw] } : Array.isArray(raw) ? { in: raw } : raw),
+)
+
+const queryName: Setting<string> = plainText('the name of a query parameter', 128)
+
+const whenSchema: Setting<readonly Condition[]> = mapped(
+  section({
+    header: optional(
+      named(headerName(), matchSchema, 'conditions by header'),
+      'Headers. Hop-by-hop ones, and forwarding ones of peers that are not trusted, are not seen.',
+    ),
+    cookie: optional(named(cookieName(), matchSchema, 'conditions by cookie'), 'Cookies.'),
+    query: optional(named(queryName, matchSchema, 'conditions by query parameter'), 'Query parameters, decoded.'),
+    method: optional(matchSchema, 'The method.'),
+    client: optional(clientsSchema, 'The client address, as `trust` lets it be known.'),
+  }),
+  'at least one of header, cookie, query, method and client',
+  (when): readonly Condition[] | Because => {
+    const conditions: Condition[] = []
+    for (const subject of ['header', 'cookie', 'query'] as const)
+      for (const [name, match] of when[subject] ?? []) conditions.push(Object.freeze({ subject, name, match }))
+    if (when.method) conditions.push(Object.freeze({ subject: 'method', match: when.method }))
+    for (const [ranges, within] of [
+      [when.client?.in, true],
+      [when.client?.not, false],
+    ] as const)
+      if (ranges) {
+        if (ranges.length === 0) return new Because('an empty list of ranges matches nobody')
+        conditions.push(Object.freeze({ subject: 'client', ranges, within }))
+      }
+    return conditions.length > 0 ? Object.freeze(conditions) : new Because('none of them stands here')
+  },
+)
+
+const location: Setting<string> = scalar({
+  type: 'url',
+  expected: 'a path such as /new$path or a URL such as https://$host$path',
+  parse(text) {
+    if (!/^[\x21-\x7e]{1,2048}$/.test(text)) return undefined
+    const unknown = /\$(?!path\b|host\b)/.exec(text)
+    if (unknown) return new Because('only $path and $host are replaced')
+    if (text.startsWith('/') && !text.startsWith('//')) return text
+    if (text.startsWith('$path')) return text
+    return /^https?:\/\/[^/?#]+/.test(text) ? text : new Because('it begins with / or with http:// or https://')
+  },
+})
+
+const redirectStatus: Setting<Redirect['status']> = mapped(
+  choice('301', '302', '303', '307', '308'),
+  '301, 302, 303, 307 or 308',
+  (text) => Number(text) as Redirect['status'],
+)
+
+/** A text by itself is where to. */
+export const redirectSchema: Setting<Redirect> = shorthand(
+  section({
+    to: required(
+      location,
+      'A path or a URL; `$path` is the path behind that of the route with the query, `$host` the host of the request.',
+    ),
+    status: withDefault(redirectStatus, 308, 'How: for good (301, 308), for now (302, 307), or with GET (303).', '308'),
+  }),
+  (raw) => (typeof raw === 'string' ? { to: raw } : raw),
+)
+
+const answerSchema: Setting<FixedAnswer> = mapped(
+  section({
+    status: required(integer({ min: 200, max: 599 }), 'Its status.'),
+    body: withDefault(
+      scalar({
+        type: 'text',
+        expected: 'a text of at most 64 KiB',
+        parse: (text) => (text.length <= 65_536 ? text : undefined),
+      }),
+      '',
+      'Its content.',
+      'none',
+    ),
+    contentType: withDefault(
+      scalar({
+        type: 'text',
+        expected: 'a media type such as text/plain; charset=utf-8',
+        parse: (text) => (/^[\x21-\x7e][\x20-\x7e]{2,127}$/.test(text) ? text : undefined),
+      }),
+      'text/plain; charset=utf-8',
+      'What its content is.',
+    ),
+  }),
+  'an answer that has a body only where its status allows one',
+  (answer) =>
+    answer.body !== '' && [204, 205, 304].includes(answer.status)
+      ? new Because(`${String(answer.status)} has no body`)
+      : answer,
+)
+
+const versionName: Setting<string> = plainText('a version', 128)
+
+const ruleSchema: Setting<Rule> = mapped(
+  section({
+    when: required(whenSchema, 'All of these must hold.'),
+    version: optional(versionName, 'Then this version, whatever its weight.'),
+    service: optional(plainText('the name of a service'), 'Then another service, by its own weights.'),
+    redirect: optional(redirectSchema, 'Then a redirect.'),
+    answer: optional(answerSchema, 'Then this answer.'),
+  }),
+  'one of version, service, redirect and answer',
+  (rule): Rule | Because => {
+    const kind = only(rule, ['version', 'service', 'redirect', 'answer'])
+    if (kind instanceof Because) return kind
+    const { when, version = '', service = '', redirect, answer } = rule
+    let action: RuleAction = { kind: 'version', version }
+    if (kind === 'service') action = { kind, service }
+    else if (kind === 'redirect' && redirect) action = { kind, redirect }
+    else if (kind === 'answer' && answer) action = { kind, answer }
+    return Object.freeze({ when, action: Object.freeze(action) })
+  },
+)
+
+const requestKeyKeys = {
+  cookie: optional(cookieName(), 'By this cookie.'),
+  header: optional(headerName(), 'By this header.'),
+  ip: optional(flag(), 'By the client address.'),
+}
+
+/** The key that one of cookie, header and ip makes. */
+function toKey(value: {
+  readonly cookie?: string | undefined
+  readonly header?: string | undefined
+  readonly ip?: boolean | undefined
+}): RequestKey | Because {
+  const kind = only(value, ['cookie', 'header', 'ip'])
+  if (kind instanceof Because) return kind
+  if (kind === 'cookie') return { from: 'cookie', name: value.cookie ?? '' }
+  if (kind === 'header') return { from: 'header', name: value.header ?? '' }
+  return value.ip === true ? { from: 'client' } : new Because('ip: false is no key')
+}
+
+const maxAge = optional(
+  duration({ min: 0, max: 400 * day }),
+  'How long browsers keep the cookie; 0s: until they are closed.',
+  '0s',
+)
+
+const seconds = (ms: number | undefined): number => Math.ceil((ms ?? 0) / 1_000)
+
+/** `off` switches off what would be inherited. */
+const orOff = <T>(schema: Setting<T>): Setting<T | 'off'> => orWord(schema, 'off')
+
+/** Ties users to a version. */
+export const stickySchema: Setting<StickyPolicy | 'off'> = orOff(
+  mapped(section({ ...requestKeyKeys, maxAge }), 'one of cookie, header and ip', (value): StickyPolicy | Because => {
+    const key = toKey(value)
+    if (key instanceof Because) return key
+    if (key.from === 'cookie') return { ...key, maxAgeSeconds: seconds(value.maxAge) }
+    return value.maxAge === undefined ? key : new Because('maxAge belongs to a cookie')
+  }),
+)
+
+/** Ties clients to an instance. */
+export const affinitySchema: Setting<AffinityPolicy | 'off'> = orOff(
+  mapped(
+    section({
+      cookie: required(cookieName(), 'The cookie; it names the instance without telling its address.'),
+      maxAge,
+    }),
+    'a cookie',
+    ({ cookie, maxAge: age }): AffinityPolicy => ({ cookie, maxAgeSeconds: seconds(age) }),
+  ),
+)
+
+const loadFactor: Setting<number> = scalar({
+  type: 'number',
+  expected: 'a factor of 1 to 10',
+  bounds: '1 to 10',
+  parse: (text) =>
+    /^\d{1,2}(\.\d+)?$/.test(text) && Number(text) >= 1 && Number(text) <= 10 ? Number(text) : undefined,
+})
+
+/** What `balance: hash` goes by. */
+export const hashSchema: Setting<HashPolicy> = mapped(
+  section({
+    ...requestKeyKeys,
+    loadFactor: withDefault(
+      loadFactor,
+      1.25,
+      'No instance gets more than this times the average of requests in flight: what is too much goes to the next one.',
+    ),
+  }),
+  'one of cookie, header and ip',
+  (value): HashPolicy | Because => {
+    const key = toKey(value)
+    return key instanceof Because ? key : { key, loadFactor: value.loadFactor }
+  },
+)
+
+const mirrorSchema: Setting<MirrorPolicy | 'off'> = orOff(
+  section({
+    version: required(versionName, 'The version that gets them too.'),
+    share: withDefault(share(), 1, 'Which share of the GET, HEAD and OPTIONS requests without a body.'),
+  }),
+)
+
+/** What a service has and a route may have of its own. */
+export const trafficKeys: { readonly [K in keyof TrafficSettings]-?: Setting<TrafficSettings[K]> } = {
+  versions: optional(
+    named(plainText('a version, or * for every version not named', 128), weight(), 'weights by version'),
+    'Weights by version, on any scale; `*` is every version not named. A version not named gets nothing.',
+    'all versions, by the weights of their instances',
+  ),
+  rules: optional(list(ruleSchema, 'rules', 1_000), 'The first that matches decides, before any weight.', 'none'),
+  sticky: optional(
+    stickySchema,
+    'Keeps users on the version they got, by a hash of this and the weights; `off`: each request anew.',
+    'off',
+  ),
+  fallback: optional(
+    choice('others', 'none'),
+    'Where the share of a version goes while none of its instances is available: to the others, or nowhere (503).',
+    'others',
+  ),
+  mirror: optional(
+    mirrorSchema,
+    'Sends a share of the safe requests to another version as well, whose answers are dropped and counted; `off`: none.',
+    'off',
+  ),
+}
+
+/** {@link trafficKeys} by themselves. */
+export const trafficSchema: Setting<TrafficSettings> = section(trafficKeys)
