@@ -2,7 +2,8 @@
  * The choice of a version for a request that no rule and no stickiness decides: by weight, among the versions that can
  * answer now. One draw; changes nothing.
  */
-import type { BoundGroup, BoundService, EndpointState } from '../live/runtime.ts'
+import type { BoundGroup, EndpointState } from '../live/runtime.ts'
+import { pairHash, rank } from './rendezvous.ts'
 import { isUsable } from './usable.ts'
 
 const none: readonly EndpointState[] = []
@@ -18,29 +19,55 @@ function canAnswer(group: BoundGroup, tried: readonly EndpointState[]): boolean 
 /**
  * The version group for `random` in [0, 1); undefined when no group with a weight above 0 has a usable endpoint.
  * A group that cannot answer is left out first and its share goes to the others in proportion: 90:10 with the first
- * down is all of it to the second. `tried` leaves out endpoints as `pickEndpoint` does.
+ * down is all of it to the second. `tried` leaves out endpoints as `pickEndpoint` does. With `strict` a group is chosen
+ * whether it can answer or not, and the choice is undefined where it cannot.
  */
 export function pickGroup(
-  service: BoundService,
+  groups: readonly BoundGroup[],
   random: number,
   tried: readonly EndpointState[] = none,
+  strict = false,
 ): BoundGroup | undefined {
-  const { groups } = service
   let total = 0
   let last: BoundGroup | undefined
   for (let i = 0; i < groups.length; i++) {
     const group = groups[i]
-    if (!group || group.weight <= 0 || !canAnswer(group, tried)) continue
+    if (!group || group.weight <= 0 || !(strict || canAnswer(group, tried))) continue
     total += group.weight
     last = group
   }
-  if (!last || last.weight === total) return last
+  if (!last || last.weight === total) return last && canAnswer(last, tried) ? last : undefined
   let left = random * total
+  let picked = last
   for (let i = 0; i < groups.length; i++) {
     const group = groups[i]
-    if (!group || group.weight <= 0 || !canAnswer(group, tried)) continue
+    if (!group || group.weight <= 0 || !(strict || canAnswer(group, tried))) continue
     left -= group.weight
-    if (left < 0) return group
+    if (left < 0) {
+      picked = group
+      break
+    }
   }
-  return last
+  return !strict || canAnswer(picked, tried) ? picked : undefined
+}
+
+/** The group for a sticky `key`: among those that can answer, or with `strict` among all; see {@link pickGroup}. */
+export function pickStickyGroup(groups: readonly BoundGroup[], key: string, strict: boolean): BoundGroup | undefined {
+  let best: BoundGroup | undefined
+  let highest = -1
+  for (let i = 0; i < groups.length; i++) {
+    const group = groups[i]
+    if (!group || group.weight <= 0 || !(strict || canAnswer(group, none))) continue
+    const score = rank(pairHash(key, group.seed), group.weight)
+    if (score <= highest) continue
+    highest = score
+    best = group
+  }
+  return best && (!strict || canAnswer(best, none)) ? best : undefined
+}
+
+/** The group of this version, if it can answer: what a rule asks for, whatever its weight. */
+export function pickNamedGroup(groups: readonly BoundGroup[], version: string): BoundGroup | undefined {
+  const group = groups.find((candidate) => candidate.version === version)
+  return group && canAnswer(group, none) ? group : undefined
 }

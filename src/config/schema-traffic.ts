@@ -57,7 +57,7 @@ const plainMatchKeys = {
   equals: optional(anyText, 'Exactly this; a text by itself means the same.'),
   prefix: optional(anyText, 'It begins with this.'),
   oneOf: optional(list(anyText, 'texts', 1_000), 'Exactly one of these.'),
-  glob: optional(anyText, 'With `*` for any characters and `?` for any one.'),
+  glob: optional(anyText, 'With `*` for any run of characters.'),
   present: optional(flag(), 'Whether it is there at all.'),
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Interest } from '../catalog/source.ts'
 import type { Policy } from '../policy/policy.ts'
+import { servicesOf } from '../table/rule-targets.ts'
 
 function sameInterest(a: Interest, b: Interest): boolean {
   if (a.tagPrefix !== b.tagPrefix || a.names.size !== b.names.size) return false
@@ -13,6 +14,9 @@ function sameInterest(a: Interest, b: Interest): boolean {
 
 /** What matters under `policy`; the object `last` itself where that says the same. */
 export function interestOf(policy: Policy, last: Interest | undefined): Interest {
-  const interest = { names: new Set(policy.routes.map(({ service }) => service)), tagPrefix: policy.tagPrefix }
+  const interest = {
+    names: new Set(policy.routes.flatMap((route) => servicesOf(route, policy))),
+    tagPrefix: policy.tagPrefix,
+  }
   return last && sameInterest(last, interest) ? last : interest
 }

@@ -2,9 +2,11 @@
  * Ties a table to run-time state, once per swap, so that a request looks nothing up by name. Pure but for what the
  * registry makes on the way: a service whose table object is the very one of the binding before is taken over as it is.
  */
-import type { Route, RouteTable, ServiceTable, VersionGroup } from '../table/table.ts'
+import { hashText } from '../balance/rendezvous.ts'
 import { createMatcher } from '../table/match.ts'
-import type { Registry } from './registry.ts'
+import { planOf } from '../table/plan.ts'
+import { noService, type Route, type RouteTable, type ServiceTable, type VersionGroup } from '../table/table.ts'
+import { newServiceStats, type Registry } from './registry.ts'
 import type { BoundEndpoint, BoundGroup, BoundRoute, BoundService, BoundTable, Matcher } from './runtime.ts'
 
 /** What a binding keeps for the next one: where each route stands, and the routes in that order. */
@@ -26,7 +28,13 @@ function bindGroup({ name, policy }: ServiceTable, group: VersionGroup, registry
     state.doubted = endpoint.agentLost || endpoint.held === true
     if (endpoint.weight > 0) endpoints.push({ endpoint, state })
   }
-  return { version: group.version, weight: group.weight, endpoints, stats: registry.version(name, group.version) }
+  return {
+    version: group.version,
+    seed: hashText(group.version, 0),
+    weight: group.weight,
+    endpoints,
+    stats: registry.version(name, group.version),
+  }
 }
 
 function bindService(table: ServiceTable, registry: Registry): BoundService {
@@ -35,6 +43,18 @@ function bindService(table: ServiceTable, registry: Registry): BoundService {
     groups: table.groups.map((group) => bindGroup(table, group, registry)),
     stats: registry.service(table.name),
   }
+}
+
+/** Where routes lead that only redirect. */
+const nowhere: BoundService = { table: noService, groups: [], stats: newServiceStats('') }
+
+function bindRoute(route: Route, service: BoundService): BoundRoute {
+  const { weights } = route
+  const groups = weights
+    ? service.groups.map((group) => ({ ...group, weight: weights.get(group.version) ?? 0 }))
+    : service.groups
+  const plan = planOf(route)
+  return { route, service, groups, plan, strict: plan?.fallback === 'none' }
 }
 
 function samePlaces(a: readonly Route[], b: readonly Route[]): boolean {
@@ -58,10 +78,8 @@ export function bindTable(table: RouteTable, registry: Registry, previous?: Boun
   const before = previous && memos.get(previous)
   const routes = table.routes.map((route, i): BoundRoute => {
     const known = before?.routes[i]
-    if (known?.route === route && known.service === services.get(route.service.name)) return known
-    const service = services.get(route.service.name) ?? bindService(route.service, registry)
-    services.set(route.service.name, service)
-    return { route, service }
+    if (known?.route === route && known.service === (services.get(route.service.name) ?? nowhere)) return known
+    return bindRoute(route, services.get(route.service.name) ?? nowhere)
   })
   const places =
     before && previous && samePlaces(table.routes, previous.table.routes)

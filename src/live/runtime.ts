@@ -4,6 +4,7 @@
  * Types only; it must not do I/O, judge health or balance.
  */
 import type { DrainPolicy } from '../policy/policy.ts'
+import type { Plan } from '../table/plan.ts'
 import type { Endpoint, Route, RouteTable, ServiceTable } from '../table/table.ts'
 import type { Pool } from '../wire/pool.ts'
 
@@ -137,6 +138,8 @@ export interface BoundEndpoint {
 
 export interface BoundGroup {
   readonly version: string
+  /** The hash of `version`, for stickiness. */
+  readonly seed: number
   readonly weight: number
   /** Those the catalog allows (weight above 0); health filters further. */
   readonly endpoints: readonly BoundEndpoint[]
@@ -152,6 +155,12 @@ export interface BoundService {
 export interface BoundRoute {
   readonly route: Route
   readonly service: BoundService
+  /** Those of the service, with the route's own weights where it has any. */
+  readonly groups: readonly BoundGroup[]
+  /** Undefined: by weights, and nothing else. */
+  readonly plan: Plan | undefined
+  /** A version that cannot answer leaves its share to nobody. */
+  readonly strict: boolean
 }
 
 /** Finds the route for a lower-case host without port and a normalised path; undefined: no route. */

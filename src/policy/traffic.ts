@@ -3,12 +3,12 @@
  * What writes them is elsewhere (configuration, KV, Consul's entries, tags), and so is what carries them out.
  */
 
-/** A condition on one text of a request. Case matters. Nothing backtracks: a glob costs the length of the text at most times its own. */
+/** A condition on one text of a request. Case matters. Nothing backtracks: each costs the length of the text. */
 export type TextMatch =
   | { readonly kind: 'equals'; readonly value: string }
   | { readonly kind: 'prefix'; readonly value: string }
   | { readonly kind: 'oneOf'; readonly values: readonly string[] }
-  /** `*` is any run of characters, `?` any one of them; all else is itself. */
+  /** `*` is any run of characters, all else is itself. */
   | { readonly kind: 'glob'; readonly value: string }
   /** It is there, if only as an empty text. */
   | { readonly kind: 'present' }

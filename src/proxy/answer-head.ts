@@ -2,8 +2,10 @@
  * The heads we send to clients: an upstream's answer with our own framing, or an answer of our own, complete.
  * Source: RFC 9112 section 6 (framing), RFC 9110 sections 6.6.1 (Date) and 8.6, RFC 9209 (Proxy-Status).
  */
+import { STATUS_CODES } from 'node:http'
 import { type ResponseHead, framing } from '../wire/response-head.ts'
 import type { ErrorPage, OwnAnswer } from './answers.ts'
+import type { RouteAnswer } from './redirect.ts'
 import { pseudonym } from './upstream-head.ts'
 
 /** How the body goes to the client. */
@@ -22,9 +24,19 @@ export function deliveryOf(head: ResponseHead, minor: number): Delivery {
   }
 }
 
-/** The head of an upstream's answer, as far as its empty line. `dateLine` is used where the upstream set none. */
-export function answerHead(head: ResponseHead, how: Delivery, persist: boolean, dateLine: string): string {
+/**
+ * The head of an upstream's answer, as far as its empty line. `dateLine` is used where the upstream set none; `added` are
+ * lines of ours.
+ */
+export function answerHead(
+  head: ResponseHead,
+  how: Delivery,
+  persist: boolean,
+  dateLine: string,
+  added: string,
+): string {
   let text = 'HTTP/1.1 ' + head.status + ' ' + head.reason + '\r\n' + head.lines
+  if (added !== '') text += added
   if (!head.hasDate) text += dateLine
   if (how === delivery.chunked) text += 'Transfer-Encoding: chunked\r\n'
   else if (head.contentLength >= 0) text += 'Content-Length: ' + head.contentLength + '\r\n'
@@ -60,3 +72,22 @@ export function ownAnswer(
   if (!persist) text += 'Connection: close\r\n'
   return text + '\r\n' + (isHead ? '' : body)
 }
+
+/** An answer that a rule or a route gives, complete. */
+export function fixedAnswer(
+  { answer, lines }: RouteAnswer,
+  requestId: string,
+  isHead: boolean,
+  persist: boolean,
+  dateLine: string,
+): string {
+  const body = Buffer.from(answer.body, 'utf8').toString('latin1')
+  let text = `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? 'Unknown'}\r\n${dateLine}${lines}`
+  if (!bodiless.has(answer.status)) text += `Content-Type: ${answer.contentType}\r\nContent-Length: ${body.length}\r\n`
+  text += `X-Request-Id: ${requestId}\r\n`
+  if (!persist) text += 'Connection: close\r\n'
+  return text + '\r\n' + (isHead ? '' : body)
+}
+
+/** RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5. */
+const bodiless = new Set([204, 304])

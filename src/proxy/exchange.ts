@@ -3,9 +3,7 @@
  * one client connection in turn; everything of a request is reset when the next begins. Judges no health, knows no bytes'
  * meaning beyond heads. Steps and names follow the README's "life of a request".
  */
-import { pickEndpoint } from '../balance/pick-endpoint.ts'
-import { pickGroup } from '../balance/pick-group.ts'
-import type { BoundEndpoint, BoundGroup, BoundService, EndpointState } from '../live/runtime.ts'
+import type { BoundEndpoint, BoundRoute, BoundService } from '../live/runtime.ts'
 import { lastChunk } from '../wire/chunked.ts'
 import type { Failure } from '../wire/failure.ts'
 import type { RequestHead } from '../wire/request-head.ts'
@@ -13,26 +11,34 @@ import type { ResponseHead } from '../wire/response-head.ts'
 import type { GoneReason, ServerExchange } from '../wire/server-exchange.ts'
 import type { ServerConnection } from '../wire/server-connection.ts'
 import type { Refusal } from '../wire/syntax.ts'
-import { answerHead, delivery, type Delivery, deliveryOf, informationalHead, ownAnswer } from './answer-head.ts'
+import {
+  answerHead,
+  delivery,
+  type Delivery,
+  deliveryOf,
+  fixedAnswer,
+  informationalHead,
+  ownAnswer,
+} from './answer-head.ts'
 import { writeBody } from './answer-body.ts'
 import { type OwnAnswer, own, refusalAnswer } from './answers.ts'
 import { Attempt, type AttemptOwner } from './attempt.ts'
+import { type Answered, Course } from './course.ts'
 import { failureAnswer } from './failure-answer.ts'
 import type { NextEndpoint } from './next-endpoint.ts'
 import { routingPath } from './path.ts'
 import type { PlaneCore } from './plane-core.ts'
+import { routeAnswer } from './redirect.ts'
+import { requestRecord } from './request-record.ts'
 import { canRescue, type RequestFacts, decide, isSafe } from './retry.ts'
 import { Tries } from './tries.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
 import { ForwardingFacts, isLoop, isSaneRequestId, upstreamHead } from './upstream-head.ts'
-import { asksForWebSocket, isAccepted, webSocketKey } from './websocket.ts'
+import { asksForWebSocket, isAccepted, switchingHead, webSocketKey } from './websocket.ts'
 
 /** A connection that has been idle for longer may just be closing: too old for what cannot be repeated. */
 const unsafeIdleMsMax = 1_000
-
-/** A connect that is silent for this long is given up once, for another endpoint. */
-const hedgeAfterMs = 250
 
 export class Exchange implements ServerExchange, AttemptOwner {
   readonly #core: PlaneCore
@@ -42,11 +48,9 @@ export class Exchange implements ServerExchange, AttemptOwner {
   /** The request could not be read, but was a HEAD. */
   #refusedHead = false
   #requestId = ''
-  #service: BoundService | undefined
-  #group: BoundGroup | undefined
   #attempt: Attempt | undefined
-  #endpoint: BoundEndpoint | undefined
   readonly #tries = new Tries()
+  readonly #course: Course
   #upstreamHead = ''
   #webSocketKey = ''
   readonly #upload: Upload
@@ -62,6 +66,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   constructor(core: PlaneCore, client: ServerConnection) {
     this.#core = core
     this.#client = client
+    this.#course = new Course(core, client, this.#tries)
     this.#upload = new Upload(core, client)
   }
 
@@ -78,21 +83,22 @@ export class Exchange implements ServerExchange, AttemptOwner {
     if (path === undefined) return this.#answerOwn(refusalAnswer(400), 'path')
     const route = this.#core.bound.match(head.routingHost, path)
     if (route === undefined) return this.#answerOwn(own.noRoute, 'no-route')
-    this.#service = route.service
-    if (head.hasBody) this.#upload.begin(bodyNow, route.service.table.policy.retry.bodyBytes)
-    route.service.stats.inFlight++
+    this.#forwarding ??= new ForwardingFacts(this.#client)
+    const answered = this.#course.take(route, head, this.#forwarding)
+    if (answered) return this.#answerByRoute(head, route, answered)
+    const { service } = this.#course
+    if (service === undefined) return
+    if (head.hasBody) this.#upload.begin(bodyNow, service.table.policy.retry.bodyBytes)
+    service.stats.inFlight++
     const upgrade = asksForWebSocket(head)
     if (upgrade) {
       const key = webSocketKey(head)
       if (key === undefined) return this.#answerOwn(refusalAnswer(400), 'websocket-key')
       this.#webSocketKey = key
     }
-    this.#group = pickGroup(route.service, this.#core.random())
-    if (this.#group === undefined) return this.#answerOwn(own.noEndpoint, 'no-endpoint')
-    this.#forwarding ??= new ForwardingFacts(this.#client)
+    if (this.#course.group === undefined) return this.#answerOwn(own.noEndpoint, 'no-endpoint')
     this.#upstreamHead = upstreamHead(head, this.#client, this.#forwarding, this.#requestId, upgrade)
-    const { balance } = route.service.table.policy
-    this.#tryEndpoint(pickEndpoint(this.#group.endpoints, this.#core.random, this.#tries.tried, balance), false)
+    this.#tryEndpoint(this.#course.first(), false)
   }
 
   onRefused(refusal: Refusal, isHead: boolean): void {
@@ -161,13 +167,19 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#answering = true
     // It will not be repeated any more: a download or a tunnel must not hold what others may need for as long as it lasts.
     this.#tries.release()
-    const state = this.#endpoint?.state
+    const state = this.#course.endpoint?.state
     if (state && head.status >= 500) this.#core.health.answered(state, head.status)
     this.#upstreamHead = ''
     this.#status = head.status
     this.#delivery = deliveryOf(head, this.#head?.minor ?? 0)
     this.#persist = this.#client.mayPersist
-    const text = answerHead(head, this.#delivery, this.#persist, head.hasDate ? '' : this.#core.dateLine())
+    const text = answerHead(
+      head,
+      this.#delivery,
+      this.#persist,
+      head.hasDate ? '' : this.#core.dateLine(),
+      this.#course.added,
+    )
     if (complete) {
       this.#client.write(text + body)
       return this.#finish()
@@ -194,7 +206,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
 
   attemptFailed(failure: Failure): void {
     this.#uncork()
-    const endpoint = this.#endpoint
+    const endpoint = this.#course.endpoint
     if (endpoint === undefined) return this.#cut(failure.kind)
     this.#core.attemptFailed(endpoint.state, failure)
     if (this.#answering) {
@@ -203,20 +215,20 @@ export class Exchange implements ServerExchange, AttemptOwner {
     }
     const decision = decide(failure, this.#facts())
     if (decision.kind === 'prove') return this.#awaitProof(endpoint, failure, decision.reason)
-    const service = this.#service
+    const service = this.#course.service
     if (decision.kind === 'retry' && (!decision.spends || (service && this.#tries.mayRetry(service))))
       return this.#retry(endpoint, failure, decision.reason)
     this.#fail(endpoint, failure)
   }
 
   attemptEjected(attempt: Attempt, proven: boolean): void {
-    const service = this.#service
+    const service = this.#course.service
     if (attempt !== this.#attempt || service === undefined) return
     const unsent = !attempt.started
     const waits = !this.#answering && attempt.waitingSinceMs !== Infinity
     if (waits && (unsent || canRescue(this.#facts(), proven))) {
       this.#tries.add(attempt.endpoint.state)
-      const next = this.#next(service, attempt.endpoint.state)
+      const next = this.#course.next(attempt.endpoint.state)
       if (next && (unsent || this.#tries.mayRescue(service))) return this.#rescue(attempt, next, service, unsent)
     }
     // Where death is proven nothing more will come; else it may, and waits for its own timeout.
@@ -231,17 +243,17 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#attempt?.cancel('ejected')
     if (!unsent) service.stats.rescued++
     this.#tell('rescued', attempt.endpoint, unsent, 'ejected')
-    this.#group = next.group
+    this.#course.group = next.group
     this.#tryEndpoint(next.endpoint, false)
   }
 
   attemptExpired(attempt: Attempt): void {
-    const service = this.#service
+    const service = this.#course.service
     if (attempt !== this.#attempt || service === undefined) return
     const unsent = !attempt.started
     if (!this.#answering && (unsent || canRescue(this.#facts(), false))) {
       this.#tries.add(attempt.endpoint.state)
-      const next = this.#next(service)
+      const next = this.#course.next()
       if (next) return this.#rescue(attempt, next, service, unsent)
     }
     this.#tell('lost', attempt.endpoint, unsent && this.#tries.sent === 0, 'drain')
@@ -267,9 +279,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#upstreamHead = ''
     this.#status = 101
     this.#persist = false
-    this.#client.write(
-      'HTTP/1.1 101 Switching Protocols\r\n' + head.lines + 'Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
-    )
+    this.#client.write(switchingHead(head))
     this.#tunnel = new Tunnel(this.#client, attempt, () => this.#endTunnel())
     this.#client.startTunnel()
   }
@@ -294,8 +304,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
 
   #tryEndpoint(endpoint: BoundEndpoint | undefined, fresh: boolean): void {
     const head = this.#head
-    const group = this.#group
-    const service = this.#service
+    const { group, service } = this.#course
     if (endpoint === undefined || head === undefined || group === undefined || service === undefined)
       return this.#answerOwn(own.noEndpoint, 'no-endpoint')
     // What cannot be repeated goes where no connection can have been closed meanwhile.
@@ -303,41 +312,28 @@ export class Exchange implements ServerExchange, AttemptOwner {
     const connection = endpoint.state.pool.acquire(idleMsMax)
     if (connection === undefined) {
       this.#tries.add(endpoint.state)
-      const other = this.#next(service)
+      const other = this.#course.next()
       if (other === undefined) return this.#answerOwn(own.connectionLimit, 'connection-limit')
-      this.#group = other.group
+      this.#course.group = other.group
       return this.#tryEndpoint(other.endpoint, fresh)
     }
     this.#tries.attempts++
-    this.#endpoint = endpoint
+    this.#course.endpoint = endpoint
     const attempt = new Attempt(this, endpoint, group.stats, connection, this.#core.deadlines)
     this.#attempt = attempt
-    const { timeouts } = service.table.policy
-    const hedged =
-      !connection.isReady &&
-      timeouts.connectMs > hedgeAfterMs &&
-      this.#tries.mayHedge(this.#core, service, group.version, endpoint.state)
-    attempt.begin(
-      head.method === 'HEAD',
-      this.#webSocketKey !== '',
-      hedged ? { ...timeouts, connectMs: hedgeAfterMs } : timeouts,
-    )
-  }
-
-  /** Where to go now; `from`: away from where the requests have gone that this one held when it broke. */
-  #next(service: BoundService, from?: EndpointState): NextEndpoint | undefined {
-    return this.#tries.next(this.#core, service, this.#group?.version, from)
+    const timeouts = this.#course.timeouts(service, endpoint.state, connection.isReady)
+    attempt.begin(head.method === 'HEAD', this.#webSocketKey !== '', timeouts)
   }
 
   #retry(failed: BoundEndpoint, failure: Failure, reason: string): void {
-    const service = this.#service
+    const service = this.#course.service
     if (service === undefined) return
     this.#tries.add(failed.state)
-    const next = this.#next(service, failure.sent ? failed.state : undefined)
+    const next = this.#course.next(failure.sent ? failed.state : undefined)
     // A stale connection says nothing of its endpoint: where there is no other, the same gets a fresh one.
     const again = next?.endpoint ?? (failure.reused && failed.state.open ? failed : undefined)
     if (again === undefined) return this.#fail(failed, failure)
-    if (next) this.#group = next.group
+    if (next) this.#course.group = next.group
     const { retries } = service.stats
     retries.set(reason, (retries.get(reason) ?? 0) + 1)
     this.#tell('retried', failed, !failure.sent, failure.kind)
@@ -349,8 +345,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
     const head = this.#head
     this.#core.health.prove(failed.state, (dead) => {
       // The client may be gone meanwhile, or have been answered.
-      if (this.#head !== head || this.#attempt !== undefined || this.#service === undefined) return
-      if (dead && this.#tries.mayRetry(this.#service)) this.#retry(failed, failure, reason)
+      if (this.#head !== head || this.#attempt !== undefined || this.#course.service === undefined) return
+      if (dead && this.#tries.mayRetry(this.#course.service)) this.#retry(failed, failure, reason)
       else this.#fail(failed, failure)
     })
   }
@@ -362,7 +358,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   #facts(): RequestFacts {
-    return this.#tries.facts(this.#head, this.#upload.isWhole, this.#service?.table.policy.retry.attempts ?? 1)
+    return this.#tries.facts(this.#head, this.#upload.isWhole, this.#course.service?.table.policy.retry.attempts ?? 1)
   }
 
   #tell(outcome: 'rescued' | 'retried' | 'lost', endpoint: BoundEndpoint, unsent: boolean, reason: string): void {
@@ -381,7 +377,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     const page = this.#core.errorPages.get(answer.status)
     this.#status = answer.status
     const persist = this.#client.mayPersist && answer.status !== 508
-    const details = this.#client.trusted && this.#endpoint ? this.#endpoint.endpoint.handle : ''
+    const details = this.#client.trusted && this.#course.endpoint ? this.#course.endpoint.endpoint.handle : ''
     const isHead = this.#refusedHead || this.#head?.method === 'HEAD'
     const text = ownAnswer(answer, this.#requestId, details, isHead, persist, this.#core.dateLine(), page)
     this.#client.write(text)
@@ -389,9 +385,21 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#client.finish(persist)
   }
 
+  /** A route that answers by itself. */
+  #answerByRoute(head: RequestHead, route: BoundRoute, answered: Answered): void {
+    const given = routeAnswer(answered, head, route.route.path)
+    if (given === undefined) return this.#answerOwn(refusalAnswer(400), 'host-missing')
+    const persist = this.#client.mayPersist
+    this.#status = given.answer.status
+    const isHead = head.method === 'HEAD'
+    this.#client.write(fixedAnswer(given, this.#requestId, isHead, persist, this.#core.dateLine()))
+    this.#record(answered.kind, 'proxy')
+    this.#client.finish(persist)
+  }
+
   #finish(): void {
     // Only a whole answer ends a series of failures: half of one has a good head too.
-    const state = this.#endpoint?.state
+    const state = this.#course.endpoint?.state
     if (state && state.streak > 0 && this.#status < 500) this.#core.health.answered(state, this.#status)
     this.#record('', 'upstream', this.#core.deadlines.recentMs)
     this.#client.finish(this.#persist)
@@ -423,47 +431,30 @@ export class Exchange implements ServerExchange, AttemptOwner {
 
   /** Counts the request once and tells the observer. */
   #record(cause: string, origin: 'upstream' | 'proxy', nowMs: number = this.#core.deadlines.now()): void {
-    const service = this.#service
+    const service = this.#course.service
     const durationMs = nowMs - this.#client.startedMs
     if (service) service.stats.inFlight--
     this.#tries.release()
-    this.#core.count(service, this.#group, this.#status, origin, durationMs)
+    this.#core.count(service, this.#course.group, this.#status, origin, durationMs)
     if (this.#core.observer) this.#observe(cause, origin, durationMs)
     // An idle connection holds nothing of its last request: its strings would keep the whole head alive.
-    this.#service = undefined
+    this.#course.leave()
     this.#head = undefined
     this.#upstreamHead = ''
     this.#upload.release()
   }
 
   #observe(cause: string, origin: 'upstream' | 'proxy', durationMs: number): void {
-    const endpoint = this.#endpoint?.endpoint
-    this.#core.observer?.requestDone({
-      requestId: this.#requestId,
-      clientAddress: this.#client.remoteAddress,
-      method: this.#head?.method ?? '',
-      host: this.#head?.host ?? '',
-      target: this.#head?.target ?? '',
-      status: this.#status,
-      origin,
-      service: this.#service?.table.name ?? '',
-      version: this.#group?.version ?? '',
-      endpoint: endpoint ? `${endpoint.address}:${endpoint.port}` : '',
-      handle: endpoint?.handle ?? '',
-      attempts: this.#tries.attempts,
-      durationMs,
-      bytesReceived: this.#client.requestBytes,
-      bytesSent: this.#client.bytesWritten - this.#writtenBefore,
-      cause,
-    })
+    const bytesSent = this.#client.bytesWritten - this.#writtenBefore
+    const { attempts } = this.#tries
+    const facts = { requestId: this.#requestId, status: this.#status, origin, attempts, durationMs, bytesSent, cause }
+    this.#core.observer?.requestDone(requestRecord(this.#head, this.#client, this.#course, facts))
   }
 
   #reset(head: RequestHead | undefined): void {
     this.#head = head
     this.#refusedHead = false
-    this.#service = undefined
-    this.#group = undefined
-    this.#endpoint = undefined
+    this.#course.reset()
     this.#tries.reset()
     this.#webSocketKey = ''
     this.#upload.reset(head)

@@ -7,25 +7,44 @@ import { pickGroup } from '../balance/pick-group.ts'
 import type { Random } from '../core/random.ts'
 import type { BoundEndpoint, BoundGroup, BoundService, BoundTable, EndpointState } from '../live/runtime.ts'
 
+/** What a request was routed to; a bound route is one. */
+export interface Aim {
+  readonly service: BoundService
+  /** The service's own, or those with a route's weights. */
+  readonly groups: readonly BoundGroup[]
+  /** Its version or none: another one's instance is no answer. */
+  readonly strict: boolean
+}
+
 export interface NextEndpoint {
   readonly group: BoundGroup
   readonly endpoint: BoundEndpoint
 }
 
-/** Never one in `tried`; undefined: there is none. `before`: what the request was routed to at first. */
+/** The aim's groups as they are now, with the weights that the request was routed by. */
+function groupsNow(service: BoundService, aim: Aim): readonly BoundGroup[] {
+  if (aim.groups === aim.service.groups) return service.groups
+  return service.groups.map((group) => {
+    const routed = aim.groups.find(({ version }) => version === group.version)
+    return { ...group, weight: routed?.weight ?? 0 }
+  })
+}
+
+/** Never one in `tried`; undefined: there is none. `aim`: what the request was routed to at first. */
 export function nextEndpoint(
   bound: BoundTable,
   random: Random,
-  before: BoundService,
+  aim: Aim,
   version: string | undefined,
   tried: readonly EndpointState[],
 ): NextEndpoint | undefined {
-  const service = bound.services.get(before.table.name) ?? before
+  const service = bound.services.get(aim.service.table.name) ?? aim.service
   const { balance } = service.table.policy
   const same = service.groups.find((candidate) => candidate.version === version)
   const sibling = same && pickEndpoint(same.endpoints, random, tried, balance)
   if (same && sibling) return { group: same, endpoint: sibling }
-  const group = pickGroup(service, random(), tried)
+  if (aim.strict) return undefined
+  const group = pickGroup(groupsNow(service, aim), random(), tried)
   const endpoint = group && pickEndpoint(group.endpoints, random, tried, balance)
   return group && endpoint ? { group, endpoint } : undefined
 }

@@ -3,7 +3,7 @@
  * share of the retry budget and of the cap on rescues. It decides nothing about a failure and opens nothing.
  */
 import type { BoundService, EndpointState, ServiceStats } from '../live/runtime.ts'
-import { type NextEndpoint, nextEndpoint } from './next-endpoint.ts'
+import { type Aim, type NextEndpoint, nextEndpoint } from './next-endpoint.ts'
 import type { PlaneCore } from './plane-core.ts'
 import type { RequestFacts } from './retry.ts'
 import type { RequestHead } from '../wire/request-head.ts'
@@ -60,27 +60,27 @@ export class Tries {
    */
   next(
     core: PlaneCore,
-    service: BoundService,
+    aim: Aim,
     version: string | undefined,
     from: EndpointState | undefined,
   ): NextEndpoint | undefined {
     const { bound, random } = core
     if (from !== undefined) {
       const scattered = core.scattered(from)
-      const apart = nextEndpoint(bound, random, service, version, [...this.tried, ...scattered])
+      const apart = nextEndpoint(bound, random, aim, version, [...this.tried, ...scattered])
       if (apart) {
         scattered.push(apart.endpoint.state)
         return apart
       }
     }
-    return nextEndpoint(bound, random, service, version, this.tried)
+    return nextEndpoint(bound, random, aim, version, this.tried)
   }
 
   /** Whether a connect to `state` that is silent may be given up early: once, and where somebody else could be asked. */
-  mayHedge(core: PlaneCore, service: BoundService, version: string, state: EndpointState): boolean {
+  mayHedge(core: PlaneCore, aim: Aim, version: string, state: EndpointState): boolean {
     if (this.hedged) return false
     const others = [...this.tried, state]
-    return (this.hedged = nextEndpoint(core.bound, core.random, service, version, others) !== undefined)
+    return (this.hedged = nextEndpoint(core.bound, core.random, aim, version, others) !== undefined)
   }
 
   /** Whether the budget allows one more execution: a share of what is in flight, but at least three at a time. */

@@ -117,6 +117,11 @@ function trustedLines(head: RequestHead, connection: ServerConnection, facts: Fo
   )
 }
 
+/** Whose request it is: the peer's address, or what a trusted peer says of it. */
+export function clientAddress(head: RequestHead, connection: ServerConnection, facts: ForwardingFacts): string {
+  return connection.trusted ? realIp(connection, head, facts) : facts.address
+}
+
 /** The nearest address in the chain that is not a trusted peer's; the farthest where all are. */
 function realIp(connection: ServerConnection, head: RequestHead, facts: ForwardingFacts): string {
   let nearest = facts.address

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { RequestHead } from '../wire/request-head.ts'
+import type { ResponseHead } from '../wire/response-head.ts'
 import { fieldValue } from '../wire/syntax.ts'
 
 /** True when the request asks for WebSocket in a way we pass on: GET, no body, nothing but `websocket`. */
@@ -21,4 +22,9 @@ export function webSocketKey(head: RequestHead): string | undefined {
 export function isAccepted(answerLines: string, key: string): boolean {
   const expected = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
   return fieldValue(answerLines, 'sec-websocket-accept') === expected
+}
+
+/** The head that tells the client of the switch. */
+export function switchingHead(head: ResponseHead): string {
+  return 'HTTP/1.1 101 Switching Protocols\r\n' + head.lines + 'Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
 }

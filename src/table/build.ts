@@ -15,7 +15,9 @@ import { lastGoodRoutes } from './last-good.ts'
 import { orderRoutes, type OrderedRoutes } from './order-routes.ts'
 import { readService, type ReadService } from './read-service.ts'
 import { sameData } from './same.ts'
-import type { Route, RouteTable, ServiceTable } from './table.ts'
+import { ruleProblems, servicesOf } from './rule-targets.ts'
+import { noService, type Route, type RouteTable, type ServiceTable } from './table.ts'
+import { weighGroups } from './weigh.ts'
 
 /** The table before the first build. */
 export const emptyTable: RouteTable = Object.freeze({
@@ -42,6 +44,7 @@ interface Entry {
 
 interface Memo {
   readonly given: readonly RoutePolicy[]
+  readonly policies: Policy['services']
   readonly kept: readonly RoutePolicy[]
   readonly ordered: OrderedRoutes
   /** First route of each service, by service name in order of names. */
@@ -59,17 +62,18 @@ function arrange(
   snapshot: Snapshot,
   policy: Policy,
   memo: Memo | undefined,
-): Pick<Memo, 'given' | 'kept' | 'ordered' | 'needed'> {
-  const sameRoutes = memo?.given === policy.routes
+): Pick<Memo, 'given' | 'policies' | 'kept' | 'ordered' | 'needed'> {
+  const sameRoutes = memo?.given === policy.routes && memo.policies === policy.services
   // Then every route of the table before is still the policy's, and none can be a last good one.
   if (memo && sameRoutes && memo.kept.length === 0) return memo
   const kept = lastGoodRoutes(previous, snapshot, policy)
   if (memo && sameRoutes && sameData(memo.kept, kept)) return memo
   const ordered = orderRoutes(kept.length === 0 ? policy.routes : [...policy.routes, ...kept])
   const first = new Map<string, RoutePolicy>()
-  for (const route of ordered.routes) if (!first.has(route.service)) first.set(route.service, route)
+  for (const route of ordered.routes)
+    for (const name of servicesOf(route, policy)) if (!first.has(name)) first.set(name, route)
   const needed = new Map([...first].sort(([a], [b]) => (a < b ? -1 : 1)))
-  return { given: policy.routes, kept, ordered, needed }
+  return { given: policy.routes, policies: policy.services, kept, ordered, needed }
 }
 
 /** The previous build's index, brought to the services as they are read now; a new one when there is none to take over. */
@@ -86,28 +90,43 @@ function follow(memo: Memo | undefined, reads: ReadonlyMap<string, ReadService>)
   return claims
 }
 
+interface BuiltRoutes {
+  readonly routes: readonly Route[]
+  readonly problems: readonly Problem[]
+}
+
 function buildRoutes(
   ordered: OrderedRoutes,
   services: ReadonlyMap<string, ServiceTable>,
   previous: RouteTable,
-): readonly Route[] {
+): BuiltRoutes {
   let byPlace: Map<string, Route> | undefined
   let same = ordered.routes.length === previous.routes.length
   const routes: Route[] = []
-  for (const [i, { origin, host, path, service: name }] of ordered.routes.entries()) {
-    const service = services.get(name)
+  const problems: Problem[] = []
+  for (const [i, policy] of ordered.routes.entries()) {
+    const { origin, host, path } = policy
+    const service = policy.service === '' ? noService : services.get(policy.service)
     if (!service) continue
     let known = previous.routes[i]
     if (known?.host !== host || known.path !== path) {
       byPlace ??= new Map(previous.routes.map((route) => [`${route.host}${route.path}`, route]))
       known = byPlace.get(`${host}${path}`)
     }
-    const unchanged = known?.service === service && known.origin === origin
-    const route = known && unchanged ? known : Object.freeze({ origin, host, path, service })
+    const unchanged = known?.service === service && (known.policy === policy || sameData(known.policy, policy))
+    const versions = policy.traffic?.versions
+    let weights = known?.weights
+    if (versions) {
+      const weighed = weighGroups(origin, service.groups, versions)
+      problems.push(...weighed.problems)
+      weights = weighed.weights
+    }
+    const route =
+      known && unchanged ? known : Object.freeze({ origin, host, path, service, policy, weights: versions && weights })
     same &&= route === previous.routes[i]
     routes.push(route)
   }
-  return same ? previous.routes : Object.freeze(routes)
+  return { routes: same ? previous.routes : Object.freeze(routes), problems }
 }
 
 function isUnheard(entry: Entry): boolean {
@@ -170,8 +189,9 @@ export function buildTable(previous: RouteTable, snapshot: Snapshot, policy: Pol
     services.set(name, built.table)
     sameServices &&= previous.services.get(name) === built.table
   }
-  const routes = buildRoutes(arranged.ordered, services, previous)
-  const all = [...snapshot.problems, ...policy.problems, ...arranged.ordered.problems, ...found]
+  const { routes, problems: wrong } = buildRoutes(arranged.ordered, services, previous)
+  const rules = ruleProblems(routes, services)
+  const all = [...snapshot.problems, ...policy.problems, ...arranged.ordered.problems, ...found, ...wrong, ...rules]
   const problems = sameData(previous.problems, all) ? previous.problems : Object.freeze(all)
 
   const unchanged = sameServices && routes === previous.routes && problems === previous.problems
@@ -183,7 +203,7 @@ export function buildTable(previous: RouteTable, snapshot: Snapshot, policy: Pol
         services: sameServices ? previous.services : services,
         problems,
       })
-  const { given, kept, ordered, needed } = arranged
-  memos.set(table, { given, kept, ordered, needed, entries, claims })
+  const { given, policies, kept, ordered, needed } = arranged
+  memos.set(table, { given, policies, kept, ordered, needed, entries, claims })
   return { table, problems }
 }

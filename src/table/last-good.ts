@@ -33,7 +33,5 @@ export function lastGoodRoutes(previous: RouteTable, snapshot: Snapshot, policy:
     !present.has(origin) &&
     !taken.has(`${host}${path}`) &&
     (bad.has(origin) || snapshot.services.get(service.name)?.instances.length === 0)
-  return candidates
-    .filter(stays)
-    .map(({ origin, host, path, service }) => ({ origin, host, path, service: service.name }))
+  return candidates.filter(stays).map(({ policy: last }) => last)
 }

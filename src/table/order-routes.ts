@@ -13,6 +13,9 @@ export interface OrderedRoutes {
 /** A route as a person would write it: `shop.example.com/cart`, `/cart` for any host. */
 const textOf = ({ host, path }: RoutePolicy): string => `${host}${path}`
 
+/** The service, or where it redirects. */
+const targetOf = ({ service, redirect }: RoutePolicy): string => redirect?.to ?? service
+
 /** 0 exact host, 1 wildcard, 2 any. */
 const rank = (host: string): number => (host === '' ? 2 : host.startsWith('*.') ? 1 : 0)
 
@@ -41,7 +44,7 @@ export function orderRoutes(routes: readonly RoutePolicy[]): OrderedRoutes {
         Object.freeze({
           code: 'route-shadowed',
           where: route.origin,
-          message: `${text} to ${route.service} has no effect: ${earlier.origin} comes before it and sends ${text} to ${earlier.service}`,
+          message: `${text} to ${targetOf(route)} has no effect: ${earlier.origin} comes before it and sends ${text} to ${targetOf(earlier)}`,
         }),
       )
   }

@@ -4,7 +4,7 @@
  */
 import type { Problem } from '../core/problem.ts'
 import type { InstanceStatus } from '../catalog/snapshot.ts'
-import type { ServicePolicy } from '../policy/policy.ts'
+import { defaultServicePolicy, type RoutePolicy, type ServicePolicy } from '../policy/policy.ts'
 
 /** One address that can answer for a service: a catalog instance, seen by the data path. */
 export interface Endpoint {
@@ -56,8 +56,20 @@ export interface Route {
   /** '' any, exact, or `*.suffix`. */
   readonly host: string
   readonly path: string
+  /** {@link noService} with a redirect. */
   readonly service: ServiceTable
+  /** What it was made of. */
+  readonly policy: RoutePolicy
+  /** Where the route has weights of its own: by version, as the groups of its service have theirs. */
+  readonly weights: ReadonlyMap<string, number> | undefined
 }
+
+/** What leads nowhere: the service of a route that is a redirect. */
+export const noService: ServiceTable = Object.freeze({
+  name: '',
+  policy: defaultServicePolicy,
+  groups: Object.freeze([]),
+})
 
 export interface RouteTable {
   /** Rises by one with every build that changed anything; 0 is the empty table before the first. */

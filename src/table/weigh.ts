@@ -2,7 +2,7 @@
  * The shares of a service's versions: what the policy says, applied to what is registered.
  */
 import type { Problem } from '../core/problem.ts'
-import type { Endpoint } from './table.ts'
+import type { Endpoint, VersionGroup } from './table.ts'
 
 /** The word in a policy's versions for every version that it does not name. */
 const OTHERS = '*'
@@ -30,6 +30,14 @@ export function weighVersions(
   registered: ReadonlyMap<string, readonly Endpoint[]>,
   shares: ReadonlyMap<string, number> | undefined,
 ): Weighed {
+  return weigh(`service ${service}`, registered, shares)
+}
+
+function weigh(
+  where: string,
+  registered: ReadonlyMap<string, readonly Endpoint[]>,
+  shares: ReadonlyMap<string, number> | undefined,
+): Weighed {
   const own = new Map<string, number>()
   for (const [version, endpoints] of registered) {
     let sum = 0
@@ -39,8 +47,7 @@ export function weighVersions(
   if (!shares || shares.size === 0 || own.size === 0) return { weights: own, problems: noProblems }
 
   const problems: Problem[] = []
-  const tell = (code: string, message: string): number =>
-    problems.push(Object.freeze({ code, where: `service ${service}`, message }))
+  const tell = (code: string, message: string): number => problems.push(Object.freeze({ code, where, message }))
   const share = (version: string): number => {
     const weight = shares.get(version) ?? 0
     return Number.isFinite(weight) && weight > 0 ? weight : 0
@@ -79,4 +86,13 @@ export function weighVersions(
     )
   }
   return { weights, problems }
+}
+
+/** The same for a route that has weights of its own; `origin` is where they come from. */
+export function weighGroups(
+  origin: string,
+  groups: readonly VersionGroup[],
+  shares: ReadonlyMap<string, number>,
+): Weighed {
+  return weigh(origin, new Map(groups.map(({ version, endpoints }) => [version, endpoints])), shares)
 }

@@ -12,7 +12,13 @@ const read = (lines: readonly string[], isHead = false): ResponseHead =>
 
 function sent(lines: readonly string[], options: { minor?: number; isHead?: boolean; persist?: boolean } = {}): string {
   const head = read(lines, options.isHead)
-  return answerHead(head, deliveryOf(head, options.minor ?? 1), options.persist ?? true, head.hasDate ? '' : dateLine)
+  return answerHead(
+    head,
+    deliveryOf(head, options.minor ?? 1),
+    options.persist ?? true,
+    head.hasDate ? '' : dateLine,
+    '',
+  )
 }
 
 t.test('how the body goes on', async (t) => {
@@ -75,7 +81,7 @@ t.test('an answer sent on is read as the same answer', async (t) => {
       fc.boolean(),
       (status, lines, how, isHead) => {
         const first = read([`HTTP/1.1 ${status} X`, ...lines, how], isHead)
-        const text = answerHead(first, deliveryOf(first, 1), true, first.hasDate ? '' : dateLine)
+        const text = answerHead(first, deliveryOf(first, 1), true, first.hasDate ? '' : dateLine, '')
         const again = accepted(readResponse(text, { isHead }))
         const toEnd = first.framing === framing.close
         return (

@@ -35,6 +35,7 @@ function withState(bound: BoundTable): BoundTable {
     [...bound.services].map(([name, service]) => {
       const groups = service.table.groups.map(({ version, weight, endpoints }) => ({
         version,
+        seed: 0,
         weight,
         endpoints: endpoints
           .filter((one) => one.weight > 0)

@@ -1,0 +1,96 @@
+/**
+ * The course of one request: what it was routed to, the version and the instance it is at, what its answer gets besides. It
+ * steers and remembers; it opens nothing, sends nothing and judges no failure.
+ */
+import { pickEndpoint } from '../balance/pick-endpoint.ts'
+import { pickGroup } from '../balance/pick-group.ts'
+import type { BoundEndpoint, BoundGroup, BoundRoute, BoundService, EndpointState } from '../live/runtime.ts'
+import type { ServiceTimeouts } from '../policy/policy.ts'
+import type { Plan } from '../table/plan.ts'
+import type { RequestHead } from '../wire/request-head.ts'
+import type { ServerConnection } from '../wire/server-connection.ts'
+import type { Aim, NextEndpoint } from './next-endpoint.ts'
+import type { PlaneCore } from './plane-core.ts'
+import { SteeredRequest, steer, stickyLine, type Steered } from './steer.ts'
+import type { Tries } from './tries.ts'
+import { clientAddress, type ForwardingFacts } from './upstream-head.ts'
+
+/** A connect that is silent for this long is given up once, for another endpoint. */
+const hedgeAfterMs = 250
+
+/** What a route may answer by itself. */
+export type Answered = Exclude<Steered, { readonly kind: 'forward' }>
+
+export class Course {
+  readonly #core: PlaneCore
+  readonly #client: ServerConnection
+  readonly #tries: Tries
+  #aim: Aim | undefined
+  service: BoundService | undefined
+  group: BoundGroup | undefined
+  /** The instance of the last attempt. */
+  endpoint: BoundEndpoint | undefined
+  /** Lines that the answer gets besides the upstream's own. */
+  added = ''
+
+  constructor(core: PlaneCore, client: ServerConnection, tries: Tries) {
+    this.#core = core
+    this.#client = client
+    this.#tries = tries
+  }
+
+  reset(): void {
+    this.#aim = undefined
+    this.service = undefined
+    this.group = undefined
+    this.endpoint = undefined
+    this.added = ''
+  }
+
+  /** The request is over; what is told of it later is its version and instance. */
+  leave(): void {
+    this.#aim = undefined
+    this.service = undefined
+  }
+
+  /** Takes the route's way; an answer where the route itself gives it. `group` stays undefined where no version can answer. */
+  take(route: BoundRoute, head: RequestHead, forwarding: ForwardingFacts): Answered | undefined {
+    this.#aim = route
+    if (route.plan === undefined) this.group = pickGroup(route.groups, this.#core.random())
+    else {
+      const answered = this.#steer(route, route.plan, head, forwarding)
+      if (answered) return answered
+    }
+    this.service = this.#aim.service
+    return undefined
+  }
+
+  #steer(route: BoundRoute, plan: Plan, head: RequestHead, forwarding: ForwardingFacts): Answered | undefined {
+    const request = new SteeredRequest(head, clientAddress(head, this.#client, forwarding))
+    const steered = steer(this.#core.bound, this.#core.random, route, plan, request)
+    if (steered.kind !== 'forward') return steered
+    this.#aim = steered.aim
+    this.group = steered.group
+    this.added = stickyLine(steered, this.#client.trusted && head.forwardedProto.toLowerCase() === 'https')
+    return undefined
+  }
+
+  /** The instance for the first attempt. */
+  first(): BoundEndpoint | undefined {
+    if (this.group === undefined || this.service === undefined) return undefined
+    return pickEndpoint(this.group.endpoints, this.#core.random, this.#tries.tried, this.service.table.policy.balance)
+  }
+
+  /** Where to go now; `from`: away from where the requests have gone that this one held when it broke. */
+  next(from?: EndpointState): NextEndpoint | undefined {
+    return this.#aim && this.#tries.next(this.#core, this.#aim, this.group?.version, from)
+  }
+
+  /** How long an attempt at `state` may take. A connect that is silent is given up early, once, for another instance. */
+  timeouts(service: BoundService, state: EndpointState, connected: boolean): ServiceTimeouts {
+    const { timeouts } = service.table.policy
+    if (connected || !this.#aim || !this.group || timeouts.connectMs <= hedgeAfterMs) return timeouts
+    const hedged = this.#tries.mayHedge(this.#core, this.#aim, this.group.version, state)
+    return hedged ? { ...timeouts, connectMs: hedgeAfterMs } : timeouts
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Where a request of a route with a plan goes: its rules in order, then its stickiness, then chance. It picks a version, never
+ * an instance, and answers nothing itself. Routes without a plan never come here.
+ */
+import { pickGroup, pickNamedGroup, pickStickyGroup } from '../balance/pick-group.ts'
+import type { Random } from '../core/random.ts'
+import type { BoundGroup, BoundRoute, BoundTable } from '../live/runtime.ts'
+import { type Ip, parseIp } from '../policy/ip.ts'
+import type { RuleAction, StickyPolicy } from '../policy/traffic.ts'
+import type { RequestView } from '../table/condition.ts'
+import type { Plan } from '../table/plan.ts'
+import { cookieValue, headerValue } from '../table/request-text.ts'
+import type { RequestHead } from '../wire/request-head.ts'
+import type { Aim } from './next-endpoint.ts'
+
+/** What decides: read from the request once, the address only where something asks for it. */
+export class SteeredRequest implements RequestView {
+  readonly method: string
+  readonly target: string
+  readonly lines: string
+  readonly clientAddress: string
+  #ip: Ip | undefined
+
+  constructor(head: RequestHead, clientAddress: string) {
+    this.method = head.method
+    this.target = head.target
+    this.lines = head.lines
+    this.clientAddress = clientAddress
+  }
+
+  get clientIp(): Ip | undefined {
+    return (this.#ip ??= parseIp(this.clientAddress))
+  }
+}
+
+export type Steered =
+  | {
+      readonly kind: 'forward'
+      readonly aim: Aim
+      /** Undefined: no version that it may have can answer. */
+      readonly group: BoundGroup | undefined
+      /** The sticky cookie's new value; undefined: there is none to set. */
+      readonly newKey: string | undefined
+      /** The sticky policy that `newKey` is of. */
+      readonly sticky: StickyPolicy | undefined
+    }
+  | Extract<RuleAction, { readonly kind: 'redirect' | 'answer' }>
+
+export function steer(
+  bound: BoundTable,
+  random: Random,
+  route: BoundRoute,
+  plan: Plan,
+  request: SteeredRequest,
+): Steered {
+  if (plan.redirect) return { kind: 'redirect', redirect: plan.redirect }
+  for (const { test, action } of plan.rules) {
+    if (!test(request)) continue
+    switch (action.kind) {
+      case 'version': {
+        const group = pickNamedGroup(route.groups, action.version)
+        if (group || route.strict) return forward(route, group)
+        return bySplit(route, plan.sticky, random, request)
+      }
+      case 'service': {
+        const service = bound.services.get(action.service)
+        if (service === undefined) return forward(route, undefined)
+        const { sticky, fallback } = service.table.policy
+        const aim = { service, groups: service.groups, strict: fallback === 'none' }
+        return bySplit(aim, sticky, random, request)
+      }
+      default:
+        return action
+    }
+  }
+  return bySplit(route, plan.sticky, random, request)
+}
+
+function forward(aim: Aim, group: BoundGroup | undefined, newKey?: string, sticky?: StickyPolicy): Steered {
+  return { kind: 'forward', aim, group, newKey, sticky }
+}
+
+function bySplit(aim: Aim, sticky: StickyPolicy | undefined, random: Random, request: SteeredRequest): Steered {
+  if (sticky === undefined) return forward(aim, pickGroup(aim.groups, random(), undefined, aim.strict))
+  let key = stickyKey(sticky, request)
+  let newKey: string | undefined
+  if (key === undefined && sticky.from === 'cookie') key = newKey = randomKey(random)
+  if (key === undefined) return forward(aim, pickGroup(aim.groups, random(), undefined, aim.strict))
+  return forward(aim, pickStickyGroup(aim.groups, key, aim.strict), newKey, sticky)
+}
+
+/** What ties the request; undefined: nothing does yet. A cookie that we would not set is none of ours. */
+export function stickyKey(sticky: StickyPolicy, request: SteeredRequest): string | undefined {
+  switch (sticky.from) {
+    case 'header':
+      return headerValue(request.lines, sticky.name) || undefined
+    case 'cookie': {
+      const value = cookieValue(request.lines, sticky.name)
+      return value !== undefined && /^[A-Za-z0-9_-]{1,64}$/.test(value) ? value : undefined
+    }
+    default:
+      return request.clientAddress || undefined
+  }
+}
+
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+/** 132 bits of chance: no two users get the same, and nobody has to guess one, since it opens nothing. */
+function randomKey(random: Random): string {
+  let key = ''
+  for (let i = 0; i < 22; i++) key += alphabet.charAt(Math.floor(random() * 64))
+  return key
+}
+
+/** The line that tells a new user's browser its key; '' where there is nothing to tell. */
+export function stickyLine(
+  { newKey, sticky }: Extract<Steered, { readonly kind: 'forward' }>,
+  secure: boolean,
+): string {
+  if (newKey === undefined || sticky?.from !== 'cookie') return ''
+  return cookieLine(sticky.name, newKey, sticky.maxAgeSeconds, secure)
+}
+
+/** The line that gives a browser its key; `secure` where it came over TLS. */
+export function cookieLine(name: string, value: string, maxAgeSeconds: number, secure: boolean): string {
+  const age = maxAgeSeconds > 0 ? `; Max-Age=${String(maxAgeSeconds)}` : ''
+  return `Set-Cookie: ${name}=${value}; Path=/; HttpOnly; SameSite=Lax${age}${secure ? '; Secure' : ''}\r\n`
+}
