@@ -28,7 +28,9 @@ export class EntryFields {
   constructor(path: string, value: unknown, known: readonly string[]) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Unusable(path, 'is no object')
     this.#path = path
-    this.#values = new Map(Object.entries(value).filter(([, inner]) => !isEmpty(inner)))
+    this.#values = new Map(
+      Object.entries(value).filter(([name, inner]) => !isEmpty(inner) && !isDefaultPlace(name, inner)),
+    )
     for (const name of this.#values.keys())
       if (!known.includes(name)) throw new Unusable(this.path(name), 'is not supported')
   }
@@ -94,6 +96,11 @@ function isEmpty(value: unknown): boolean {
   if (value === null || value === undefined || value === '' || value === false || value === 0 || value === '0s')
     return true
   return typeof value === 'object' && Object.keys(value).length === 0
+}
+
+/** Consul writes these into entries by itself, also where there are no namespaces. */
+function isDefaultPlace(name: string, value: unknown): boolean {
+  return (name === 'Namespace' || name === 'Partition') && value === 'default'
 }
 
 function goDurationMs(value: unknown): number | undefined {
