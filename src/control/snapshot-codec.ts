@@ -211,7 +211,9 @@ function readHeader(text: string, body: string): Gathered {
   const version = header['version']
   if (typeof version !== 'number' || version < oldestReadable || version > formatVersion)
     throw new Bad(`its format has version ${JSON.stringify(header['version'])}, this program reads ${formatVersion}`)
-  const told = version === oldestReadable ? [header['sources']] : [header['sources'], header['policies']]
+  const sourcesTold = listOf(header['sources'], 'the list of sources')
+  const told =
+    version === oldestReadable ? [sourcesTold] : [sourcesTold, listOf(header['policies'], 'the list of policies')]
   if (checksum(told, body) !== header['sha256']) throw new Bad('it is torn or was changed: its checksum does not fit')
   const sources = timesOf(told[0]).map(([name, asOfMs]) => [name, { asOfMs, services: new Map() }] as const)
   const policies = timesOf(told[1] ?? []).map(([name, asOfMs]) => [name, { asOfMs, documents: new Map() }] as const)

@@ -48,13 +48,15 @@ const documentOf: fc.Arbitrary<PolicyDocument> = fc
   .map(({ flaw, ...rest }) => (flaw === undefined ? rest : { ...rest, flaw }))
 
 const policies: fc.Arbitrary<DocumentKnowledge[]> = fc.uniqueArray(
-  fc.record({
-    source: word,
-    documents: fc
-      .uniqueArray(documentOf, { maxLength: 4, selector: ({ key }) => key })
-      .map((list) => new Map(list.map((one) => [one.key, one]))),
-    asOfMs: fc.nat(),
-  }),
+  fc
+    .record({
+      source: word,
+      documents: fc
+        .uniqueArray(documentOf, { maxLength: 4, selector: ({ key }) => key })
+        .map((list) => new Map(list.map((one) => [one.key, one]))),
+      asOfMs: fc.nat(),
+    })
+    .map((one) => ({ ...one })),
   { maxLength: 3, selector: ({ source }) => source },
 )
 
