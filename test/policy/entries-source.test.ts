@@ -136,8 +136,12 @@ await t.test('a real agent', { skip: consul.path === undefined ? consul.reason :
     const seen = follow(t, { address: agent.address, token })
     await seen.untilKeys('service-resolver/web')
     await api('PUT', `/v1/acl/policy/${id}`, { ID: id, ...policy('key_prefix "" { policy = "read" }') })
-    await api('PUT', '/v1/config', resolver('Service.Meta.version == v3'))
-    await until(() => seen.texts()?.['service-resolver/web']?.includes('v3'))
+    // A query that waits has the rights it began with; the one after it has them no more.
+    let wrote = 0
+    await until(async () => {
+      await api('PUT', '/v1/config', resolver(`Service.Meta.version == w${String(wrote++)}`))
+      return seen.state().kind === 'stale'
+    })
     await api('PUT', '/v1/config', resolver('Service.Meta.version == v4'))
     await seen.untilState('stale', /1 of 1 documents are gone, the token may not read service-resolver\/web.*403/)
     t.ok(seen.texts()?.['service-resolver/web'])
@@ -172,14 +176,14 @@ void t.test('a catalog that does not know them any more takes nothing away, nor 
   const seen = follow(t, { address: fake.address })
   await seen.untilKeys('service-resolver/web')
   for (const answer of [
-    { status: 404, body: '', headers: { 'x-consul-index': undefined } },
-    { status: 501, body: 'no' },
-    { status: 500, body: 'invalid config entry kind' },
-    { status: 200, body: '{}' },
+    { status: 404, body: 'gone', headers: { 'x-consul-index': undefined }, told: /answered 404 gone/ },
+    { status: 501, body: 'no', told: /answered 501 no/ },
+    { status: 500, body: 'invalid config entry kind', told: /answered 500 invalid/ },
+    { status: 200, body: '{}', told: /is no list/ },
   ]) {
     broken = answer
     fake.cut()
-    await seen.untilState('stale')
+    await seen.untilState('stale', answer.told)
     broken = undefined
     await seen.untilState('current')
   }

@@ -1,9 +1,10 @@
 /** What a real agent cannot be made to do: wrong indexes, torn bodies, silence, servers that lag. And what was saved. */
 import t, { type Test } from 'tap'
-import { systemClock } from '../../src/core/clock.ts'
+import { type Clock, systemClock } from '../../src/core/clock.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { systemRandom } from '../../src/core/random.ts'
 import type { DocumentKnowledge, DocumentSource } from '../../src/policy/documents/documents.ts'
+import { savedGraceMs } from '../../src/policy/documents/document-watch.ts'
 import { createKvSource, type KvSourceOptions } from '../../src/policy/kv/kv-source.ts'
 import { collectDocuments } from '../fixtures/collect-documents.ts'
 import { FakeConsul, type FakeRequest, type Scripted } from '../fixtures/fake-consul.ts'
@@ -60,8 +61,13 @@ function bodyOf(entries: readonly (readonly [string, string])[]): string {
   )
 }
 
-function sourceFor(t: Test, kv: FakeKv, options: Partial<KvSourceOptions> = {}): DocumentSource {
-  const deps = { clock: systemClock, random: systemRandom, log: silentLogger }
+function sourceFor(
+  t: Test,
+  kv: FakeKv,
+  options: Partial<KvSourceOptions> = {},
+  clock: Clock = systemClock,
+): DocumentSource {
+  const deps = { clock, random: systemRandom, log: silentLogger }
   const all = { address: kv.fake.address, prefix: 'fairlead', emptyHoldMs: 200, ...options }
   const source = createKvSource(all, deps)
   t.teardown(() => source.stop())
@@ -126,7 +132,11 @@ void t.test('a listing that lacks a document which is there when read alone is n
   await seen.untilKeys('services/db', 'services/web')
   const consistent: boolean[] = []
   kv.single = (request) => void consistent.push(request.query.has('consistent'))
-  kv.list = () => ({ body: bodyOf([['fairlead/services/db', 'two']]), headers: { 'x-consul-index': '900' } })
+  const listed: boolean[] = []
+  kv.list = ({ query }) => {
+    listed.push(query.has('consistent'))
+    return { body: bodyOf([['fairlead/services/db', 'two']]), headers: { 'x-consul-index': '900' } }
+  }
   kv.fake.cut()
   await seen.untilState(
     'stale',
@@ -134,6 +144,10 @@ void t.test('a listing that lacks a document which is there when read alone is n
   )
   await until(() => consistent.length > 4)
   t.ok(consistent.every(Boolean), 'the leader is asked to be sure')
+  t.ok(listed.slice(1).every(Boolean), 'for the whole list too')
+  kv.single = () => ({ status: 404, body: 'no such page', headers: { 'x-consul-index': undefined } })
+  await seen.untilState('stale', /answered 404 no such page/)
+  kv.single = undefined
   t.strictSame(seen.texts(), { 'services/db': 'two', 'services/web': 'one' }, 'what is there is taken over')
   kv.keys.delete('fairlead/services/web')
   await seen.untilKeys('services/db')
@@ -210,11 +224,26 @@ void t.test(
     t.equal(seen.snapshots.length, 1)
     const blind = await FakeKv.start(t)
     blind.single = () => ({ status: 403, body: 'Permission denied' })
-    const kept = collectDocuments(sourceFor(t, blind, { saved: async () => savedOf('services/web') }))
+    const source = sourceFor(t, blind, { emptyHoldMs: 40, saved: async () => savedOf('services/web') })
+    const kept = collectDocuments(source)
     await kept.untilKeys('services/web')
     await kept.untilState('waiting', /the token may not read/)
+    const asked = blind.fake.requests.length
+    await until(() => blind.fake.requests.length > asked + 30)
+    t.match([kept.state().kind, source.savedAtMs(), kept.snapshots.length], ['waiting', 5_000, 1], 'however often')
   },
 )
+
+void t.test('a Consul that fails at once is not waited for', async (t) => {
+  const kv = await FakeKv.start(t)
+  await kv.fake.pause()
+  const noGrace: Clock = {
+    ...systemClock,
+    setTimer: (ms, fn) => (ms === savedGraceMs ? { clear: () => {} } : systemClock.setTimer(ms, fn)),
+  }
+  const seen = collectDocuments(sourceFor(t, kv, { saved: async () => savedOf('services/web') }, noGrace))
+  await seen.untilKeys('services/web')
+})
 
 void t.test('silence: what was saved stands in after a moment', async (t) => {
   const kv = await FakeKv.start(t)
