@@ -153,7 +153,7 @@ class Composition implements App {
     const generation = await this.#begin(
       this.#config,
       () => this.#first.resolve(),
-      () => saved,
+      async () => (await saved)?.sources,
     )
     if (this.#stopping) return generation.stop()
     this.#leading = generation

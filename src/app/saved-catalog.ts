@@ -1,18 +1,20 @@
 /**
- * The saved snapshot through changes of configuration: where it lies may change while what is known stays. Without a state
+ * The saved snapshot (of catalog and policy) through changes of configuration: where it lies may change while what is known stays. Without a state
  * folder it does nothing.
  */
-import type { SourceKnowledge } from '../control/snapshot-codec.ts'
+import type { Saved, SourceKnowledge } from '../control/snapshot-codec.ts'
 import { createSnapshotStore, type SnapshotStore } from '../control/snapshot-store.ts'
 import type { Problem } from '../core/problem.ts'
+import type { DocumentKnowledge } from '../policy/documents/documents.ts'
 import type { Deps } from './embedded-catalogs.ts'
 
 export interface SavedCatalog {
-  /** What was saved; undefined where nothing usable was. Never rejects. */
-  load(): Promise<ReadonlyMap<string, SourceKnowledge> | undefined>
+  /** What was saved at the start; undefined where nothing usable was. Never rejects. */
+  load(): Promise<Saved | undefined>
   /** From now on it lies in this folder; undefined: nowhere. */
   use(stateDir: string | undefined): void
   offer(sources: readonly SourceKnowledge[]): void
+  offerPolicies(policies: readonly DocumentKnowledge[]): void
   problems(): readonly Problem[]
   /** Idempotent. */
   stop(): Promise<void>
@@ -21,6 +23,7 @@ export interface SavedCatalog {
 export function createSavedCatalog(stateDir: string | undefined, deps: Deps): SavedCatalog {
   let folder = stateDir
   let known: readonly SourceKnowledge[] | undefined
+  let policies: readonly DocumentKnowledge[] | undefined
   const open = (): SnapshotStore | undefined =>
     folder === undefined ? undefined : createSnapshotStore({ dir: folder, ...deps })
   let store = open()
@@ -32,10 +35,15 @@ export function createSavedCatalog(stateDir: string | undefined, deps: Deps): Sa
       folder = next
       store = open()
       if (known) store?.offer(known)
+      if (policies) store?.offerPolicies(policies)
     },
     offer: (sources) => {
       known = sources
       store?.offer(sources)
+    },
+    offerPolicies: (told) => {
+      policies = told
+      store?.offerPolicies(told)
     },
     problems: () => store?.problems() ?? [],
     stop: async () => store?.stop(),

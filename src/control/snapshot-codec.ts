@@ -1,6 +1,6 @@
 /**
- * The text of the saved snapshot: one line of header, then one line for each service of each source, as JSON. The header
- * carries a format version and a checksum of all there is, so that a torn or foreign file is told apart; a file is good
+ * The text of the saved snapshot: one line of header, then one line for each service of each source of the catalog, then one
+ * for each document of each source of policy, as JSON. The header carries a format version and a checksum of all there is, so that a torn or foreign file is told apart; a file is good
  * as a whole or not at all. Pure in meaning: it reads and writes no file and knows no clock.
  */
 import { createHash } from 'node:crypto'
@@ -11,6 +11,7 @@ import {
   type ServiceSnapshot,
   type Snapshot,
 } from '../catalog/snapshot.ts'
+import type { DocumentKnowledge, PolicyDocument } from '../policy/documents/documents.ts'
 
 /** What one source knew, and when it said so (wall clock, ms). */
 export interface SourceKnowledge {
@@ -19,13 +20,26 @@ export interface SourceKnowledge {
   readonly asOfMs: number
 }
 
+/** All that is saved. */
+export interface Knowledge {
+  readonly sources: readonly SourceKnowledge[]
+  readonly policies: readonly DocumentKnowledge[]
+}
+
+/** All that was saved, by the names of sources. */
+export interface Saved {
+  readonly sources: ReadonlyMap<string, SourceKnowledge>
+  readonly policies: ReadonlyMap<string, DocumentKnowledge>
+}
+
 export type Decoded =
-  | { readonly kind: 'good'; readonly sources: ReadonlyMap<string, SourceKnowledge> }
+  | ({ readonly kind: 'good' } & Saved)
   /** `reason` completes "the saved snapshot is not used: …". */
   | { readonly kind: 'bad'; readonly reason: string }
 
-/** Raised when a reader of the version before could not read what is written now. */
-export const formatVersion = 1
+/** Raised when a reader of the version before could not read what is written now. Version 1 had no documents, and is read. */
+export const formatVersion = 2
+const oldestReadable = 1
 const format = 'fairlead-snapshot'
 
 // === Writing ===
@@ -54,22 +68,33 @@ function lineOf(source: string, service: ServiceSnapshot): string {
   return line
 }
 
-function checksum(sources: unknown, body: string): string {
-  return createHash('sha256').update(JSON.stringify(sources)).update('\n').update(body).digest('hex')
+/** What the header tells beside the body; version 1 tells of sources only. */
+function checksum(told: readonly unknown[], body: string): string {
+  const hash = createHash('sha256')
+  for (const one of told) hash.update(JSON.stringify(one)).update('\n')
+  return hash.update(body).digest('hex')
+}
+
+function documentLine(policy: string, { key, text, modifyIndex, flaw }: PolicyDocument): string {
+  return `${JSON.stringify({ policy, key, text, modifyIndex, flaw })}\n`
 }
 
 /** All but the header: equal for equal knowledge, whenever it was heard. Problems of a snapshot are not kept. */
-export function encodeBody(sources: readonly SourceKnowledge[]): string {
+export function encodeBody({ sources, policies }: Knowledge): string {
   const parts: string[] = []
   for (const { name, snapshot } of sources)
     for (const service of snapshot.services.values()) parts.push(lineOf(name, service))
+  for (const { source, documents } of policies)
+    for (const document of documents.values()) parts.push(documentLine(source, document))
   return parts.join('')
 }
 
-/** The whole file. `body` is what {@link encodeBody} makes of the same sources. */
-export function encodeFile(sources: readonly SourceKnowledge[], body: string): string {
-  const told = sources.map(({ name, asOfMs }) => ({ name, asOfMs: Math.round(asOfMs) }))
-  const header = { format, version: formatVersion, sources: told, sha256: checksum(told, body) }
+/** The whole file. `body` is what {@link encodeBody} makes of the same knowledge. */
+export function encodeFile(knowledge: Knowledge, body: string): string {
+  const sources = knowledge.sources.map(({ name, asOfMs }) => ({ name, asOfMs: Math.round(asOfMs) }))
+  const policies = knowledge.policies.map(({ source, asOfMs }) => ({ name: source, asOfMs: Math.round(asOfMs) }))
+  const sha256 = checksum([sources, policies], body)
+  const header = { format, version: formatVersion, sources, policies, sha256 }
   return `${JSON.stringify(header)}\n${body}`
 }
 
@@ -157,29 +182,69 @@ function instanceOf(value: unknown, source: string, service: string): Instance {
 
 const byKey = (a: Instance, b: Instance): number => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)
 
-interface Gathered {
+interface GatheredSource {
   readonly asOfMs: number
   readonly services: Map<string, ServiceSnapshot>
 }
 
-function readHeader(text: string, body: string): ReadonlyMap<string, Gathered> {
-  const header = fieldsOf(JSON.parse(text), 'its header')
-  if (header['format'] !== format) throw new Bad('it is not one of ours')
-  if (header['version'] !== formatVersion)
-    throw new Bad(`its format has version ${JSON.stringify(header['version'])}, this program reads ${formatVersion}`)
-  const sources = new Map<string, Gathered>()
-  for (const entry of listOf(header['sources'], 'the list of sources')) {
-    const { name, asOfMs } = fieldsOf(entry, 'a source')
-    const at = integerOf(asOfMs, 'a time', 0, 8.64e15)
-    sources.set(textOf(name, 'the name of a source'), { asOfMs: at, services: new Map() })
-  }
-  if (checksum(header['sources'], body) !== header['sha256'])
-    throw new Bad('it is torn or was changed: its checksum does not fit')
-  return sources
+interface GatheredPolicy {
+  readonly asOfMs: number
+  readonly documents: Map<string, PolicyDocument>
 }
 
-function readLine(text: string, sources: ReadonlyMap<string, Gathered>): void {
+interface Gathered {
+  readonly sources: ReadonlyMap<string, GatheredSource>
+  readonly policies: ReadonlyMap<string, GatheredPolicy>
+}
+
+/** Names and times, as the header tells them of sources of either kind. */
+function timesOf(value: unknown): readonly (readonly [string, number])[] {
+  return listOf(value, 'the list of sources').map((entry) => {
+    const { name, asOfMs } = fieldsOf(entry, 'a source')
+    return [textOf(name, 'the name of a source'), integerOf(asOfMs, 'a time', 0, 8.64e15)] as const
+  })
+}
+
+function readHeader(text: string, body: string): Gathered {
+  const header = fieldsOf(JSON.parse(text), 'its header')
+  if (header['format'] !== format) throw new Bad('it is not one of ours')
+  const version = header['version']
+  if (typeof version !== 'number' || version < oldestReadable || version > formatVersion)
+    throw new Bad(`its format has version ${JSON.stringify(header['version'])}, this program reads ${formatVersion}`)
+  const sourcesTold = listOf(header['sources'], 'the list of sources')
+  const told =
+    version === oldestReadable ? [sourcesTold] : [sourcesTold, listOf(header['policies'], 'the list of policies')]
+  if (checksum(told, body) !== header['sha256']) throw new Bad('it is torn or was changed: its checksum does not fit')
+  const sources = timesOf(told[0]).map(([name, asOfMs]) => [name, { asOfMs, services: new Map() }] as const)
+  const policies = timesOf(told[1] ?? []).map(([name, asOfMs]) => [name, { asOfMs, documents: new Map() }] as const)
+  return { sources: new Map(sources), policies: new Map(policies) }
+}
+
+const flaws: Readonly<Record<NonNullable<PolicyDocument['flaw']>, true>> = { 'too-large': true, 'not-utf8': true }
+
+function documentOf(fields: Fields): PolicyDocument {
+  const flaw = fields['flaw'] === undefined ? undefined : textOf(fields['flaw'], 'flaw')
+  if (flaw !== undefined && !Object.hasOwn(flaws, flaw)) throw new Bad(`flaw ${JSON.stringify(flaw)} is none`)
+  return Object.freeze({
+    key: filledOf(fields['key'], 'key'),
+    text: textOf(fields['text'], 'text'),
+    modifyIndex: integerOf(fields['modifyIndex'], 'modifyIndex', 0, Number.MAX_SAFE_INTEGER),
+    ...(flaw === undefined ? {} : { flaw: flaw as NonNullable<PolicyDocument['flaw']> }),
+  })
+}
+
+function readDocument(fields: Fields, policies: Gathered['policies']): void {
+  const policy = textOf(fields['policy'], 'policy')
+  const document = documentOf(fields)
+  const documents = policies.get(policy)?.documents
+  if (!documents || documents.has(document.key))
+    throw new Bad(`a line is of ${JSON.stringify(policy)}, which it may not be`)
+  documents.set(document.key, document)
+}
+
+function readLine(text: string, { sources, policies }: Gathered): void {
   const fields = fieldsOf(JSON.parse(text), 'a line')
+  if (Object.hasOwn(fields, 'policy')) return readDocument(fields, policies)
   const source = textOf(fields['source'], 'source')
   const name = textOf(fields['service'], 'service')
   const services = sources.get(source)?.services
@@ -197,11 +262,14 @@ export function decodeFile(text: string): Decoded {
     const gathered = readHeader(text.slice(0, end), body)
     for (const line of body.split('\n')) if (line !== '') readLine(line, gathered)
     const sources = new Map<string, SourceKnowledge>()
-    for (const [name, { asOfMs, services }] of gathered) {
+    for (const [name, { asOfMs, services }] of gathered.sources) {
       const snapshot = Object.freeze({ version: 0, services, problems: Object.freeze([]) })
       sources.set(name, Object.freeze({ name, snapshot, asOfMs }))
     }
-    return { kind: 'good', sources }
+    const policies = new Map<string, DocumentKnowledge>()
+    for (const [source, { asOfMs, documents }] of gathered.policies)
+      policies.set(source, Object.freeze({ source, documents, asOfMs }))
+    return { kind: 'good', sources, policies }
   } catch (error) {
     if (error instanceof Bad) return { kind: 'bad', reason: error.message }
     if (error instanceof SyntaxError) return { kind: 'bad', reason: 'it is not JSON' }

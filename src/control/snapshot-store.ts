@@ -1,5 +1,5 @@
 /**
- * Keeps the last good knowledge of the catalog in a file of the state folder, for a start while the catalog is away. It
+ * Keeps the last good knowledge of the catalog and of policy in a file of the state folder, for a start while the catalog is away. It
  * writes a new file beside the old one and renames it, so that a kill or a power cut leaves one or the other whole. What it
  * cannot read or write costs a line and a problem, never a start and never a request. It decides nothing of its content.
  */
@@ -11,7 +11,15 @@ import { errorText } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Problem } from '../core/problem.ts'
 import type { Random } from '../core/random.ts'
-import { decodeFile, encodeBody, encodeFile, type SourceKnowledge } from './snapshot-codec.ts'
+import type { DocumentKnowledge } from '../policy/documents/documents.ts'
+import {
+  decodeFile,
+  encodeBody,
+  encodeFile,
+  type Knowledge,
+  type Saved,
+  type SourceKnowledge,
+} from './snapshot-codec.ts'
 
 export const snapshotFile = 'snapshot.json'
 /** Between the ends of one writing and the beginning of the next. */
@@ -33,10 +41,15 @@ export interface SnapshotStoreOptions {
 
 export interface SnapshotStore {
   readonly path: string
-  /** What was saved, by source; undefined where nothing was, or nothing usable. Never rejects. */
-  load(): Promise<ReadonlyMap<string, SourceKnowledge> | undefined>
-  /** Takes over what is known now; it is written at once after quiet, else within a second, and only when it differs. */
+  /**
+   * What was saved, by source; undefined where nothing was, or nothing usable. It is read once. Never rejects. What nobody
+   * has offered anew is kept in the file.
+   */
+  load(): Promise<Saved | undefined>
+  /** Takes over what is known of the catalog; it is written at once after quiet, else within a second, and only when it differs. */
   offer(sources: readonly SourceKnowledge[]): void
+  /** The same for what is known of policy: all of it, each time. */
+  offerPolicies(policies: readonly DocumentKnowledge[]): void
   /** Empty, or why what is known is not saved. */
   problems(): readonly Problem[]
   /** Waits for the writing under way. Nothing is written afterwards. Idempotent. */
@@ -52,7 +65,10 @@ class FileStore implements SnapshotStore {
   readonly #options: SnapshotStoreOptions
   /** The body that the file has, as far as we know. */
   #written: string | undefined
-  #offered: readonly SourceKnowledge[] | undefined
+  #sources: readonly SourceKnowledge[] | undefined
+  #policies: readonly DocumentKnowledge[] | undefined
+  #loading: Promise<Saved | undefined> | undefined
+  #offered = false
   #timer: Timer | undefined
   #running: Promise<void> | undefined
   #notBefore = -Infinity
@@ -65,12 +81,21 @@ class FileStore implements SnapshotStore {
     this.path = join(options.dir, snapshotFile)
   }
 
-  async load(): Promise<ReadonlyMap<string, SourceKnowledge> | undefined> {
+  load(): Promise<Saved | undefined> {
+    this.#loading ??= this.#load()
+    return this.#loading
+  }
+
+  async #load(): Promise<Saved | undefined> {
     try {
       const text = await this.#read()
       if (text === undefined) return undefined
       const decoded = decodeFile(text)
-      if (decoded.kind === 'good') return decoded.sources
+      if (decoded.kind === 'good') {
+        this.#sources ??= [...decoded.sources.values()]
+        this.#policies ??= [...decoded.policies.values()]
+        return decoded
+      }
       this.#warnUnused(decoded.reason)
     } catch (error) {
       this.#warnUnused(errorText(error))
@@ -80,14 +105,22 @@ class FileStore implements SnapshotStore {
 
   offer(sources: readonly SourceKnowledge[]): void {
     if (this.#stopped) return
-    this.#offered = sources
+    this.#sources = sources
+    this.#offered = true
+    this.#plan()
+  }
+
+  offerPolicies(policies: readonly DocumentKnowledge[]): void {
+    if (this.#stopped) return
+    this.#policies = policies
+    this.#offered = true
     this.#plan()
   }
 
   problems(): readonly Problem[] {
     if (this.#failure === undefined) return []
     const message =
-      `what is known of the catalog cannot be saved: ${this.#failure}. A start while the catalog is away will have an ` +
+      `what is known of catalog and policy cannot be saved: ${this.#failure}. A start while Consul is away will have an ` +
       `old snapshot or none; nothing else suffers`
     return [{ code: 'snapshot-unsaved', where: this.path, message }]
   }
@@ -133,15 +166,14 @@ class FileStore implements SnapshotStore {
   }
 
   #begin(): void {
-    const sources = this.#offered
-    this.#offered = undefined
-    if (!sources) return
-    const body = encodeBody(sources)
+    this.#offered = false
+    const knowledge: Knowledge = { sources: this.#sources ?? [], policies: this.#policies ?? [] }
+    const body = encodeBody(knowledge)
     if (body === this.#written) return
     const { clock } = this.#options
-    this.#running = this.#save(encodeFile(sources, body)).then(
-      () => this.#ended(body, undefined, sources),
-      (error: unknown) => this.#ended(body, errorText(error), sources),
+    this.#running = this.#save(encodeFile(knowledge, body)).then(
+      () => this.#ended(body, undefined),
+      (error: unknown) => this.#ended(body, errorText(error)),
     )
     const end = (): void => {
       this.#running = undefined
@@ -151,7 +183,7 @@ class FileStore implements SnapshotStore {
     void this.#running.then(end)
   }
 
-  #ended(body: string, failure: string | undefined, sources: readonly SourceKnowledge[]): void {
+  #ended(body: string, failure: string | undefined): void {
     const { log } = this.#options
     const before = this.#failure
     this.#failure = failure
@@ -160,8 +192,8 @@ class FileStore implements SnapshotStore {
       if (before !== undefined) log.info({ file: this.path }, `what is known of the catalog is saved again`)
       return
     }
-    // Something newer may have been offered meanwhile.
-    this.#offered ??= sources
+    // Whatever is the newest by then is tried again.
+    this.#offered = true
     if (before === undefined)
       log.warn({ file: this.path }, `what is known of the catalog cannot be saved in ${this.path}: ${failure}`)
   }

@@ -23,16 +23,18 @@ function instance(id: string, more: Partial<Instance> = {}): Instance {
 const list = (ids: string): Instance[] => ids.split('').map((id) => instance(id))
 
 function evidence(more: Partial<Evidence> = {}): Evidence {
-  return { nowMs: 100_000, troubleMs: undefined, leader: true, filtered: false, catalog: async () => 'gone', ...more }
+  return { nowMs: 100_000, troubleMs: undefined, leader: true, filtered: false, look: async () => undefined, ...more }
 }
 
 const holdMs = 10_000
+const listed = { reason: 'yet listed', passes: true }
+const blind = { reason: 'and all else', passes: false }
 
 async function judge(
   before: string,
   next: string,
   more: Partial<Evidence> = {},
-  belief = new Belief(holdMs),
+  belief = new Belief(holdMs, 'instances'),
 ): Promise<Verdict> {
   return await belief.judge('web', list(before), list(next), evidence(more))
 }
@@ -52,8 +54,11 @@ void t.test('what is believed, and what is held', async (t) => {
     ['one gone, no leader', 'abc', 'ab', { leader: false }, /no leader/],
     ['all gone, filtered', 'a', '', { filtered: true }, /token hides/],
     ['some gone, filtered', 'ab', 'a', { filtered: true }, undefined],
-    ['all gone, the catalog too', 'a', '', { catalog: async () => 'blind' }, /whole catalog: the token/],
-    ['all gone, yet listed', 'a', '', { catalog: async () => 'listed' }, /may lack node:read/],
+    ['all gone, the catalog too', 'a', '', { look: async () => blind }, /1 of 1 instances are gone, and all else/],
+    ['some gone, and nobody looks', 'ab', 'a', { look: async () => blind }, undefined],
+    ['some gone, and somebody looks', 'ab', 'a', { look: async () => blind, looksAlways: true }, /1 of 2.*all else/],
+    ['some gone after trouble, looked at', 'abc', 'ab', { ...recent, looksAlways: true }, undefined],
+    ['all gone, yet listed', 'a', '', { look: async () => listed }, /yet listed/],
   ]
   for (const [name, before, next, more, reason] of cases) {
     const verdict = await judge(before, next, more)
@@ -63,7 +68,7 @@ void t.test('what is believed, and what is held', async (t) => {
 })
 
 void t.test('what is held is believed when it stays so', async (t) => {
-  const belief = new Belief(holdMs)
+  const belief = new Belief(holdMs, 'instances')
   const at = async (nowMs: number, more: Partial<Evidence> = {}): Promise<string> =>
     (await judge('a', '', { nowMs, troubleMs: 99_000, ...more }, belief)).kind
   t.equal(await at(100_000), 'hold')
@@ -72,14 +77,16 @@ void t.test('what is held is believed when it stays so', async (t) => {
   t.equal(await at(110_000), 'believe')
   t.notOk(belief.isHeld('web'))
   t.equal(await at(100_000), 'hold')
-  t.equal(await at(200_000, { catalog: async () => 'blind' }), 'hold', 'a catalog that shows nothing proves nothing')
+  t.equal(await at(200_000, { look: async () => blind }), 'hold', 'what does not pass is held for ever')
+  t.equal(await at(200_000, { look: async () => listed }), 'believe', 'what passes is believed when it stays so')
+  t.equal(await at(100_000), 'hold')
   t.equal(await at(200_000, { filtered: true }), 'hold')
   t.equal(await at(200_000, { leader: false }), 'hold')
 })
 
 void t.test('a catalog that cannot be read decides nothing', async (t) => {
   const broken = async (): Promise<never> => Promise.reject(new Error('500'))
-  await t.rejects(judge('a', '', { catalog: broken }), /500/)
+  await t.rejects(judge('a', '', { look: broken }), /500/)
 })
 
 void t.test('while an answer is held, additions and changes still count', (t) => {

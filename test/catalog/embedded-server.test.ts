@@ -54,7 +54,7 @@ await t.test('what Consul has and this has not', async (t) => {
     ['health/connect/web?passing', '/v1/health/connect'],
     ['acl/tokens', '/v1/acl'],
     ['peerings', '/v1/peerings'],
-    ['txn', '/v1/txn'],
+    ['query', '/v1/query'],
   ] as const) {
     const { status, text } = await it.ask('GET', path)
     t.strictSame([status, text], [501, `The embedded catalog has no ${named}`], path)

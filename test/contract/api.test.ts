@@ -424,6 +424,108 @@ for (const entrant of await entrants()) {
       t.strictSame((await it.ask('PUT', 'kv/large', 'x'.repeat(524_288))).json(), true, 'one byte less is fine')
     })
 
+    await t.test('transactions on keys', async (t) => {
+      const b = (text: string): string => Buffer.from(text).toString('base64')
+      const ask = async (operations: readonly object[]): Promise<unknown> => {
+        const answer = await it.ask(
+          'PUT',
+          'txn',
+          operations.map((KV) => ({ KV })),
+        )
+        const { Results, Errors, ...about } = JSON.parse(JSON.stringify(steady(answer))) as Record<string, unknown>
+        return [answer.status, Results, Errors, Object.keys(about).length > 0]
+      }
+      const index = async (key: string): Promise<number> =>
+        (await it.ask('GET', `kv/${key}`)).json<{ ModifyIndex: number }[]>()[0]?.ModifyIndex ?? 0
+      const entry = (Key: string, Value: string | null = null): object => ({
+        KV: { LockIndex: 0, Key, Flags: 0, Value, ...indexes },
+      })
+      const set = { Verb: 'set', Key: 't/a', Value: b('1') }
+      t.strictSame(await ask([{ Verb: 'cas', Key: 't/h', Value: '', Index: 0 }, set]), [
+        200,
+        [entry('t/h'), entry('t/a')],
+        null,
+        false,
+      ])
+      const atOnce = await index('t/h')
+      t.equal(await index('t/a'), atOnce, 'at one index')
+      t.strictSame(
+        await ask([
+          { Verb: 'cas', Key: 't/a', Value: b('2'), Index: 1 },
+          { Verb: 'set', Key: 't/never', Value: b('x') },
+          { Verb: 'check-not-exists', Key: 't/h' },
+        ]),
+        [
+          409,
+          null,
+          [
+            { OpIndex: 0, What: 'failed to set key "t/a", index is stale' },
+            { OpIndex: 2, What: 'key "t/h" exists' },
+          ],
+          false,
+        ],
+      )
+      t.equal((await it.ask('GET', 'kv/t/never')).status, 404, 'all or none')
+      t.equal(await index('t/a'), atOnce)
+      t.strictSame(
+        await ask([
+          { Verb: 'set', Key: 't/b', Value: b('1') },
+          { Verb: 'set', Key: 't/b', Value: b('2') },
+          { Verb: 'get', Key: 't/b' },
+          { Verb: 'delete', Key: 't/b' },
+          { Verb: 'check-not-exists', Key: 't/b' },
+        ]),
+        [200, [entry('t/b'), entry('t/b'), entry('t/b', 'Mg==')], null, false],
+        'a step sees those before it',
+      )
+      t.equal((await it.ask('GET', 'kv/t/b')).status, 404)
+      const now = await index('t/a')
+      t.strictSame(await ask([{ Verb: 'check-index', Key: 't/a', Index: now }]), [200, [entry('t/a')], null, true])
+      t.strictSame(await ask([set]), [200, [entry('t/a')], null, false])
+      t.equal(await index('t/a'), now, 'the same value moves no index')
+      const refused: readonly [object, string, boolean][] = [
+        [
+          { Verb: 'check-index', Key: 't/a', Index: 3 },
+          `failed index check for key "t/a", current modify index ${String(now)} != 3`,
+          true,
+        ],
+        [{ Verb: 'check-index', Key: 't/no', Index: 3 }, 'failed to check index, key "t/no" doesn\'t exist', true],
+        [{ Verb: 'get', Key: 't/no' }, 'key "t/no" doesn\'t exist', true],
+        [{ Verb: 'bogus', Key: 't/no' }, 'unknown KV verb "bogus"', true],
+        [{ Verb: 'cas', Key: 't/no', Value: b('1'), Index: 77 }, 'failed to set key "t/no", index is stale', false],
+        [{ Verb: 'delete-cas', Key: 't/a', Index: 3 }, 'failed to delete key "t/a", index is stale', false],
+        [{ Verb: 'set', Key: '', Value: b('1') }, 'Must provide key', false],
+      ]
+      for (const [operation, What, reads] of refused)
+        t.strictSame(await ask([operation]), [409, null, [{ OpIndex: 0, What }], reads], What)
+      t.strictSame(await ask([{ Verb: 'delete-cas', Key: 't/no', Index: 3 }]), [200, [], null, false])
+      t.strictSame(await ask([{ Verb: 'get-tree', Key: 't/' }]), [
+        200,
+        [entry('t/a', 'MQ=='), entry('t/h')],
+        null,
+        true,
+      ])
+      t.strictSame(await ask([{ verb: 'set', key: 't/lower', value: b('1') }]), [200, [entry('t/lower')], null, false])
+      t.strictSame(await ask([{ Verb: 'delete-tree', Key: 't/' }]), [200, [], null, false])
+      t.equal((await it.ask('GET', 'kv/t/?recurse')).status, 404)
+      t.strictSame(await ask([]), [200, [], null, true])
+      const words: readonly [body: unknown, status: number, text: string][] = [
+        ['', 400, 'Failed to parse body: EOF'],
+        ['{', 400, 'Failed to parse body: unexpected EOF'],
+        [{}, 400, 'Failed to parse body: json: cannot unmarshal object into Go value of type api.TxnOps'],
+        [[{ Bogus: {} }], 400, 'Failed to parse body: json: unknown field "Bogus"'],
+        [[{ KV: { ...set, Bogus: 3 } }], 400, 'Failed to parse body: json: unknown field "Bogus"'],
+        [[{ KV: { ...set, Value: '%%%' } }], 400, 'Failed to parse body: illegal base64 data at input byte 0'],
+        [Array.from({ length: 65 }, () => ({ KV: set })), 413, 'Transaction contains too many operations (65 > 64)'],
+      ]
+      for (const [body, status, text] of words) {
+        const answer = await it.ask('PUT', 'txn', body)
+        t.strictSame([answer.status, answer.text], [status, text], text)
+      }
+      t.equal((await it.ask('PUT', 'txn?dc=zz', [])).status, 500)
+      t.equal((await it.ask('POST', 'txn', [])).status, 405)
+    })
+
     await t.test('sessions and locks', async (t) => {
       const create = async (body: object): Promise<string> =>
         (await it.ask('PUT', 'session/create', body)).json<{ ID: string }>().ID
@@ -529,7 +631,12 @@ for (const entrant of await entrants()) {
       t.equal(await status('GET', 'health/service/web?filter=Service.ID==x'), real ? 200 : 400, deviations.filter[2])
       const odd = await it.ask('PUT', 'agent/service/register', '{"Name" 5}')
       t.strictSame([odd.status, odd.text.startsWith('Request decode failed: ')], [400, true], deviations.decodeText[2])
-      t.equal(await status('GET', 'txn'), real ? 405 : 501, deviations.absentApi[2])
+      t.equal(await status('GET', 'query'), real ? 200 : 501, deviations.absentApi[2])
+      const lock = { KV: { Verb: 'lock', Key: 'k', Session: '00000000-0000-0000-0000-000000000000' } }
+      const locked = await it.ask('PUT', 'txn', [lock])
+      t.strictSame([locked.status, /has no KV verb/.test(locked.text)], [409, !real], deviations.txn[2])
+      const node = { Node: { Verb: 'get', Node: { Node: 'n1' } } }
+      t.equal(await status('PUT', 'txn', [node]), real ? 200 : 400, deviations.txn[2])
       t.equal(await status('GET', 'agent/metrics'), real ? 200 : 501, deviations.absentApi[2])
       t.equal(await status('GET', 'agent/bogus'), real ? 404 : 501, deviations.absentAgent[2])
       t.equal(await status('GET', '/'), real ? 301 : 200, deviations.root[2])

@@ -21,6 +21,7 @@ type Name =
   | 'root'
   | 'checkTypes'
   | 'crowd'
+  | 'txn'
   | 'firstIndex'
   | 'antiEntropy'
   | 'broken'
@@ -45,7 +46,12 @@ export const deviations: Readonly<Record<Name, Deviation>> = {
     'one passing check, so that clients that look only there (fabio) find it',
   ],
   bodyCap: ['a body above 512 KiB', '413 for KV, else read whole', '413 for all'],
-  absentApi: ['/v1/acl, /v1/txn, /v1/query, /v1/agent/metrics, …', 'there', '501 that says so'],
+  txn: [
+    'a transaction with locks, or on nodes, services, checks and sessions',
+    'done',
+    '409 or 400 that says so: there are the operations on keys',
+  ],
+  absentApi: ['/v1/acl, /v1/query, /v1/agent/metrics, …', 'there', '501 that says so'],
   absentAgent: ['any other path below /v1/agent/', '404', '501 that says so: agents differ in what they have there'],
   broken: ['a change that cannot be kept (disk, directory taken over)', '500', '503: nothing was changed'],
   lockIndex: ['LockIndex after a plain write to a held key', 'back to 0 (mended in later versions)', 'kept'],

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { instanceKey, type Instance, type Snapshot } from '../../src/catalog/snapshot.ts'
-import { decodeFile, encodeBody, encodeFile, type SourceKnowledge } from '../../src/control/snapshot-codec.ts'
+import {
+  decodeFile,
+  encodeBody,
+  encodeFile,
+  type Knowledge,
+  type SourceKnowledge,
+} from '../../src/control/snapshot-codec.ts'
+import type { DocumentKnowledge, PolicyDocument } from '../../src/policy/documents/documents.ts'
 import { instance, service, snapshot } from '../fixtures/tables.ts'
 
 const text = fc.string({ unit: 'binary', maxLength: 12 })
@@ -30,7 +38,29 @@ const instanceOf = (source: string, name: string): fc.Arbitrary<Instance> =>
     })
     .map((parts) => ({ key: instanceKey({ ...parts, source, service: name }), ...parts, source, service: name }))
 
-const knowledge: fc.Arbitrary<SourceKnowledge[]> = fc.uniqueArray(word, { maxLength: 3 }).chain((names) =>
+const documentOf: fc.Arbitrary<PolicyDocument> = fc
+  .record({
+    key: text.filter((key) => key !== ''),
+    text: word,
+    modifyIndex: fc.maxSafeNat(),
+    flaw: fc.constantFrom(undefined, 'too-large' as const, 'not-utf8' as const),
+  })
+  .map(({ flaw, ...rest }) => (flaw === undefined ? rest : { ...rest, flaw }))
+
+const policies: fc.Arbitrary<DocumentKnowledge[]> = fc.uniqueArray(
+  fc
+    .record({
+      source: word,
+      documents: fc
+        .uniqueArray(documentOf, { maxLength: 4, selector: ({ key }) => key })
+        .map((list) => new Map(list.map((one) => [one.key, one]))),
+      asOfMs: fc.nat(),
+    })
+    .map((one) => ({ ...one })),
+  { maxLength: 3, selector: ({ source }) => source },
+)
+
+const catalogs: fc.Arbitrary<SourceKnowledge[]> = fc.uniqueArray(word, { maxLength: 3 }).chain((names) =>
   fc.tuple(
     ...names.map((name) =>
       fc
@@ -54,16 +84,38 @@ const knowledge: fc.Arbitrary<SourceKnowledge[]> = fc.uniqueArray(word, { maxLen
 /** A snapshot as plain data. */
 const content = ({ services }: Snapshot): unknown => [...services]
 
-const write = (sources: readonly SourceKnowledge[]): string => encodeFile(sources, encodeBody(sources))
+const knowledge: fc.Arbitrary<Knowledge> = fc.record({ sources: catalogs, policies })
+
+const write = (known: Knowledge): string => encodeFile(known, encodeBody(known))
+
+const alone = (...sources: readonly SourceKnowledge[]): Knowledge => ({ sources, policies: [] })
+
+function policy(...keys: readonly string[]): DocumentKnowledge {
+  const documents = new Map(keys.map((key) => [key, { key, text: 'x', modifyIndex: 1 }]))
+  return { source: 'kv:fairlead', documents, asOfMs: 6 }
+}
+
+void t.test('a file of the version before is read', async (t) => {
+  const one = alone({ name: 'consul', snapshot: snapshot(service('web', [instance('web', 'a')])), asOfMs: 5 })
+  const told = [{ name: 'consul', asOfMs: 5 }]
+  const body = encodeBody(one)
+  const sha256 = createHash('sha256').update(JSON.stringify(told)).update('\n').update(body).digest('hex')
+  const header = { format: 'fairlead-snapshot', version: 1, sources: told, sha256 }
+  const decoded = decodeFile(`${JSON.stringify(header)}\n${body}`)
+  if (decoded.kind === 'bad') throw new Error(decoded.reason)
+  t.equal(decoded.sources.get('consul')?.snapshot.services.get('web')?.instances.length, 1)
+  t.equal(decoded.policies.size, 0)
+})
 
 void t.test('what is written is read, whatever it holds', async () => {
   fc.assert(
-    fc.property(knowledge, (sources) => {
-      const decoded = decodeFile(Buffer.from(write(sources)).toString())
+    fc.property(knowledge, ({ sources, policies: told }) => {
+      const decoded = decodeFile(Buffer.from(write({ sources, policies: told })).toString())
       if (decoded.kind === 'bad') throw new Error(decoded.reason)
       const read = [...decoded.sources.values()].map((one) => [one.name, one.asOfMs, content(one.snapshot)])
       const wanted = sources.map((one) => [one.name, one.asOfMs, content(one.snapshot)])
       assert.deepStrictEqual(read, wanted)
+      assert.deepStrictEqual([...decoded.policies.values()], told)
       for (const { snapshot: one } of decoded.sources.values())
         for (const { instances } of one.services.values())
           for (const { meta, nodeMeta } of instances)
@@ -76,7 +128,10 @@ void t.test('what is written is read, whatever it holds', async () => {
 
 void t.test('a file that lost or changed any of its bytes is not used', async () => {
   const whole = Buffer.from(
-    write([{ name: 'consul', snapshot: snapshot(service('web', [instance('web', 'a')])), asOfMs: 5 }]),
+    write({
+      ...alone({ name: 'consul', snapshot: snapshot(service('web', [instance('web', 'a')])), asOfMs: 5 }),
+      policies: [policy('services/web')],
+    }),
   )
   fc.assert(
     fc.property(fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 }), fc.boolean(), (at, by, cut) => {
@@ -93,12 +148,12 @@ void t.test('nothing that is read throws', async () => {
 })
 
 void t.test('what is not ours, and what is ours and wrong, is refused by a reason', async (t) => {
-  const good = write([{ name: 'consul', snapshot: snapshot(service('web', [instance('web', 'a')])), asOfMs: 5 }])
+  const good = write(alone({ name: 'consul', snapshot: snapshot(service('web', [instance('web', 'a')])), asOfMs: 5 }))
   const [head = '', line = ''] = good.split('\n')
   const header = JSON.parse(head) as Record<string, unknown>
   const withBody = (body: string): string => {
     const empty = { name: 'consul', snapshot: snapshot(), asOfMs: 5 }
-    return encodeFile([empty], body)
+    return encodeFile({ ...alone(empty), policies: [policy()] }, body)
   }
   const changed = (change: (one: Record<string, unknown>) => void): string => {
     const parsed = JSON.parse(line) as { instances: Record<string, unknown>[] }
@@ -106,11 +161,14 @@ void t.test('what is not ours, and what is ours and wrong, is refused by a reaso
     return withBody(`${JSON.stringify(parsed)}\n`)
   }
   t.equal(decodeFile(changed(() => {})).kind, 'good')
+  const document = (change: object): string =>
+    `${JSON.stringify({ policy: 'kv:fairlead', key: 'services/web', text: 'x', modifyIndex: 1, ...change })}\n`
+  t.equal(decodeFile(withBody(document({}))).kind, 'good')
   const cases: readonly [string, string, RegExp][] = [
     ['empty', '', /no header/],
     ['not JSON', 'hello\n', /not JSON/],
     ['another program', '{}\n', /not one of ours/],
-    ['a later format', `${JSON.stringify({ ...header, version: 2 })}\n${line}\n`, /version 2, this program reads 1/],
+    ['a later format', `${JSON.stringify({ ...header, version: 3 })}\n${line}\n`, /version 3, this program reads 2/],
     ['torn', good.slice(0, -5), /checksum/],
     ['a port', changed((one) => (one['port'] = 0)), /port/],
     ['an empty address', changed((one) => (one['address'] = '')), /address is empty/],
@@ -121,15 +179,20 @@ void t.test('what is not ours, and what is ours and wrong, is refused by a reaso
     ['agentLost', changed((one) => (one['agentLost'] = 'no')), /agentLost/],
     ['createIndex', changed((one) => (one['createIndex'] = -1)), /createIndex/],
     ['an unknown source', withBody(line.replace('"consul"', '"other"')), /"other"/],
+    ['a document of an unknown source', withBody(document({ policy: 'other' })), /"other"/],
+    ['a document twice', withBody(document({}) + document({})), /may not be/],
+    ['a document without a key', withBody(document({ key: '' })), /key is empty/],
+    ['a document without a text', withBody(document({ text: 5 })), /text/],
+    ['an index', withBody(document({ modifyIndex: -1 })), /modifyIndex/],
+    ['a flaw', withBody(document({ flaw: 'constructor' })), /flaw/],
     ['a service twice', withBody(`${line}\n${line}\n`), /may not be/],
   ]
   for (const [name, file, reason] of cases) t.match(decodeFile(file), { kind: 'bad', reason }, name)
 })
 
 void t.test('the same knowledge has the same body, whenever it was heard', async (t) => {
-  const known = (asOfMs: number, id = 'a'): SourceKnowledge[] => [
-    { name: 'consul', snapshot: snapshot(service('web', [instance('web', id)])), asOfMs },
-  ]
+  const known = (asOfMs: number, id = 'a'): Knowledge =>
+    alone({ name: 'consul', snapshot: snapshot(service('web', [instance('web', id)])), asOfMs })
   t.equal(encodeBody(known(1)), encodeBody(known(2)))
   t.not(encodeBody(known(1)), encodeBody(known(1, 'b')))
 })

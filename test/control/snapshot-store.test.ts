@@ -12,6 +12,7 @@ import {
   type SnapshotStore,
   writeSpacingMs,
 } from '../../src/control/snapshot-store.ts'
+import type { DocumentKnowledge } from '../../src/policy/documents/documents.ts'
 import type { Logger } from '../../src/core/log.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
@@ -70,9 +71,44 @@ void t.test('saved and read again, for the owner alone', async (t) => {
   t.equal(statSync(dir).mode & 0o777, 0o700)
   t.same(readdirSync(dir), [snapshotFile], 'nothing else is left')
   const again = await rig(dir).store.load()
-  t.match(again?.get('consul'), { name: 'consul', asOfMs: 7 })
+  t.match(again?.sources.get('consul'), { name: 'consul', asOfMs: 7 })
   t.same(lines, [])
   t.same(store.problems(), [])
+})
+
+const policyOf = (text: string): DocumentKnowledge => {
+  const document = Object.freeze({ key: 'services/web', text, modifyIndex: 3 })
+  return { source: 'kv:fairlead', documents: new Map([[document.key, document]]), asOfMs: 8 }
+}
+
+void t.test('documents of policy are kept beside the catalog, and neither costs the other', async (t) => {
+  const dir = folderOf(t)
+  const first = rig(dir)
+  const textIn = (): string | undefined => {
+    const decoded = decodeFile(readFileSync(first.file, 'utf8'))
+    return decoded.kind === 'good'
+      ? decoded.policies.get('kv:fairlead')?.documents.get('services/web')?.text
+      : undefined
+  }
+  first.store.offerPolicies([policyOf('one')])
+  await until(() => textIn() === 'one')
+  first.store.offer(known('a'))
+  await until(() => first.clock.pending === 1)
+  first.clock.advance(writeSpacingMs)
+  await until(() => idsIn(first.file) === 'a')
+  t.equal(textIn(), 'one', 'the catalog alone was offered')
+  await first.store.stop()
+  const second = rig(dir)
+  t.equal((await second.store.load())?.policies.get('kv:fairlead')?.asOfMs, 8)
+  second.store.offer(known('b'))
+  await until(() => idsIn(first.file) === 'b')
+  t.equal(textIn(), 'one', 'Consul is away, and policy is still what was loaded')
+  second.store.offerPolicies([policyOf('two')])
+  await until(() => second.clock.pending === 1)
+  second.clock.advance(writeSpacingMs)
+  await until(() => textIn() === 'two')
+  t.equal(idsIn(first.file), 'b')
+  await second.store.stop()
 })
 
 void t.test('at most once a second, the newest, and only what differs', async (t) => {

@@ -1,6 +1,7 @@
 /**
- * One Consul agent's HTTP API: GET with the headers of blocking queries, PUT for registration. Every request has a
- * deadline and an AbortSignal, every body is read whole or destroyed. It knows no retries and believes nothing.
+ * One Consul agent's HTTP API: GET with the headers of blocking queries, PUT for registrations and transactions. Every
+ * request has a deadline and an AbortSignal, every body is read whole or destroyed. It knows no retries and believes nothing.
+ * For the catalog and for the sources of policy alike.
  * Source: Consul's HTTP API (blocking queries, consistency modes, filtered results).
  */
 import type { Dispatcher } from 'undici'
@@ -81,11 +82,36 @@ export class ConsulClient {
    * Rejects with a {@link FairleadError} whose message names what went wrong, or with the signal's reason.
    */
   async get<K extends DecodeKind>(kind: K, path: string, query: ReadQuery): Promise<Answer<DecodeResult<K>>> {
+    return (await this.#read(kind, path, query, isSuccess)) as Answer<DecodeResult<K>>
+  }
+
+  /**
+   * As {@link get}, but what is not there is an answer too: a 404 with an `X-Consul-Index` has undefined as data. A 404
+   * without one is none of Consul's answers about a thing, and an error.
+   */
+  async find<K extends DecodeKind>(
+    kind: K,
+    path: string,
+    query: ReadQuery,
+  ): Promise<Answer<DecodeResult<K> | undefined>> {
+    return await this.#read(kind, path, query, isSuccessOrAbsent)
+  }
+
+  async #read<K extends DecodeKind>(
+    kind: K,
+    path: string,
+    query: ReadQuery,
+    isAnswer: IsAnswer,
+  ): Promise<Answer<DecodeResult<K> | undefined>> {
     const blocking = query.index !== undefined && query.index > 0n
     const waitMs = blocking ? (query.waitMs ?? 0) : 0
     return await this.#within(waitMs + waitMs / 16 + marginMs, query.signal, async (signal) => {
-      const answer = await this.#send('GET', this.#url(path, query, blocking), undefined, signal)
+      const answer = await this.#send('GET', this.#url(path, query, blocking), undefined, signal, isAnswer)
       const { headers } = answer
+      if (answer.statusCode === 404) {
+        await readErrorText(answer.body)
+        return { data: undefined, ...aboutOf(headers) }
+      }
       const type = header(headers, 'content-type')
       if (type === undefined || !/^application\/json\b/i.test(type)) {
         answer.body.on('error', () => {}).destroy()
@@ -96,14 +122,7 @@ export class ConsulClient {
         throw tooLarge(this.#bodyBytesMax)
       }
       const bytes = await readBody(answer.body, this.#bodyBytesMax)
-      const index = header(headers, 'x-consul-index')
-      const lastContact = Number(header(headers, 'x-consul-lastcontact') ?? 0)
-      return {
-        data: await this.#decoder.decode(kind, bytes, signal),
-        index: index !== undefined && /^\d{1,20}$/.test(index) ? BigInt(index) : undefined,
-        leader: header(headers, 'x-consul-knownleader') !== 'false' && !(lastContact > lastContactMaxMs),
-        filtered: header(headers, 'x-consul-results-filtered-by-acls') === 'true',
-      }
+      return { data: await this.#decoder.decode(kind, bytes, signal), ...aboutOf(headers) }
     })
   }
 
@@ -111,8 +130,21 @@ export class ConsulClient {
   async put(path: string, body: unknown, signal: AbortSignal, timeoutMs: Milliseconds = marginMs): Promise<void> {
     await this.#within(timeoutMs, signal, async (own) => {
       const text = body === undefined ? undefined : JSON.stringify(body)
-      const answer = await this.#send('PUT', this.#url(path, undefined, false), text, own)
+      const answer = await this.#send('PUT', this.#url(path, undefined, false), text, own, isSuccess)
       await readBody(answer.body, this.#bodyBytesMax)
+    })
+  }
+
+  /**
+   * Writes `operations` by `/v1/txn`, all or none; resolves with the answer's JSON, also that of a 409: which of them did
+   * not hold. Rejects as {@link get} does; after `FL_CATALOG_UNREACHABLE` it may have been written or not.
+   */
+  async transact(operations: readonly unknown[], signal: AbortSignal): Promise<unknown> {
+    return await this.#within(marginMs, signal, async (own) => {
+      const text = JSON.stringify(operations)
+      const answer = await this.#send('PUT', this.#url('/txn', undefined, false), text, own, isSuccessOrConflict)
+      const bytes = await readBody(answer.body, this.#bodyBytesMax)
+      return await this.#decoder.decode({ kind: 'json' }, bytes, own)
     })
   }
 
@@ -138,16 +170,17 @@ export class ConsulClient {
     path: string,
     body: string | undefined,
     signal: AbortSignal,
+    isAnswer: IsAnswer,
   ): Promise<Dispatcher.ResponseData> {
     const token = await this.#token.current()
     const first = await this.#once(method, path, body, token, signal)
-    if (first.statusCode < 300) return first
+    if (isAnswer(first)) return first
     const text = await readErrorText(first.body)
     if (first.statusCode !== 403) throw new StatusError(first.statusCode, text)
     const other = await this.#token.current(true)
     if (other === token) throw new StatusError(403, text)
     const second = await this.#once(method, path, body, other, signal)
-    if (second.statusCode < 300) return second
+    if (isAnswer(second)) return second
     throw new StatusError(second.statusCode, await readErrorText(second.body))
   }
 
@@ -195,6 +228,25 @@ export class ConsulClient {
     } finally {
       timer.clear()
     }
+  }
+}
+
+/** Whether a response says what was asked; all else is an error. */
+type IsAnswer = (response: Dispatcher.ResponseData) => boolean
+
+const isSuccess: IsAnswer = ({ statusCode }) => statusCode < 300
+const isSuccessOrConflict: IsAnswer = ({ statusCode }) => statusCode < 300 || statusCode === 409
+const isSuccessOrAbsent: IsAnswer = ({ statusCode, headers }) =>
+  statusCode < 300 || (statusCode === 404 && header(headers, 'x-consul-index') !== undefined)
+
+/** What the headers of a blocking query's answer say of it. */
+function aboutOf(headers: Dispatcher.ResponseData['headers']): Omit<Answer<never>, 'data'> {
+  const index = header(headers, 'x-consul-index')
+  const lastContact = Number(header(headers, 'x-consul-lastcontact') ?? 0)
+  return {
+    index: index !== undefined && /^\d{1,20}$/.test(index) ? BigInt(index) : undefined,
+    leader: header(headers, 'x-consul-knownleader') !== 'false' && !(lastContact > lastContactMaxMs),
+    filtered: header(headers, 'x-consul-results-filtered-by-acls') === 'true',
   }
 }
 

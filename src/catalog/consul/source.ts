@@ -10,7 +10,7 @@ import type { Problem } from '../../core/problem.ts'
 import type { Random } from '../../core/random.ts'
 import type { Instance } from '../snapshot.ts'
 import type { CatalogSource, Interest, SourceListener } from '../source.ts'
-import { Belief, union } from './belief.ts'
+import { Belief, type Objection, union } from './belief.ts'
 import { catalogKey, Conduct } from './conduct.ts'
 import { type Answer, ConsulClient } from './consul-client.ts'
 import { CatalogReader } from './catalog-reader.ts'
@@ -51,6 +51,13 @@ const attemptsBeforeFirst = 3
 /** Services without an instance that only a tag once made matter; the oldest are forgotten. */
 const emptiedMax = 1_000
 
+/** What the catalog, read again, has against the end of all of a service's instances. */
+const objections: Readonly<Record<'gone' | 'listed' | 'blind', Objection | undefined>> = {
+  gone: undefined,
+  listed: { reason: 'yet the catalog lists the service: the token may lack node:read', passes: true },
+  blind: { reason: 'and so is the whole catalog: the token probably lost its rights', passes: false },
+}
+
 class ConsulSource implements CatalogSource, ServiceReader {
   readonly name: string
   readonly clock: Clock
@@ -89,7 +96,7 @@ class ConsulSource implements CatalogSource, ServiceReader {
     this.#rests = new Rests(deps.clock, deps.random)
     this.#publishPace = new RateBucket(publishRate, deps.clock.now())
     this.#holdMs = options.emptyHoldMs ?? emptyHoldDefaultMs
-    this.#belief = new Belief(this.#holdMs)
+    this.#belief = new Belief(this.#holdMs, 'instances')
     this.#conduct = new Conduct(this.#client.shown, deps.clock, (state) => {
       if (!this.#ended.signal.aborted) this.#listener?.onState(state)
     })
@@ -173,7 +180,7 @@ class ConsulSource implements CatalogSource, ServiceReader {
       troubleMs: this.#conduct.troubleMs,
       leader: answer.leader,
       filtered: answer.filtered,
-      catalog: async () => this.#catalogReader.presence(name, this.#catalog),
+      look: async () => objections[await this.#catalogReader.presence(name, this.#catalog)],
     })
     if (this.#ended.signal.aborted || !this.#wanted.has(name)) return undefined
     if (verdict.kind === 'hold') {

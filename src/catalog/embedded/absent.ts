@@ -32,7 +32,6 @@ const families: readonly string[] = [
   'query',
   'resource',
   'snapshot',
-  'txn',
   'validate',
 ]
 

@@ -26,6 +26,7 @@ import { SessionRunner } from './session-runner.ts'
 import { CatalogState } from './state.ts'
 import { statusRoutes } from './status-routes.ts'
 import { CatalogStore } from './store.ts'
+import { txnRoutes } from './txn-routes.ts'
 
 const CLOSE_GRACE_MS = 1000
 
@@ -141,6 +142,7 @@ function allRoutes(parts: Parts): Route[] {
     ...catalogReadRoutes(parts),
     ...healthRoutes(parts),
     ...kvRoutes(parts),
+    ...txnRoutes(parts),
     ...sessionRoutes(parts),
     ...statusRoutes(parts),
   ]

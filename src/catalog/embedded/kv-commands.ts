@@ -3,7 +3,14 @@
  * with `false`, an empty list is success without a change.
  */
 import type { Change, KvRecord, SessionRecord } from './records.ts'
-import type { CatalogState } from './state.ts'
+
+/** The entries that a write looks at: the catalog's own, or those of a transaction under way. */
+export interface KvEntries {
+  readonly kv: {
+    get(key: string): KvRecord | undefined
+    keys(): Iterable<string>
+  }
+}
 
 export interface KvWrite {
   readonly key: string
@@ -13,12 +20,7 @@ export interface KvWrite {
 }
 
 /** `cas` is the ModifyIndex the entry must have, 0 for none; undefined sets in any case. */
-export function setKey(
-  state: CatalogState,
-  write: KvWrite,
-  cas: number | undefined,
-  index: number,
-): Change[] | undefined {
+export function setKey(state: KvEntries, write: KvWrite, cas: number | undefined, index: number): Change[] | undefined {
   const before = state.kv.get(write.key)
   if (cas !== undefined && cas !== (before?.modifyIndex ?? 0)) return undefined
   return put(before, { ...write, session: before?.session ?? '', lockIndex: before?.lockIndex ?? 0 }, index)
@@ -26,7 +28,7 @@ export function setKey(
 
 /** Takes the lock for `session`; one that holds it already writes the value again. */
 export function acquireKey(
-  state: CatalogState,
+  state: KvEntries,
   write: KvWrite,
   session: SessionRecord,
   index: number,
@@ -38,21 +40,52 @@ export function acquireKey(
 }
 
 /** Gives the lock back and writes the value. */
-export function releaseKey(state: CatalogState, write: KvWrite, session: string, index: number): Change[] | undefined {
+export function releaseKey(state: KvEntries, write: KvWrite, session: string, index: number): Change[] | undefined {
   const before = state.kv.get(write.key)
   if (!before || before.session === '' || before.session !== session) return undefined
   return put(before, { ...write, session: '', lockIndex: before.lockIndex }, index)
 }
 
-export function deleteKey(state: CatalogState, key: string, cas: number | undefined): Change[] | undefined {
+export function deleteKey(state: KvEntries, key: string, cas: number | undefined): Change[] | undefined {
   const before = state.kv.get(key)
   if (!before) return cas === undefined || cas === 0 ? [] : undefined
   if (cas !== undefined && cas !== before.modifyIndex) return undefined
   return [{ kind: 'kv-gone', key }]
 }
 
-export function deletePrefix(state: CatalogState, prefix: string): Change[] {
+export function deletePrefix(state: KvEntries, prefix: string): Change[] {
   return [...state.kv.keys()].filter((key) => key.startsWith(prefix)).map((key) => ({ kind: 'kv-gone', key }))
+}
+
+/** A transaction under way: the catalog's entries with what its steps changed so far. */
+export class KvDraft implements KvEntries {
+  readonly #base: KvEntries['kv']
+  readonly #changed = new Map<string, KvRecord | undefined>()
+  readonly changes: Change[] = []
+
+  constructor(base: KvEntries) {
+    this.#base = base.kv
+  }
+
+  get kv(): KvEntries['kv'] {
+    return {
+      get: (key) => (this.#changed.has(key) ? this.#changed.get(key) : this.#base.get(key)),
+      keys: () => this.#keys(),
+    }
+  }
+
+  take(changes: readonly Change[]): void {
+    for (const change of changes) {
+      if (change.kind === 'kv') this.#changed.set(change.entry.key, change.entry)
+      if (change.kind === 'kv-gone') this.#changed.set(change.key, undefined)
+      this.changes.push(change)
+    }
+  }
+
+  *#keys(): Generator<string> {
+    for (const key of this.#base.keys()) if (!this.#changed.has(key)) yield key
+    for (const [key, entry] of this.#changed) if (entry) yield key
+  }
 }
 
 function put(

@@ -10,7 +10,7 @@ import { checkSessionId } from './session-routes.ts'
 import type { Topic } from './store.ts'
 import { kvView } from './views.ts'
 
-const UINT64_MAX = 18_446_744_073_709_551_615n
+export const UINT64_MAX: bigint = 18_446_744_073_709_551_615n
 
 export function kvRoutes(parts: Parts): Route[] {
   const { store } = parts

@@ -1,0 +1,121 @@
+/** The routes of a `service-router`. Pure; throws {@link Unusable} for what cannot be expressed. */
+import { EntryFields, Unusable } from './fields.ts'
+import type { EntryRoute, HeaderMatch, QueryMatch, RouteMatch, RouteRetry, TextMatch } from './result.ts'
+
+const retriesMax = 100
+
+/** `service` is the one that the router is of, where a destination names none. */
+export function readRoutes(fields: EntryFields, service: string): readonly EntryRoute[] {
+  return Object.freeze(fields.list('Routes').map((value, at) => readRoute(`Routes[${String(at)}]`, value, service)))
+}
+
+function readRoute(path: string, value: unknown, service: string): EntryRoute {
+  const route = new EntryFields(path, value, ['Match', 'Destination'])
+  const http = route
+    .object('Match', ['HTTP'])
+    .object('HTTP', ['PathExact', 'PathPrefix', 'PathRegex', 'Header', 'QueryParam', 'Methods'])
+  const to = route.object('Destination', [
+    'Service',
+    'ServiceSubset',
+    'PrefixRewrite',
+    'RequestTimeout',
+    'NumRetries',
+    'RetryOnConnectFailure',
+    'RetryOnStatusCodes',
+  ])
+  const match = readMatch(http)
+  const prefixRewrite = to.text('PrefixRewrite')
+  if (prefixRewrite !== undefined && match.path === undefined)
+    throw new Unusable(to.path('PrefixRewrite'), 'needs a path to rewrite, and the match has none')
+  return Object.freeze({
+    match,
+    target: Object.freeze({ service: to.text('Service') ?? service, subset: to.text('ServiceSubset') }),
+    prefixRewrite,
+    requestTimeoutMs: to.durationMs('RequestTimeout'),
+    retry: readRetry(to),
+  })
+}
+
+function readMatch(http: EntryFields): RouteMatch {
+  const methods = http.list('Methods').map((method, at) => {
+    if (typeof method === 'string' && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(method)) return method.toUpperCase()
+    throw new Unusable(`${http.path('Methods')}[${String(at)}]`, 'is no method')
+  })
+  return Object.freeze({
+    path: readPath(http),
+    headers: Object.freeze(
+      http.list('Header').map((value, at) => readHeader(`${http.path('Header')}[${String(at)}]`, value)),
+    ),
+    query: Object.freeze(
+      http.list('QueryParam').map((value, at) => readQuery(`${http.path('QueryParam')}[${String(at)}]`, value)),
+    ),
+    methods: Object.freeze(methods),
+  })
+}
+
+function readPath(http: EntryFields): RouteMatch['path'] {
+  refusePattern(http, 'PathRegex')
+  const exact = http.text('PathExact')
+  const prefix = http.text('PathPrefix')
+  if (exact !== undefined && prefix !== undefined)
+    throw new Unusable(http.path('PathExact'), 'and PathPrefix stand together; only one may')
+  const field = exact === undefined ? 'PathPrefix' : 'PathExact'
+  const value = exact ?? prefix
+  if (value === undefined) return undefined
+  if (!value.startsWith('/')) throw new Unusable(http.path(field), 'does not begin with a slash')
+  return Object.freeze({ kind: exact === undefined ? 'prefix' : 'exact', value })
+}
+
+function readHeader(path: string, value: unknown): HeaderMatch {
+  const header = new EntryFields(path, value, ['Name', 'Present', 'Exact', 'Prefix', 'Suffix', 'Regex', 'Invert'])
+  const name = nameOf(header).toLowerCase()
+  return Object.freeze({ name, match: readText(header, ['Exact', 'Prefix', 'Suffix']), invert: header.flag('Invert') })
+}
+
+function readQuery(path: string, value: unknown): QueryMatch {
+  const query = new EntryFields(path, value, ['Name', 'Present', 'Exact', 'Regex'])
+  return Object.freeze({ name: nameOf(query), match: readText(query, ['Exact']) })
+}
+
+function nameOf(fields: EntryFields): string {
+  const name = fields.text('Name')
+  if (name === undefined) throw new Unusable(fields.path('Name'), 'is missing')
+  return name
+}
+
+type TextField = 'Exact' | 'Prefix' | 'Suffix'
+const kinds = { Exact: 'exact', Prefix: 'prefix', Suffix: 'suffix' } as const
+
+/** Exactly one condition, as Consul has it. */
+function readText(fields: EntryFields, names: readonly TextField[]): TextMatch {
+  refusePattern(fields, 'Regex')
+  const found: TextMatch[] = fields.flag('Present') ? [{ kind: 'present' }] : []
+  for (const name of names) {
+    const value = fields.text(name)
+    if (value !== undefined) found.push({ kind: kinds[name], value })
+  }
+  const [match] = found
+  if (!match || found.length > 1)
+    throw new Unusable(
+      fields.path('Name'),
+      `needs exactly one of Present, ${names.join(', ')}, and has ${String(found.length)}`,
+    )
+  return Object.freeze(match)
+}
+
+function refusePattern(fields: EntryFields, name: string): void {
+  if (fields.has(name)) throw new Unusable(fields.path(name), 'is a regular expression, and none runs on requests here')
+}
+
+function readRetry(to: EntryFields): RouteRetry | undefined {
+  const retries = to.number('NumRetries', 0, retriesMax)
+  const onConnectFailure = to.flag('RetryOnConnectFailure')
+  const onStatuses = to.list('RetryOnStatusCodes').map((status, at) => {
+    if (typeof status === 'number' && Number.isInteger(status) && status >= 100 && status <= 599) return status
+    throw new Unusable(`${to.path('RetryOnStatusCodes')}[${String(at)}]`, 'is no status')
+  })
+  if (retries === undefined && !onConnectFailure && onStatuses.length === 0) return undefined
+  if (retries !== undefined && !Number.isInteger(retries))
+    throw new Unusable(to.path('NumRetries'), 'is no whole number')
+  return Object.freeze({ retries: retries ?? 1, onConnectFailure, onStatuses: Object.freeze(onStatuses) })
+}
