@@ -5,12 +5,14 @@
  */
 import { createAccess, type Access } from './admin/access.ts'
 import { endpointActions } from './admin/endpoints.ts'
+import { policyActions } from './admin/policy.ts'
 import { adminRouter, statusRouter } from './admin/routes.ts'
 import { createDoors, type Doors } from './app/doors.ts'
 import { createEmbeddedCatalogs, type EmbeddedCatalogs } from './app/embedded-catalogs.ts'
 import { readErrorPages } from './app/error-pages.ts'
 import { createGeneration, type Generation, type GenerationOptions } from './app/generation.ts'
 import { createOwnAddresses, type OwnAddresses } from './app/own-addresses.ts'
+import { createPolicySources, type PolicySources } from './app/policy-sources.ts'
 import { createSavedCatalog, type SavedCatalog } from './app/saved-catalog.ts'
 import { createSelfRegistration, type SelfRegistration } from './app/self-registration.ts'
 import type { Config } from './config/config.ts'
@@ -25,7 +27,7 @@ import { createHealth } from './health/monitor.ts'
 import type { HealthView } from './health/port.ts'
 import { createProber } from './health/prober.ts'
 import type { EndpointState } from './live/runtime.ts'
-import { policyFromConfig } from './policy/from-config.ts'
+import { layeredPolicy } from './policy/layers.ts'
 import type { Policy } from './policy/policy.ts'
 import { createDataPlane } from './proxy/data-plane.ts'
 import type { DataPlane, ListenerAddress } from './proxy/options.ts'
@@ -80,14 +82,18 @@ class Composition implements App {
   readonly #embedded: EmbeddedCatalogs
   readonly #registration: SelfRegistration
   readonly #saved: SavedCatalog
+  readonly #policies: PolicySources
   readonly #addresses: OwnAddresses = createOwnAddresses()
   #config: Config
   /** The generation whose tables are routed, and one that is to follow it. */
   #leading: Generation | undefined
   #next: Generation | undefined
+  /** Where services' settings come from, of the newest policy. */
+  #origins: Policy['origins'] = new Map()
   #serving = false
   #reloadOk = true
   #work: Promise<void> = Promise.resolve()
+  #loaded: ReturnType<SavedCatalog['load']> = Promise.resolve(undefined)
   #stopping: Promise<void> | undefined
   /** Resolves when the first table stands, or when there is no need of one any more. */
   readonly #first = Promise.withResolvers<void>()
@@ -122,18 +128,26 @@ class Composition implements App {
       notReady: () => this.notReady(),
       problems: () => this.#problems(),
       kills: this.#kills,
+      policy: {
+        current: () => this.#plane.current(),
+        store: () => this.#policies.store(),
+        clock,
+        origins: (name: string) => this.#origins.get(name) ?? [],
+      },
       health: {
         now: () => clock.now(),
         stateOf: health,
         find: ({ key, life }: Endpoint) => this.#plane.stateOf(key, life),
       },
     }
+    const endpoints = endpointActions(this.#plane, sources.health)
+    const policies = policyActions(sources.policy)
     this.#access = createAccess(deps)
     this.#doors = createDoors(
       {
         status: statusRouter(sources),
         admin: adminRouter(sources),
-        actions: endpointActions(this.#plane, sources.health),
+        actions: (path) => endpoints(path) ?? policies(path),
         access: this.#access,
       },
       log,
@@ -141,12 +155,18 @@ class Composition implements App {
     this.#embedded = createEmbeddedCatalogs(deps)
     this.#registration = createSelfRegistration(deps)
     this.#saved = createSavedCatalog(config.stateDir, deps)
+    this.#policies = createPolicySources({
+      deps,
+      saved: async () => (await this.#loaded)?.policies,
+      onChange: () => this.#policyChanged(),
+      onKnowledge: (policies) => this.#saved.offerPolicies(policies),
+    })
   }
 
   async start(): Promise<void> {
     const { log } = this.#deps
     log.setLevel(this.#config.log.level)
-    const saved = this.#saved.load()
+    const saved = (this.#loaded = this.#saved.load())
     this.#plane.setErrorPages(await readErrorPages(this.#config.errorPages))
     this.#access.use(await this.#access.load(this.#config.adminTokens))
     await (await this.#doors.prepare(this.#config)).commit()
@@ -158,8 +178,10 @@ class Composition implements App {
     if (this.#stopping) return generation.stop()
     this.#leading = generation
     generation.takeOver()
+    this.#usePolicies()
     generation.start()
-    await this.#first.promise
+    // Half of the policy would send canaries what they must not get.
+    await Promise.all([this.#first.promise, this.#policies.settled()])
     if (this.#stopping) return
     const listeners = await this.#plane.listen(this.#config.listen)
     this.#serving = true
@@ -252,6 +274,7 @@ class Composition implements App {
       this.#next?.setPolicy(policy)
     }
     this.#leading?.setPolicy(policy)
+    if (!next) this.#usePolicies()
     if (!sameValue(before.listen, config.listen)) {
       const listeners = this.#plane.addresses().map(({ host, port }) => showHostPort(host, port))
       log.info({ listeners }, `listening on ${listeners.join(', ')}`)
@@ -269,7 +292,21 @@ class Composition implements App {
   #policy(config: Config): Policy {
     const { listeners, ...doors } = this.addresses()
     const catalogs = config.catalog.map(({ name }) => this.#leading?.sources.connection(name)?.address)
-    return policyFromConfig(config, this.#addresses.check(config, { listeners, ...doors, catalogs }))
+    const check = this.#addresses.check(config, { listeners, ...doors, catalogs })
+    const policy = layeredPolicy(config, check, this.#policies.name(), this.#policies.documents())
+    this.#origins = policy.origins
+    return policy
+  }
+
+  #usePolicies(): void {
+    this.#policies.use(this.#config, (name) => this.#leading?.sources.connection(name))
+  }
+
+  #policyChanged(): void {
+    if (this.#stopping) return
+    const policy = this.#policy(this.#config)
+    this.#leading?.setPolicy(policy)
+    this.#next?.setPolicy(policy)
   }
 
   /** A generation that has not started; `onReady` is called when it knows its catalog. */
@@ -300,6 +337,7 @@ class Composition implements App {
     this.#leading = generation
     this.#next = undefined
     generation.takeOver()
+    this.#usePolicies()
     generation.setPolicy(this.#policy(this.#config))
     this.#deps.log.info({}, 'the new catalog sources have taken over')
     void before?.stop()
@@ -331,7 +369,13 @@ class Composition implements App {
     }
     await this.#plane.drain(deadlineMs)
     await this.#work
-    await Promise.all([this.#leading?.stop(), this.#next?.stop(), this.#registration.stop(), this.#saved.stop()])
+    await Promise.all([
+      this.#leading?.stop(),
+      this.#next?.stop(),
+      this.#registration.stop(),
+      this.#policies.stop(),
+      this.#saved.stop(),
+    ])
     await this.#doors.close()
     this.#metrics.stop()
     log.info({}, 'stopped')
@@ -353,7 +397,12 @@ class Composition implements App {
 
   #problems(): readonly Problem[] {
     const sources = [this.#leading, this.#next].flatMap((generation) => generation?.status().sources ?? [])
-    return [...troubledSources(sources), ...this.#saved.problems(), ...this.#plane.current().table.problems]
+    return [
+      ...troubledSources(sources),
+      ...this.#policies.problems(),
+      ...this.#saved.problems(),
+      ...this.#plane.current().table.problems,
+    ]
   }
 }
 

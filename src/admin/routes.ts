@@ -9,6 +9,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { json, type Answer, type Handler, type Router } from './door.ts'
 import { endpointAnswer, handleIn, type OperatorPlane } from './endpoints.ts'
 import { killsJson } from './kill-views.ts'
+import { type PolicyPlane, revisionsHandler } from './policy.ts'
 import { readQuery } from './query.ts'
 import { serviceSummaries, serviceView, tableJson, type HealthSource } from './views.ts'
 
@@ -24,6 +25,8 @@ export interface AdminSources extends StatusSources {
   readonly problems: () => readonly Problem[]
   /** Absent: there is no `/v1/kills`. */
   readonly kills?: Pick<KillLedger, 'read'>
+  /** Absent: there are no revisions to see. */
+  readonly policy?: PolicyPlane
   /** Absent: no endpoint's health is known. */
   readonly health?: HealthSource
 }
@@ -70,6 +73,8 @@ export function adminRouter(sources: AdminSources): Router {
     const handle = handleIn(path)
     if (handle !== undefined) return () => endpointAnswer(handle, dataPlane, health)
     if (handler || !path.startsWith(servicePrefix)) return handler
+    const revisions = sources.policy && revisionsHandler(sources.policy, path)
+    if (revisions) return revisions
     const name = decoded(path.slice(servicePrefix.length))
     if (name === undefined || name === '') return undefined
     return () => {

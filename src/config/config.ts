@@ -174,6 +174,8 @@ export interface Config {
   readonly versionFrom: { readonly meta: string; readonly tag: string }
   /** Catalog tags that begin with this make routes; undefined: none do. */
   readonly tagPrefix: string | undefined
+  /** The source in whose KV policy is kept, and below which prefix; undefined: none is. */
+  readonly kv: { readonly source: string; readonly prefix: string } | undefined
   /** CIDR ranges where instances may be; undefined: anywhere. */
   readonly addresses: readonly string[] | undefined
   readonly stateDir: string | undefined

@@ -65,6 +65,7 @@ export function resolveConfig(file: FileConfig, env: Environment, fileName: stri
     defaults: file.defaults,
     versionFrom: file.versionFrom,
     tagPrefix: tagPrefix(file),
+    kv: kvPlace(file.policy.kv, catalog),
     addresses: file.policy.addresses,
     stateDir,
     shutdown: { lameDuckMs: file.shutdown.lameDuck, deadlineMs: file.shutdown.deadline },
@@ -82,6 +83,12 @@ function tagPrefix(file: FileConfig): string | undefined {
   const { tags } = file.policy
   if (tags !== undefined) return tags === false ? undefined : tags
   return file.routes.length === 0 ? 'urlprefix-' : undefined
+}
+
+/** Where policy is kept; a file has no keys. */
+function kvPlace(prefix: string | false, catalog: readonly CatalogConfig[]): Config['kv'] {
+  const source = catalog.find(({ kind }) => kind !== 'file')
+  return prefix === false || source === undefined ? undefined : { source: source.name, prefix }
 }
 
 function unlessOff(address: Address | 'off'): Address | undefined {

@@ -33,7 +33,11 @@ export interface FileConfig {
   readonly zone: string
   readonly catalog: readonly CatalogEntry[]
   readonly register: RegisterEntry | undefined
-  readonly policy: { readonly tags: string | false | undefined; readonly addresses: readonly string[] | undefined }
+  readonly policy: {
+    readonly tags: string | false | undefined
+    readonly kv: string | false
+    readonly addresses: readonly string[] | undefined
+  }
   readonly routes: readonly RouteConfig[]
   readonly services: ReadonlyMap<string, ServiceSettings>
   readonly defaults: ServiceSettings
@@ -91,6 +95,16 @@ const tagsSetting: Setting<string | false> = scalar<string | false>({
     if (/^(?:true|false|on|off|yes|no|y|n|null|~)$/i.test(text))
       return new Because('write false, or a prefix such as urlprefix-')
     return /^[\x21-\x7e]{1,64}$/.test(text) ? text : undefined
+  },
+})
+
+const kvSetting: Setting<string | false> = scalar<string | false>({
+  type: 'text \\| false',
+  expected: 'a prefix of keys such as fairlead, or false',
+  parse(text) {
+    if (text === 'false') return false
+    const prefix = text.replace(/^\/+|\/+$/g, '')
+    return /^[A-Za-z0-9._~-]{1,64}(?:\/[A-Za-z0-9._~-]{1,64}){0,7}$/.test(prefix) ? prefix : undefined
   },
 })
 
@@ -188,6 +202,11 @@ export const fileSchema: Setting<FileConfig> = section({
         tagsSetting,
         'Catalog tags that begin with this make routes: `urlprefix-shop.example.com/cart`. `false`: none do.',
         '`urlprefix-` while no routes are configured, else `false`',
+      ),
+      kv: withDefault(
+        kvSetting,
+        'fairlead',
+        'Prefix in the KV of the first consul or embedded source, where `fairlead split` and others keep policy for all proxies. Another prefix is another environment. `false`: none is read.',
       ),
       addresses: optional(
         list(cidr(), 'CIDR ranges'),

@@ -49,6 +49,12 @@ export function httpDate(wallMs: Milliseconds): string {
   return new Date(wallMs).toUTCString()
 }
 
+/** Wall-clock ms of an ISO 8601 time; undefined for anything else. */
+export function parseIsoTime(text: string): Milliseconds | undefined {
+  const ms = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN
+  return Number.isNaN(ms) ? undefined : ms
+}
+
 /** `wallMs` as ISO 8601 in UTC with milliseconds, for logs. */
 export function isoTime(wallMs: Milliseconds): string {
   return new Date(wallMs).toISOString()

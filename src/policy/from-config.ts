@@ -2,10 +2,10 @@
  * The policy that the configuration file writes: what one service leaves out comes from `defaults`, what those leave out
  * from the built-in. Routes that tags make are added elsewhere. Pure.
  */
-import type { Config, HealthSettings, ServiceSettings, TrafficSettings } from '../config/config.ts'
+import type { Config, HealthSettings, RouteConfig, ServiceSettings, TrafficSettings } from '../config/config.ts'
 import { type AddressCheck, createAddressCheck, defaultAddressCheck } from './addresses.ts'
 import { defaultServicePolicy } from './policy.ts'
-import type { HealthPolicy, Policy, ServicePolicy } from './policy.ts'
+import type { HealthPolicy, Policy, RoutePolicy, ServicePolicy } from './policy.ts'
 import type { TrafficPolicy } from './traffic.ts'
 
 /**
@@ -17,18 +17,20 @@ export function policyFromConfig(config: Config, checkAddress: AddressCheck = ch
   const services = new Map<string, ServicePolicy>()
   for (const [name, settings] of config.services) services.set(name, servicePolicy(settings, defaults))
   return Object.freeze({
-    routes: Object.freeze(
-      config.routes.map((route, index) =>
-        Object.freeze({ ...route, origin: `config:routes[${String(index)}]`, traffic: routeTraffic(route.traffic) }),
-      ),
-    ),
+    routes: Object.freeze(config.routes.map((route, index) => routePolicy(route, `config:routes[${String(index)}]`))),
     services,
     defaults,
     versionFrom: Object.freeze({ metaKey: config.versionFrom.meta, tagPrefix: config.versionFrom.tag }),
     tagPrefix: config.tagPrefix,
     checkAddress,
+    origins: new Map([...config.services.keys()].map((name) => [name, [`config:services.${name}`]])),
     problems: Object.freeze([]),
   })
+}
+
+/** One route as it was written there. */
+export function routePolicy(route: RouteConfig, origin: string): RoutePolicy {
+  return Object.freeze({ ...route, origin, traffic: routeTraffic(route.traffic) })
 }
 
 function checkOf({ addresses }: Config): AddressCheck {

@@ -113,6 +113,8 @@ export interface Policy {
   readonly tagPrefix: string | undefined
   /** Which addresses must not be routed to; another function is another rule. */
   readonly checkAddress: AddressCheck
+  /** Where a service's settings come from, the strongest first; a service that is absent has the defaults. */
+  readonly origins: ReadonlyMap<string, readonly string[]>
   readonly problems: readonly Problem[]
 }
 
@@ -157,5 +159,6 @@ export const emptyPolicy: Policy = Object.freeze({
   versionFrom: defaultVersionFrom,
   tagPrefix: undefined,
   checkAddress: defaultAddressCheck,
+  origins: new Map(),
   problems: Object.freeze([]),
 })

@@ -68,6 +68,7 @@ function isText(value: unknown, min: number, max: number): boolean {
   return typeof value === 'string' && value.length >= min && value.length <= max
 }
 
-function isTime(value: unknown): boolean {
+/** ISO 8601 in UTC, as {@link Envelope.at}. */
+export function isTime(value: unknown): value is string {
   return typeof value === 'string' && timePattern.test(value)
 }

@@ -1,0 +1,321 @@
+/**
+ * Policy over the API: a service's split, its revisions, and back to an earlier one. It reads what is asked for strictly, says
+ * what it will do, and has it written to the KV, from where every proxy takes it. Who may ask is settled before.
+ */
+import { nearest } from '../config/nearest.ts'
+import { parseServiceSettings } from '../config/parse-settings.ts'
+import type { Clock } from '../core/clock.ts'
+import { errorText } from '../core/errors.ts'
+import type { BoundService, BoundTable } from '../live/runtime.ts'
+import { decodeEnvelope, type Envelope, reasonCharsMax } from '../policy/kv/envelope.ts'
+import { documentKey, historyFolder } from '../policy/kv/keys.ts'
+import type { KvStore } from '../policy/kv/kv-store.ts'
+import { type ChangeResult, writeDocument } from '../policy/kv/write-document.ts'
+import { weighGroups } from '../table/weigh.ts'
+import { json, type Action, type ActionRouter, type Answer } from './door.ts'
+
+export interface PolicyPlane {
+  readonly current: () => BoundTable
+  /** Undefined: there is no KV to keep policy in. */
+  readonly store: () => KvStore | undefined
+  readonly clock: Clock
+  /** Where a service's settings come from, the strongest first. */
+  readonly origins: (service: string) => readonly string[]
+}
+
+/** What a version gets: its weight, and its share of the requests that no rule decides, 0 to 1. */
+export interface VersionShare {
+  readonly version: string
+  readonly weight: number
+  readonly share: number
+  readonly instances: number
+}
+
+/** The answer of `POST /v1/services/NAME/split` and `rollback`. */
+export interface PolicyAnswer {
+  readonly service: string
+  /** As they are now, or were before it was written. */
+  readonly before: readonly VersionShare[]
+  readonly after: readonly VersionShare[]
+  /** The weights before, as a policy wrote them; null: none did, instances decided. */
+  readonly weightsBefore: Readonly<Record<string, number>> | null
+  /** Where the settings come from, the strongest first. */
+  readonly origins: readonly string[]
+  /** For `cas`: what this was worked out from. 0: there was no document. */
+  readonly modifyIndex: number
+  /** Undefined: nothing was written, it was only asked. */
+  readonly written?: { readonly revision: number; readonly at: string; readonly by: string }
+  readonly warnings: readonly string[]
+}
+
+/** One revision of a service's policy. */
+export interface RevisionView {
+  readonly revision: number
+  readonly by: string
+  readonly at: string
+  readonly reason: string
+  /** Null: it was removed. */
+  readonly settings: unknown
+}
+
+const prefix = '/v1/services/'
+const noStore = json(409, {
+  error:
+    'There is no KV to keep policy in: the catalog is files only, or policy.kv is false. Change the configuration file.',
+})
+
+/** The service and the word behind it in `/v1/services/NAME/WORD`. */
+function read(path: string): { readonly name: string; readonly word: string } | undefined {
+  if (!path.startsWith(prefix)) return undefined
+  const [name = '', word = '', ...more] = path.slice(prefix.length).split('/')
+  if (more.length > 0 || word === '') return undefined
+  try {
+    return { name: decodeURIComponent(name), word }
+  } catch {
+    return undefined
+  }
+}
+
+/** What a POST to `/v1/services/NAME/split|rollback` does. */
+export function policyActions(plane: PolicyPlane): ActionRouter {
+  return (path) => {
+    const found = read(path)
+    if (found?.word === 'split') return splitAction(plane, found.name)
+    if (found?.word === 'rollback') return rollbackAction(plane, found.name)
+    return undefined
+  }
+}
+
+/** The answer of `GET /v1/services/NAME/revisions`; undefined: it is another path. */
+export function revisionsHandler(plane: PolicyPlane, path: string): (() => Promise<Answer>) | undefined {
+  const found = read(path)
+  if (found?.word !== 'revisions') return undefined
+  return async () => {
+    const store = plane.store()
+    if (!store) return noStore
+    try {
+      return json(200, { service: found.name, revisions: await revisions(store, found.name) })
+    } catch (error) {
+      return json(502, { error: `The history cannot be read: ${errorText(error)}` })
+    }
+  }
+}
+
+/** Newest first. What cannot be read is left out. */
+async function revisions(store: KvStore, name: string): Promise<readonly RevisionView[]> {
+  const entries = await store.list(historyFolder('services', name))
+  const read = entries.map(({ text }) => decodeEnvelope(text))
+  return read.flatMap((one) => (one.kind === 'good' ? [one.envelope] : [])).toSorted((a, b) => b.revision - a.revision)
+}
+
+interface Common {
+  readonly reason: string
+  readonly cas: number | undefined
+  readonly dryRun: boolean
+}
+
+/** What both actions take, or a sentence about what is wrong. */
+function readCommon(body: Readonly<Record<string, unknown>>, own: readonly string[]): Common | string {
+  const known = [...own, 'reason', 'cas', 'dryRun']
+  for (const key of Object.keys(body))
+    if (!known.includes(key)) return `There is no such key here; there are ${known.join(', ')}.`
+  const { reason = '', cas, dryRun = false } = body
+  if (typeof reason !== 'string' || reason.length > reasonCharsMax || /\p{Cc}|\p{Cs}|[\u2028\u2029]/u.test(reason))
+    return `The reason is text of at most ${String(reasonCharsMax)} characters, on one line.`
+  if (cas !== undefined && (typeof cas !== 'number' || !Number.isSafeInteger(cas) || cas < 0))
+    return 'cas is the modifyIndex of an earlier answer, a whole number.'
+  if (typeof dryRun !== 'boolean') return 'dryRun is true or false.'
+  return { reason, cas, dryRun }
+}
+
+interface Now {
+  readonly store: KvStore
+  readonly service: BoundService
+  /** The settings of the document in force, as they were written; undefined: there is none. */
+  readonly settings: Readonly<Record<string, unknown>> | undefined
+  readonly modifyIndex: number
+  readonly revision: number
+}
+
+async function lookUp(plane: PolicyPlane, name: string): Promise<Now | Answer> {
+  const store = plane.store()
+  if (!store) return noStore
+  const bound = plane.current()
+  const service = bound.services.get(name)
+  if (!service) {
+    const near = nearest(name, bound.services.keys())
+    const help = near === undefined ? '' : ` Did you mean ${near}?`
+    return json(404, { error: `No route leads to a service of this name.${help}` })
+  }
+  try {
+    const document = await store.get(documentKey('services', name))
+    const reading = document && decodeEnvelope(document.text)
+    const settings = reading?.kind === 'good' ? reading.envelope.settings : undefined
+    return {
+      store,
+      service,
+      settings: isObject(settings) ? settings : undefined,
+      modifyIndex: document?.modifyIndex ?? 0,
+      revision: reading?.kind === 'good' ? reading.envelope.revision : 0,
+    }
+  } catch (error) {
+    return json(502, { error: `The policy in force cannot be read: ${errorText(error)}` })
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+// === Split ===
+
+function splitAction(plane: PolicyPlane, name: string): Action {
+  return async (body, by) => {
+    const common = readCommon(body, ['versions', 'force'])
+    if (typeof common === 'string') return json(400, { error: common })
+    const versions = readVersions(body['versions'])
+    if (typeof versions === 'string') return json(400, { error: versions })
+    const now = await lookUp(plane, name)
+    if ('status' in now) return now
+    const unknown = [...versions.keys()].filter(
+      (version) => version !== '*' && !now.service.groups.some((group) => group.version === version),
+    )
+    if (unknown.length > 0 && body['force'] !== true) return unknownVersions(now.service, unknown)
+    const settings = { ...now.settings, versions: Object.fromEntries(versions) }
+    const warnings = unknown.map((version) => `No instance of version ${version} is registered.`)
+    return await change(plane, name, now, settings, versions, { ...common, by, warnings })
+  }
+}
+
+function readVersions(raw: unknown): ReadonlyMap<string, number> | string {
+  if (!isObject(raw) || Object.keys(raw).length === 0)
+    return 'versions is an object of weights by version, such as {"9.8.0": 10}.'
+  const parsed = parseServiceSettings({ versions: raw })
+  if (parsed.kind === 'bad') return parsed.messages.join('; ')
+  const versions = parsed.settings.versions ?? new Map<string, number>()
+  const total = [...versions.values()].reduce((sum, weight) => sum + weight, 0)
+  return total > 0 ? versions : 'Every weight is zero, so that nothing would get a request.'
+}
+
+function unknownVersions(service: BoundService, unknown: readonly string[]): Answer {
+  const registered = service.groups.map(({ version }) => version).filter((version) => version !== '')
+  const near = unknown.flatMap((version) => nearest(version, registered) ?? [])
+  const help = near.length > 0 ? ` Did you mean ${near.join(', ')}?` : ''
+  const there = registered.length > 0 ? ` There is ${registered.join(', ')}.` : ''
+  return json(409, {
+    error: `No instance of version ${unknown.join(', ')} is registered.${help}${there} With "force": true it is set all the same.`,
+  })
+}
+
+// === Rollback ===
+
+function rollbackAction(plane: PolicyPlane, name: string): Action {
+  return async (body, by) => {
+    const common = readCommon(body, ['revision'])
+    if (typeof common === 'string') return json(400, { error: common })
+    const asked = body['revision']
+    if (asked !== undefined && (typeof asked !== 'number' || !Number.isSafeInteger(asked) || asked < 0))
+      return json(400, { error: 'revision is a whole number; 0 is what was before any revision.' })
+    const now = await lookUp(plane, name)
+    if ('status' in now) return now
+    let known: readonly RevisionView[]
+    try {
+      known = await revisions(now.store, name)
+    } catch (error) {
+      return json(502, { error: `The history cannot be read: ${errorText(error)}` })
+    }
+    const newest = known[0]?.revision ?? now.revision
+    const revision = asked ?? newest - 1
+    if (newest === 0) return json(409, { error: 'Nothing has been changed yet, so there is nothing to go back to.' })
+    const target = revision === 0 ? null : known.find((one) => one.revision === revision)?.settings
+    if (target === undefined)
+      return json(404, {
+        error: `There is no revision ${String(revision)}; kept are ${known.map((one) => one.revision).join(', ')}.`,
+      })
+    const parsed = parseServiceSettings(target ?? {})
+    if (parsed.kind === 'bad')
+      return json(409, { error: `Revision ${String(revision)} cannot be used: ${parsed.messages.join('; ')}` })
+    const reason = common.reason === '' ? `rollback to revision ${String(revision)}` : common.reason
+    return await change(plane, name, now, target ?? undefined, parsed.settings.versions, {
+      ...common,
+      reason,
+      by,
+      warnings: [],
+    })
+  }
+}
+
+// === Both ===
+
+interface Change extends Common {
+  readonly by: string
+  readonly warnings: readonly string[]
+}
+
+async function change(
+  plane: PolicyPlane,
+  name: string,
+  now: Now,
+  settings: unknown,
+  versions: ReadonlyMap<string, number> | undefined,
+  { reason, cas, dryRun, by, warnings }: Change,
+): Promise<Answer> {
+  const before = sharesOf(now.service)
+  const { policy } = now.service.table
+  const answer: PolicyAnswer = {
+    service: name,
+    before,
+    after: versions ? sharesWith(now.service, versions) : before,
+    weightsBefore: policy.versions ? Object.fromEntries(policy.versions) : null,
+    origins: plane.origins(name),
+    modifyIndex: now.modifyIndex,
+    warnings: [...warnings, ...warningsOf(now.service, versions)],
+  }
+  if (dryRun) return json(200, answer)
+  const result = await writeDocument(now.store, plane.clock, {
+    kind: 'services',
+    name,
+    by,
+    reason,
+    settings,
+    cas: cas ?? now.modifyIndex,
+  })
+  if (result.kind !== 'written') return failed(result)
+  const { revision, at }: Envelope<unknown> = result.envelope
+  return json(200, { ...answer, written: { revision, at, by } })
+}
+
+function failed(result: Exclude<ChangeResult, { kind: 'written' }>): Answer {
+  const status = { conflict: 409, refused: 403, unreachable: 502 }[result.kind]
+  return json(status, { error: result.message })
+}
+
+function sharesOf({ groups }: BoundService): readonly VersionShare[] {
+  return shares(groups.map(({ version, weight, endpoints }) => ({ version, weight, instances: endpoints.length })))
+}
+
+function sharesWith(service: BoundService, versions: ReadonlyMap<string, number>): readonly VersionShare[] {
+  const { weights } = weighGroups('', service.table.groups, versions)
+  const missing = [...versions].filter(([version]) => version !== '*' && !weights.has(version))
+  return shares([
+    ...service.groups.map(({ version, endpoints }) => ({
+      version,
+      weight: weights.get(version) ?? 0,
+      instances: endpoints.length,
+    })),
+    ...missing.map(([version, weight]) => ({ version, weight, instances: 0 })),
+  ])
+}
+
+/** Who has no instance gets nothing, whatever it weighs. */
+function shares(rows: readonly Omit<VersionShare, 'share'>[]): readonly VersionShare[] {
+  const total = rows.reduce((sum, { weight, instances }) => sum + (instances > 0 ? weight : 0), 0)
+  return rows.map((row) => ({ ...row, share: total > 0 && row.instances > 0 ? row.weight / total : 0 }))
+}
+
+function warningsOf(service: BoundService, versions: ReadonlyMap<string, number> | undefined): readonly string[] {
+  const warnings: string[] = []
+  if (versions && service.table.policy.sticky === undefined && versions.size > 1)
+    warnings.push('Without sticky, each request is split by chance: a user may meet both versions.')
+  return warnings
+}

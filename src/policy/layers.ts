@@ -1,0 +1,77 @@
+/**
+ * Lays what the KV says over what the configuration file says, setting by setting: a service's versions may come from one
+ * and its timeouts from the other. Routes of the KV come before those of the file. Pure.
+ */
+import type { Config, RouteConfig, ServiceSettings } from '../config/config.ts'
+import { parseRouteSettings, parseServiceSettings } from '../config/parse-settings.ts'
+import type { AddressCheck } from './addresses.ts'
+import { policyFromConfig, routePolicy, servicePolicy } from './from-config.ts'
+import { isTime } from './kv/envelope.ts'
+import type { DecodedDocuments, ParseSettings } from './kv/decode-documents.ts'
+import type { Policy } from './policy.ts'
+
+/** What a document holds. */
+export type DocumentSettings =
+  | { readonly of: 'services'; readonly settings: ServiceSettings }
+  | { readonly of: 'routes'; readonly settings: RouteConfig }
+  | { readonly of: 'drains'; readonly settings: DrainDocument }
+
+/** An order that every proxy carries out. */
+export interface DrainDocument {
+  /** ISO 8601, UTC; undefined: until it is restored. */
+  readonly until: string | undefined
+}
+
+/** For `decodeDocuments`. */
+export const parseDocument: ParseSettings<DocumentSettings> = (json, kind) => {
+  if (kind === 'services') {
+    const parsed = parseServiceSettings(json)
+    return parsed.kind === 'good' ? { kind: 'good', settings: { of: kind, settings: parsed.settings } } : parsed
+  }
+  if (kind === 'routes') {
+    const parsed = parseRouteSettings(json)
+    return parsed.kind === 'good' ? { kind: 'good', settings: { of: kind, settings: parsed.settings } } : parsed
+  }
+  return parseDrain(json)
+}
+
+function parseDrain(json: unknown): ReturnType<ParseSettings<DocumentSettings>> {
+  const until: unknown = typeof json === 'object' && json !== null && 'until' in json ? json.until : undefined
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    return { kind: 'bad', messages: ['expected an object, with until or empty'] }
+  if (until !== undefined && !isTime(until))
+    return { kind: 'bad', messages: ['until: expected a time such as "2026-11-26T07:00:00Z"'] }
+  return { kind: 'good', settings: { of: 'drains', settings: { until: isTime(until) ? until : undefined } } }
+}
+
+/**
+ * The policy of `config` and of the documents in force, where they are known; `origin` of a route that a document makes is
+ * its key (`kv:fairlead/routes/shop`), as is where a service's settings come from ({@link Policy.origins}).
+ */
+export function layeredPolicy(
+  config: Config,
+  check: AddressCheck,
+  source: string,
+  documents: DecodedDocuments<DocumentSettings> | undefined,
+): Policy {
+  const base = policyFromConfig(config, check)
+  if (documents === undefined) return base
+  const services = new Map(base.services)
+  const origins = new Map(base.origins)
+  const routes = []
+  for (const [key, { name, envelope }] of documents.documents) {
+    const origin = `${source}/${key}`
+    const { of, settings } = envelope.settings
+    if (of === 'services') {
+      services.set(name, servicePolicy(settings, services.get(name) ?? base.defaults))
+      origins.set(name, [origin, ...(origins.get(name) ?? [])])
+    } else if (of === 'routes') routes.push(routePolicy(settings, origin))
+  }
+  return Object.freeze({
+    ...base,
+    routes: routes.length === 0 ? base.routes : Object.freeze([...routes, ...base.routes]),
+    services,
+    origins,
+    problems: Object.freeze([...base.problems, ...documents.problems]),
+  })
+}
