@@ -6,6 +6,7 @@ import { addDemoCommand } from './cli/demo.ts'
 import { addHealthCommand } from './cli/health.ts'
 import { addKillsCommand } from './cli/kills.ts'
 import { addOperatorCommands } from './cli/operate.ts'
+import { addPolicyCommands } from './cli/policy.ts'
 import { addServeCommand } from './cli/serve.ts'
 import { packageVersion } from './cli/version.ts'
 import { errorText } from './core/errors.ts'
@@ -28,6 +29,7 @@ addCatalogCommand(program)
 addHealthCommand(program)
 addKillsCommand(program)
 addOperatorCommands(program)
+addPolicyCommands(program)
 
 try {
   await program.parseAsync()

@@ -1,9 +1,9 @@
 /** What `fairlead drain`, `eject` and `restore` do: look, say what will be done, ask, do it, say what was done. */
-import { createInterface } from 'node:readline/promises'
 import { showAddress } from '../../config/addresses.ts'
 import type { Address } from '../../config/config.ts'
 import { FairleadError } from '../../core/errors.ts'
 import { askAdmin } from '../admin-client.ts'
+import { askTerminal } from '../ask-terminal.ts'
 import { endpointAnswer, type Endpoint } from './answer.ts'
 import { outcomeText, planText } from './text.ts'
 
@@ -45,17 +45,4 @@ function checked(value: unknown): Endpoint {
     'FL_ADMIN',
     'the proxy answers in a form that this command does not know; is it another version?',
   )
-}
-
-/** On standard error, so that standard output holds the outcome alone. */
-async function askTerminal(plan: string): Promise<boolean> {
-  process.stderr.write(plan)
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  // An end of the input is no answer, and no is what that means.
-  const answer = await new Promise<string>((resolve) => {
-    terminal.once('close', () => resolve(''))
-    terminal.question('Do it? [y/N] ').then(resolve, () => resolve(''))
-  })
-  terminal.close()
-  return /^y(?:es)?$/i.test(answer.trim())
 }

@@ -1,0 +1,36 @@
+/** The answers to `split` and `rollback`, checked, as far as the commands show them. */
+import { z } from 'zod'
+
+export interface Share {
+  readonly version: string
+  readonly weight: number
+  readonly share: number
+  readonly instances: number
+}
+
+export interface PolicyChange {
+  readonly service: string
+  readonly before: readonly Share[]
+  readonly after: readonly Share[]
+  readonly weightsBefore: Readonly<Record<string, number>> | null
+  readonly modifyIndex: number
+  readonly written?: { readonly revision: number; readonly by: string } | undefined
+  readonly warnings: readonly string[]
+}
+
+const share: z.ZodType<Share> = z.object({
+  version: z.string(),
+  weight: z.number(),
+  share: z.number(),
+  instances: z.number(),
+})
+
+export const policyAnswer: z.ZodType<PolicyChange> = z.object({
+  service: z.string(),
+  before: z.array(share),
+  after: z.array(share),
+  weightsBefore: z.record(z.string(), z.number()).nullable(),
+  modifyIndex: z.number(),
+  written: z.object({ revision: z.number(), by: z.string() }).optional(),
+  warnings: z.array(z.string()),
+})

@@ -1,0 +1,50 @@
+/** A change of policy for a person: what it will do, what it has done, how to undo it. Pure; what comes from elsewhere is escaped. */
+import { counted } from '../../core/counted.ts'
+import { escapeField } from '../../telemetry/escape.ts'
+import type { PolicyChange, Share } from './answer.ts'
+
+const safe = (text: string): string => escapeField(text, 512)
+const nameOf = (version: string): string => (version === '' ? '(no version)' : safe(version))
+const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`
+
+/** What will be done, newline included. */
+export function planText({ service, before, after, warnings }: PolicyChange): string {
+  const old = new Map(before.map((row) => [row.version, row]))
+  const width = Math.max(...after.map(({ version }) => nameOf(version).length))
+  const rows = after.map((row) => `  ${nameOf(row.version).padEnd(width)}  ${rowText(old.get(row.version), row)}`)
+  return [`split of ${safe(service)}, at every proxy`, ...rows, ...warningLines(warnings), ''].join('\n')
+}
+
+function rowText(before: Share | undefined, after: Share): string {
+  const was = percent(before?.share ?? 0).padStart(7)
+  const now = percent(after.share).padStart(7)
+  return `${was} -> ${now}   ${counted(after.instances, 'instance')}`
+}
+
+function warningLines(warnings: readonly string[]): readonly string[] {
+  return warnings.map((warning) => `  warning: ${safe(warning)}`)
+}
+
+/** What was done, newline included. */
+export function outcomeText(change: PolicyChange): string {
+  const { service, after, written, weightsBefore, warnings } = change
+  const shares = after.map(({ version, share }) => `${nameOf(version)} ${percent(share)}`).join(', ')
+  const revision = written === undefined ? '' : ` (revision ${String(written.revision)} by ${safe(written.by)})`
+  return [
+    `${safe(service)}: ${shares}${revision}.`,
+    ...warningLines(warnings),
+    `Before: ${undoText(service, weightsBefore, written?.revision)}`,
+    '',
+  ].join('\n')
+}
+
+/** The command that brings back what was. */
+function undoText(service: string, weights: PolicyChange['weightsBefore'], revision: number | undefined): string {
+  if (weights === null) return `fairlead rollback ${shellWord(service)} ${String((revision ?? 1) - 1)}`
+  const parts = Object.entries(weights).map(([version, weight]) => shellWord(`${version}=${String(weight)}`))
+  return `fairlead split ${shellWord(service)} ${parts.join(' ')}`
+}
+
+function shellWord(text: string): string {
+  return /^[A-Za-z0-9@%+=:,./_-]+$/.test(text) ? text : `'${safe(text).replaceAll("'", String.raw`'\''`)}'`
+}
