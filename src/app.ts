@@ -128,6 +128,12 @@ class Composition implements App {
       notReady: () => this.notReady(),
       problems: () => this.#problems(),
       kills: this.#kills,
+      explain: {
+        current: () => this.#plane.current(),
+        random,
+        limits: () => this.#config.limits,
+        origins: (name: string) => this.#origins.get(name) ?? [],
+      },
       policy: {
         current: () => this.#plane.current(),
         store: () => this.#policies.store(),

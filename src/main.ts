@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { addCatalogCommand } from './cli/catalog.ts'
 import { addCheckCommand } from './cli/check.ts'
 import { addDemoCommand } from './cli/demo.ts'
+import { addExplainCommand } from './cli/explain.ts'
 import { addHealthCommand } from './cli/health.ts'
 import { addKillsCommand } from './cli/kills.ts'
 import { addOperatorCommands } from './cli/operate.ts'
@@ -28,6 +29,7 @@ addDemoCommand(program)
 addCatalogCommand(program)
 addHealthCommand(program)
 addKillsCommand(program)
+addExplainCommand(program)
 addOperatorCommands(program)
 addPolicyCommands(program)
 

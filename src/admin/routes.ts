@@ -8,6 +8,7 @@ import type { KillLedger } from '../telemetry/kill-ledger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { json, type Answer, type Handler, type Router } from './door.ts'
 import { endpointAnswer, handleIn, type OperatorPlane } from './endpoints.ts'
+import { explainAnswer, type ExplainSources } from './explain.ts'
 import { killsJson } from './kill-views.ts'
 import { type PolicyPlane, revisionsHandler } from './policy.ts'
 import { readQuery } from './query.ts'
@@ -25,6 +26,8 @@ export interface AdminSources extends StatusSources {
   readonly problems: () => readonly Problem[]
   /** Absent: there is no `/v1/kills`. */
   readonly kills?: Pick<KillLedger, 'read'>
+  /** Absent: there is no `/v1/explain`. */
+  readonly explain?: ExplainSources
   /** Absent: there are no revisions to see. */
   readonly policy?: PolicyPlane
   /** Absent: no endpoint's health is known. */
@@ -67,6 +70,8 @@ export function adminRouter(sources: AdminSources): Router {
     ['/v1/services', () => json(200, { services: serviceSummaries(dataPlane.current()) })],
     ['/v1/problems', () => json(200, { problems: sources.problems() })],
   ])
+  const { explain } = sources
+  if (explain) paths.set('/v1/explain', (query) => explainAnswer(explain, query))
   if (kills) paths.set('/v1/kills', (query) => killsAnswer(kills, dataPlane, query))
   return (path) => {
     const handler = paths.get(path) ?? status(path)

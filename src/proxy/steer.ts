@@ -46,46 +46,64 @@ export type Steered =
     }
   | Extract<RuleAction, { readonly kind: 'redirect' | 'answer' }>
 
+/** What `explain` wants to know of a decision, written down on the way. */
+export interface SteerTrace {
+  /** Whether each rule that was asked matched, in order. */
+  readonly rules: boolean[]
+  /** What the split was tied to; undefined: nothing, or it was not asked. */
+  key: string | undefined
+}
+
 export function steer(
   bound: BoundTable,
   random: Random,
   route: BoundRoute,
   plan: Plan,
   request: SteeredRequest,
+  trace?: SteerTrace,
 ): Steered {
   if (plan.redirect) return { kind: 'redirect', redirect: plan.redirect }
   for (const { test, action } of plan.rules) {
-    if (!test(request)) continue
+    const matches = test(request)
+    trace?.rules.push(matches)
+    if (!matches) continue
     switch (action.kind) {
       case 'version': {
         const group = pickNamedGroup(route.groups, action.version)
         if (group || route.strict) return forward(route, group)
-        return bySplit(route, plan.sticky, random, request)
+        return bySplit(route, plan.sticky, random, request, trace)
       }
       case 'service': {
         const service = bound.services.get(action.service)
         if (service === undefined) return forward(route, undefined)
         const { sticky, fallback } = service.table.policy
         const aim = { service, groups: service.groups, strict: fallback === 'none' }
-        return bySplit(aim, sticky, random, request)
+        return bySplit(aim, sticky, random, request, trace)
       }
       default:
         return action
     }
   }
-  return bySplit(route, plan.sticky, random, request)
+  return bySplit(route, plan.sticky, random, request, trace)
 }
 
 function forward(aim: Aim, group: BoundGroup | undefined, newKey?: string, sticky?: StickyPolicy): Steered {
   return { kind: 'forward', aim, group, newKey, sticky }
 }
 
-function bySplit(aim: Aim, sticky: StickyPolicy | undefined, random: Random, request: SteeredRequest): Steered {
+function bySplit(
+  aim: Aim,
+  sticky: StickyPolicy | undefined,
+  random: Random,
+  request: SteeredRequest,
+  trace: SteerTrace | undefined,
+): Steered {
   if (sticky === undefined) return forward(aim, pickGroup(aim.groups, random(), undefined, aim.strict))
   let key = stickyKey(sticky, request)
   let newKey: string | undefined
   if (key === undefined && sticky.from === 'cookie') key = newKey = randomKey(random)
   if (key === undefined) return forward(aim, pickGroup(aim.groups, random(), undefined, aim.strict))
+  if (trace) trace.key = key
   return forward(aim, pickStickyGroup(aim.groups, key, aim.strict), newKey, sticky)
 }
 

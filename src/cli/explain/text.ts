@@ -1,0 +1,63 @@
+/** An explanation for a person. Pure; nothing from elsewhere reaches the terminal unescaped. */
+import type { ExplainAnswer } from '../../admin/explain.ts'
+import { counted } from '../../core/counted.ts'
+import { escapeField } from '../../telemetry/escape.ts'
+
+const safe = (text: string): string => escapeField(text, 512)
+const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`
+
+/** The result first, then what led to it; newline included. */
+export function explanationText(answer: ExplainAnswer): string {
+  const { request, origins, result } = answer
+  const lines = [
+    `${safe(request.method)} ${safe(request.host)}${safe(request.path)} from ${safe(request.client)}`,
+    safe(result),
+    ...routeLines(answer),
+    ...ruleLines(answer),
+    ...versionLines(answer),
+  ]
+  if (answer.service !== null)
+    lines.push(
+      '',
+      `Settings of ${safe(answer.service)}: ${origins.length === 0 ? 'the defaults' : origins.map(safe).join(', over ')}`,
+    )
+  return `${lines.join('\n')}\n`
+}
+
+function routeLines({ routes, otherRoutes }: ExplainAnswer): readonly string[] {
+  if (routes.length === 0 && otherRoutes === 0) return []
+  const rows = routes.map(
+    ({ taken, route, leadsTo, why, origin }) =>
+      `  ${taken ? '*' : ' '} ${safe(route)} to ${safe(leadsTo)} (${safe(origin)}): ${safe(why)}`,
+  )
+  const more = otherRoutes > 0 ? [`    and ${counted(otherRoutes, 'route')} with neither its host nor its path`] : []
+  return ['', 'Routes', ...rows, ...more]
+}
+
+function ruleLines({ rules }: ExplainAnswer): readonly string[] {
+  if (rules.length === 0) return []
+  const rows = rules.flatMap(({ leadsTo, matches, conditions }, index) => {
+    const state = matches === null ? 'not asked' : matches ? 'matches' : 'does not match'
+    const first = `  ${matches === true ? '*' : ' '} ${String(index + 1)}. ${safe(leadsTo)}: ${state}`
+    return [first, ...conditions.map(({ text, holds }) => `       ${holds ? 'yes' : 'no '} ${safe(text)}`)]
+  })
+  return ['', 'Rules', ...rows]
+}
+
+function versionLines({ versions, sticky, fallback }: ExplainAnswer): readonly string[] {
+  if (versions.length === 0) return []
+  const tied =
+    sticky === null
+      ? ''
+      : `, tied to ${safe(sticky.by)}${sticky.isNew ? ' (a new one is set)' : ` = ${safe(sticky.key)}`}`
+  const left = fallback === 'none' ? ', none for another that is down' : ''
+  const rows = versions.flatMap(({ version, weight, share, chosen, endpoints }) => [
+    `  ${chosen ? '*' : ' '} ${version === '' ? '(no version)' : safe(version)}: weight ${String(Number(weight.toPrecision(4)))}, ${percent(share)}`,
+    ...endpoints.map(
+      (one) =>
+        `       ${one.usable ? 'yes' : 'no '} ${safe(one.handle)} ${safe(one.address)}: ${safe(one.why)}, ` +
+        `weight ${String(Number(one.weight.toPrecision(3)))}, ${String(one.inFlight)} in flight`,
+    ),
+  ])
+  return ['', `Versions${tied}${left}`, ...rows]
+}

@@ -1,0 +1,269 @@
+/**
+ * Why a request goes where it goes: runs what routes a request (the head's parser, the matcher, the steering) and writes down
+ * each decision. It sends nothing and changes nothing. Where chance decides, it says among what.
+ */
+import { isUsable } from '../balance/usable.ts'
+import type { Random } from '../core/random.ts'
+import { admission, type BoundEndpoint, type BoundGroup, type BoundRoute, type BoundTable } from '../live/runtime.ts'
+import { compileCondition } from '../table/condition.ts'
+import { actionText, conditionText, stickyText } from '../table/show-rule.ts'
+import type { Route } from '../table/table.ts'
+import type { WireLimits } from '../wire/limits.ts'
+import { parseRequestHead, type RequestHead } from '../wire/request-head.ts'
+import { Refusal } from '../wire/syntax.ts'
+import type { Aim } from './next-endpoint.ts'
+import { routingPath } from './path.ts'
+import { routeAnswer } from './redirect.ts'
+import { SteeredRequest, steer, type SteerTrace } from './steer.ts'
+
+export interface Question {
+  readonly method: string
+  /** As in a request line. */
+  readonly target: string
+  /** Host as a client sends it; '' for none. */
+  readonly host: string
+  /** `Name: value`, checked as a client's would be. */
+  readonly headers: readonly string[]
+  readonly clientAddress: string
+}
+
+export interface ConsideredRoute {
+  /** As a person writes it: `shop.example.com/cart`, `/` for any host. */
+  readonly route: string
+  readonly origin: string
+  readonly leadsTo: string
+  readonly taken: boolean
+  readonly why: string
+}
+
+export interface ConsideredRule {
+  readonly leadsTo: string
+  /** Null: one before it had matched, so it was not asked. */
+  readonly matches: boolean | null
+  readonly conditions: readonly { readonly text: string; readonly holds: boolean }[]
+}
+
+export interface ConsideredVersion {
+  readonly version: string
+  readonly weight: number
+  /** Of the requests that no rule decides, 0 to 1, as things stand. */
+  readonly share: number
+  readonly chosen: boolean
+  readonly endpoints: readonly ConsideredEndpoint[]
+}
+
+export interface ConsideredEndpoint {
+  readonly handle: string
+  readonly address: string
+  readonly usable: boolean
+  readonly why: string
+  readonly weight: number
+  readonly inFlight: number
+}
+
+export interface Explanation {
+  readonly request: { readonly method: string; readonly host: string; readonly path: string; readonly client: string }
+  /** Those that match or nearly do, in order of precedence. */
+  readonly routes: readonly ConsideredRoute[]
+  /** How many more there are, that have neither its host nor its path. */
+  readonly otherRoutes: number
+  readonly rules: readonly ConsideredRule[]
+  readonly service: string | null
+  /** What the version was tied to, such as `cookie fairlead`; null: nothing. */
+  readonly sticky: { readonly by: string; readonly key: string; readonly isNew: boolean } | null
+  readonly fallback: 'others' | 'none'
+  readonly balance: string | null
+  readonly versions: readonly ConsideredVersion[]
+  /** A sentence: where it goes, or what it is answered. */
+  readonly result: string
+}
+
+const routesShownMax = 20
+
+export function explain(
+  bound: BoundTable,
+  random: Random,
+  limits: WireLimits,
+  { method, target, host, headers, clientAddress }: Question,
+): Explanation {
+  const lines = host === '' ? [`${method} ${target} HTTP/1.0`] : [`${method} ${target} HTTP/1.1`, `Host: ${host}`]
+  const text = `${[...lines, ...headers].join('\r\n')}\r\n\r\n`
+  const head = parseRequestHead(text, 0, text.indexOf('\r\n\r\n'), limits, false)
+  if (head instanceof Refusal) return refused({ method, host, path: target, client: clientAddress }, head)
+  const path = routingPath(head.target)
+  const request = { method, host: head.routingHost, path: path ?? target, client: clientAddress }
+  if (path === undefined) return refused(request, new Refusal(400, 'path'))
+  const route = bound.match(head.routingHost, path)
+  const considered = considerRoutes(bound.table.routes, head.routingHost, path, route?.route)
+  if (!route) return { ...nothing(request), ...considered, result: 'No route matches: 404.' }
+  return {
+    ...explainRoute(bound, random, route, head, new SteeredRequest(head, clientAddress)),
+    request,
+    ...considered,
+  }
+}
+
+function nothing(request: Explanation['request']): Explanation {
+  return {
+    request,
+    routes: [],
+    otherRoutes: 0,
+    rules: [],
+    service: null,
+    sticky: null,
+    fallback: 'others',
+    balance: null,
+    versions: [],
+    result: '',
+  }
+}
+
+function refused(request: Explanation['request'], { status, rule }: Refusal): Explanation {
+  return { ...nothing(request), result: `It is refused before it is routed: ${String(status)} (${rule}).` }
+}
+
+// === Routes ===
+
+const routeText = ({ host, path }: Route): string => `${host}${path}`
+
+function considerRoutes(
+  routes: readonly Route[],
+  host: string,
+  path: string,
+  taken: Route | undefined,
+): Pick<Explanation, 'routes' | 'otherRoutes'> {
+  const shown: ConsideredRoute[] = []
+  let others = 0
+  for (const route of routes) {
+    const hostFits = fitsHost(route.host, host)
+    const pathFits = fitsPath(route.path, path)
+    // The taken one is always shown; of the rest, those that somebody could have meant.
+    if (route !== taken && ((!hostFits && !pathFits) || shown.length >= routesShownMax)) {
+      others++
+      continue
+    }
+    const why =
+      route === taken
+        ? 'it matches, and none before it does'
+        : !hostFits
+          ? `its host is not ${host === '' ? 'that of a request without one' : host}`
+          : !pathFits
+            ? `${path} is not below ${route.path}`
+            : `it matches, but ${taken ? routeText(taken) : 'another'} is more exact`
+    const leadsTo = route.policy.redirect ? `redirect to ${route.policy.redirect.to}` : route.service.name
+    shown.push({ route: routeText(route), origin: route.origin, leadsTo, taken: route === taken, why })
+  }
+  return { routes: shown, otherRoutes: others }
+}
+
+function fitsHost(pattern: string, host: string): boolean {
+  if (pattern === '') return true
+  return pattern.startsWith('*.') ? host.endsWith(pattern.slice(1)) : host === pattern
+}
+
+function fitsPath(prefix: string, path: string): boolean {
+  return prefix === '/' || path === prefix || path.startsWith(`${prefix}/`)
+}
+
+// === The route's own way ===
+
+function explainRoute(
+  bound: BoundTable,
+  random: Random,
+  route: BoundRoute,
+  head: RequestHead,
+  request: SteeredRequest,
+): Explanation {
+  const { plan } = route
+  const base = { ...nothing({ method: '', host: '', path: '', client: '' }), service: route.service.table.name || null }
+  if (plan === undefined) return explainAim(base, route, undefined, 'by weight')
+  const trace: SteerTrace = { rules: [], key: undefined }
+  const steered = steer(bound, random, route, plan, request, trace)
+  const rules = plan.rules.map(({ rule, action }, index): ConsideredRule => ({
+    leadsTo: actionText(action),
+    matches: trace.rules[index] ?? null,
+    conditions: rule.when.map((condition) => ({
+      text: conditionText(condition),
+      holds: compileCondition(condition)(request),
+    })),
+  }))
+  const said = { ...base, rules }
+  if (steered.kind !== 'forward') {
+    const answer = routeAnswer(steered, head, route.route.path)
+    const where = answer?.lines.trim() ?? ''
+    return {
+      ...said,
+      result: `It is answered ${String(answer?.answer.status ?? 400)}${where === '' ? '' : `, ${where}`}.`,
+    }
+  }
+  const { sticky = plan.sticky, newKey } = steered
+  const stuck =
+    sticky && trace.key !== undefined ? { by: stickyText(sticky), key: trace.key, isNew: newKey !== undefined } : null
+  const byRule = trace.rules.at(-1) === true && stuck === null
+  const how = byRule ? `by rule ${String(trace.rules.length)}` : stuck ? `by ${stuck.by}` : 'by weight'
+  const service = steered.aim.service.table.name
+  return explainAim({ ...said, service, sticky: stuck }, steered.aim, byRule || stuck ? steered.group : undefined, how)
+}
+
+/** `chosen`: the version, where it is certain. */
+function explainAim(base: Explanation, aim: Aim, chosen: BoundGroup | undefined, how: string): Explanation {
+  const versions = considerVersions(aim, chosen)
+  const open = versions.filter(({ share }) => share > 0)
+  const only = chosen?.version ?? (open.length === 1 ? open[0]?.version : undefined)
+  const { balance } = aim.service.table.policy
+  const usable = versions.find(({ version }) => version === only)?.endpoints.filter((one) => one.usable) ?? []
+  let result: string
+  if (only !== undefined) {
+    const where =
+      usable.length === 1 ? (usable[0]?.handle ?? '') : `one of ${String(usable.length)} instances (${balance})`
+    result = `It goes to ${aim.service.table.name} ${only === '' ? 'without a version' : only} ${how}, ${where}.`
+  } else if (open.length > 1) {
+    const shares = open.map(
+      ({ version, share }) => `${version || '(none)'} ${String(Number((share * 100).toPrecision(3)))} %`,
+    )
+    result = `It goes to ${aim.service.table.name}, by chance to ${shares.join(', ')}.`
+  } else result = `No instance that it may have is available: 503.`
+  return { ...base, fallback: aim.strict ? 'none' : 'others', balance, versions, result }
+}
+
+function considerVersions(aim: Aim, chosen: BoundGroup | undefined): readonly ConsideredVersion[] {
+  const counts = (group: BoundGroup): boolean =>
+    group.weight > 0 && (aim.strict || group.endpoints.some((one) => isUsable(one, [])))
+  const total = aim.groups.reduce((sum, group) => sum + (counts(group) ? group.weight : 0), 0)
+  return aim.groups.map((group) => ({
+    version: group.version,
+    weight: group.weight,
+    share: counts(group) ? group.weight / total : 0,
+    chosen: group.version === chosen?.version,
+    endpoints: considerEndpoints(aim, group),
+  }))
+}
+
+function considerEndpoints(aim: Aim, group: BoundGroup): readonly ConsideredEndpoint[] {
+  const bound = new Map(group.endpoints.map((one) => [one.endpoint.key, one]))
+  const all = aim.service.table.groups.find(({ version }) => version === group.version)?.endpoints ?? []
+  return all.map((endpoint) => {
+    const one = bound.get(endpoint.key)
+    const { handle, address, port, status, weight } = endpoint
+    return {
+      handle,
+      address: `${address}:${String(port)}`,
+      usable: one !== undefined && isUsable(one, []),
+      why: one === undefined ? `the catalog says ${status}` : whyOf(one),
+      weight: one === undefined ? 0 : weight * one.state.ramp,
+      inFlight: one?.state.inFlight ?? 0,
+    }
+  })
+}
+
+function whyOf({ endpoint, state }: BoundEndpoint): string {
+  if (state.order) return `${state.order.kind === 'drain' ? 'drained' : 'ejected'} by ${state.order.by}`
+  if (state.leaving) return 'it has left the catalog'
+  if (state.admission === admission.dead) return 'it is dead'
+  const panic = state.open ? ', but too few are left to keep it out' : ''
+  if (state.admission === admission.ejected) return `ejected${panic}`
+  if (state.admission === admission.joining) return `new and not yet proven${panic}`
+  if (!state.open) return 'not available'
+  if (state.ramp < 1) return `ramping up, at ${String(Math.round(state.ramp * 100))} % of its weight`
+  return endpoint.status === 'passing' ? 'available' : `available (the catalog says ${endpoint.status})`
+}
