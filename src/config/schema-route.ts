@@ -12,6 +12,9 @@ import { redirectSchema, trafficKeys } from './schema-traffic.ts'
 const ours = new Set([
   'connection',
   'content-length',
+  'date',
+  'expect',
+  'forwarded',
   'host',
   'keep-alive',
   'proxy-connection',
@@ -19,6 +22,13 @@ const ours = new Set([
   'trailer',
   'transfer-encoding',
   'upgrade',
+  'via',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-proto',
+  'x-real-ip',
+  'x-request-id',
 ])
 
 const changeable: Setting<string> = mapped(headerName(), 'the name of a header that may be changed', (name) =>

@@ -6,9 +6,10 @@
  * host is compared without its port.
  */
 import { routePrefix } from '../table/prefix.ts'
+import { readTagOptions, type TagOptions } from './tag-options.ts'
 
 export type ParsedTag =
-  | { readonly kind: 'route'; readonly host: string; readonly path: string }
+  | { readonly kind: 'route'; readonly host: string; readonly path: string; readonly options: TagOptions }
   /** `place` is the host and path where those at least could be read. */
   | { readonly kind: 'bad'; readonly reason: string; readonly place: string | undefined }
 
@@ -33,12 +34,6 @@ function hostFault(host: string): string | undefined {
   return undefined
 }
 
-function unsupported(options: readonly string[]): string | undefined {
-  const refused = options.filter((option) => option !== 'proto=http')
-  if (refused.length === 0) return undefined
-  return `the option${refused.length > 1 ? 's' : ''} ${refused.join(' ')} ${refused.length > 1 ? 'are' : 'is'} not supported`
-}
-
 /** Reads `tag`; undefined when it does not start with `prefix`. Never throws. */
 export function parseTag(tag: string, prefix: string): ParsedTag | undefined {
   const trimmed = tag.trim()
@@ -59,7 +54,7 @@ export function parseTag(tag: string, prefix: string): ParsedTag | undefined {
   const fault = (host === '' ? undefined : hostFault(host)) ?? pathFault(source.slice(slash))
   if (fault !== undefined) return bad(fault)
   const path = routePrefix(source.slice(slash))
-  const refused = unsupported(options)
-  if (refused !== undefined) return bad(refused, `${host}${path}`)
-  return { kind: 'route', host, path }
+  const read = readTagOptions(options, path)
+  if (typeof read === 'string') return bad(read, `${host}${path}`)
+  return { kind: 'route', host, path, options: read }
 }

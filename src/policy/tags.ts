@@ -45,9 +45,13 @@ export function readTags(service: ServiceSnapshot, prefix: string): TagRoutes {
   for (const tag of [...tags].sort()) {
     const parsed = parseTag(tag, prefix)
     if (parsed?.kind === 'route') {
-      const { host, path } = parsed
+      const { host, path, options } = parsed
       const origin = originOf(service.name, `${prefix}${host}${path}`)
-      routes.set(origin, Object.freeze({ origin, host, path, service: service.name }))
+      const route = Object.freeze({ origin, host, path, ...options, service: options.redirect ? '' : service.name })
+      const known = routes.get(origin)
+      if (known === undefined) routes.set(origin, route)
+      else if (!sameData(known, route))
+        problems.push(badTag(service.name, tag, 'another tag says otherwise of the same host and path', origin))
     } else if (parsed) {
       const where = originOf(service.name, parsed.place === undefined ? tag : `${prefix}${parsed.place}`)
       problems.push(badTag(service.name, tag, parsed.reason, where))

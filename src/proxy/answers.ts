@@ -34,6 +34,7 @@ export function refusalAnswer(status: number): OwnAnswer {
 export type OwnAnswerName =
   | 'finalRecipient'
   | 'noRoute'
+  | 'denied'
   | 'noEndpoint'
   | 'connectionLimit'
   | 'shutdown'
@@ -52,6 +53,8 @@ export type OwnAnswerName =
 export const own: Readonly<Record<OwnAnswerName, OwnAnswer>> = {
   /** OPTIONS whose Max-Forwards ended here (RFC 9110 section 7.6.2). */
   finalRecipient: answer(200, 'OK', ''),
+  /** The route is not for this client's address. */
+  denied: answer(403, 'Forbidden', 'http_request_denied'),
   noRoute: answer(404, 'Not Found', 'destination_not_found'),
   noEndpoint: answer(503, 'Service Unavailable', 'destination_unavailable'),
   connectionLimit: answer(503, 'Service Unavailable', 'connection_limit_reached'),

@@ -6,14 +6,16 @@ import { pickEndpoint } from '../balance/pick-endpoint.ts'
 import { pickGroup } from '../balance/pick-group.ts'
 import type { BoundEndpoint, BoundGroup, BoundRoute, BoundService, EndpointState } from '../live/runtime.ts'
 import type { ServiceTimeouts } from '../policy/policy.ts'
-import type { Plan } from '../table/plan.ts'
+import type { Plan, Shape } from '../table/plan.ts'
 import type { RequestHead } from '../wire/request-head.ts'
 import type { ServerConnection } from '../wire/server-connection.ts'
+import { withoutFields } from '../wire/syntax.ts'
+import { showHostPort } from '../core/host.ts'
 import type { Aim, NextEndpoint } from './next-endpoint.ts'
 import type { PlaneCore } from './plane-core.ts'
 import { SteeredRequest, steer, stickyLine, type Steered } from './steer.ts'
 import type { Tries } from './tries.ts'
-import { clientAddress, type ForwardingFacts } from './upstream-head.ts'
+import { clientAddress, type ForwardingFacts, upstreamHead } from './upstream-head.ts'
 
 /** A connect that is silent for this long is given up once, for another endpoint. */
 const hedgeAfterMs = 250
@@ -30,6 +32,8 @@ export class Course {
   group: BoundGroup | undefined
   /** The instance of the last attempt. */
   endpoint: BoundEndpoint | undefined
+  /** What the route changes on the way; undefined: nothing. */
+  shape: Shape | undefined
   /** Lines that the answer gets besides the upstream's own. */
   added = ''
 
@@ -44,6 +48,7 @@ export class Course {
     this.service = undefined
     this.group = undefined
     this.endpoint = undefined
+    this.shape = undefined
     this.added = ''
   }
 
@@ -71,8 +76,30 @@ export class Course {
     if (steered.kind !== 'forward') return steered
     this.#aim = steered.aim
     this.group = steered.group
+    this.shape = plan.shape
     this.added = stickyLine(steered, this.#client.trusted && head.forwardedProto.toLowerCase() === 'https')
     return undefined
+  }
+
+  /** The head for an attempt at `endpoint`. */
+  upstreamHead(
+    head: RequestHead,
+    forwarding: ForwardingFacts,
+    id: string,
+    upgrade: boolean,
+    to: BoundEndpoint,
+  ): string {
+    const { shape } = this
+    if (shape === undefined) return upstreamHead(head, this.#client, forwarding, id, upgrade)
+    const instance = shape.hostIsInstance ? showHostPort(to.endpoint.address, to.endpoint.port) : ''
+    return upstreamHead(head, this.#client, forwarding, id, upgrade, shape, instance)
+  }
+
+  /** An answer's lines as the client gets them. */
+  answerLines(lines: string): string {
+    const changes = this.shape?.response
+    if (changes === undefined) return lines
+    return (changes.drop.size === 0 ? lines : withoutFields(lines, changes.drop)) + changes.lines
   }
 
   /** The instance for the first attempt. */

@@ -34,7 +34,7 @@ import { canRescue, type RequestFacts, decide, isSafe } from './retry.ts'
 import { Tries } from './tries.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
-import { ForwardingFacts, isLoop, isSaneRequestId, upstreamHead } from './upstream-head.ts'
+import { ForwardingFacts, isLoop, isSaneRequestId } from './upstream-head.ts'
 import { asksForWebSocket, isAccepted, switchingHead, webSocketKey } from './websocket.ts'
 
 /** A connection that has been idle for longer may just be closing: too old for what cannot be repeated. */
@@ -97,7 +97,6 @@ export class Exchange implements ServerExchange, AttemptOwner {
       this.#webSocketKey = key
     }
     if (this.#course.group === undefined) return this.#answerOwn(own.noEndpoint, 'no-endpoint')
-    this.#upstreamHead = upstreamHead(head, this.#client, this.#forwarding, this.#requestId, upgrade)
     this.#tryEndpoint(this.#course.first(), false)
   }
 
@@ -173,6 +172,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#status = head.status
     this.#delivery = deliveryOf(head, this.#head?.minor ?? 0)
     this.#persist = this.#client.mayPersist
+    if (this.#course.shape) head.lines = this.#course.answerLines(head.lines)
     const text = answerHead(
       head,
       this.#delivery,
@@ -319,6 +319,15 @@ export class Exchange implements ServerExchange, AttemptOwner {
     }
     this.#tries.attempts++
     this.#course.endpoint = endpoint
+    // An instance that is asked by its own name gets a head of its own.
+    if ((this.#upstreamHead === '' || this.#course.shape?.hostIsInstance === true) && this.#forwarding)
+      this.#upstreamHead = this.#course.upstreamHead(
+        head,
+        this.#forwarding,
+        this.#requestId,
+        this.#webSocketKey !== '',
+        endpoint,
+      )
     const attempt = new Attempt(this, endpoint, group.stats, connection, this.#core.deadlines)
     this.#attempt = attempt
     const timeouts = this.#course.timeouts(service, endpoint.state, connection.isReady)
@@ -387,6 +396,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
 
   /** A route that answers by itself. */
   #answerByRoute(head: RequestHead, route: BoundRoute, answered: Answered): void {
+    if (answered.kind === 'denied') return this.#answerOwn(own.denied, 'denied')
     const given = routeAnswer(answered, head, route.route.path)
     if (given === undefined) return this.#answerOwn(refusalAnswer(400), 'host-missing')
     const persist = this.#client.mayPersist

@@ -188,6 +188,8 @@ function explainRoute(
     })),
   }))
   const said = { ...base, rules }
+  if (steered.kind === 'denied')
+    return { ...said, result: `Clients at ${request.clientAddress} may not: 403 (allow, deny).` }
   if (steered.kind !== 'forward') {
     const answer = routeAnswer(steered, head, route.route.path)
     const where = answer?.lines.trim() ?? ''

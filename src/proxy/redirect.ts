@@ -11,7 +11,11 @@ export interface RouteAnswer {
 }
 
 /** Undefined: a redirect asks for a host, and the request names none. */
-export function routeAnswer(answered: Answered, head: RequestHead, routePath: string): RouteAnswer | undefined {
+export function routeAnswer(
+  answered: Exclude<Answered, { kind: 'denied' }>,
+  head: RequestHead,
+  routePath: string,
+): RouteAnswer | undefined {
   if (answered.kind === 'answer') return { answer: answered.answer, lines: '' }
   const path = routingPath(head.target) ?? '/'
   const location = locationOf(answered.redirect, path, head.target, routePath, head.routingHost)

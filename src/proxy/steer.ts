@@ -45,6 +45,8 @@ export type Steered =
       readonly sticky: StickyPolicy | undefined
     }
   | Extract<RuleAction, { readonly kind: 'redirect' | 'answer' }>
+  /** The route is not for this client. */
+  | { readonly kind: 'denied' }
 
 /** What `explain` wants to know of a decision, written down on the way. */
 export interface SteerTrace {
@@ -62,6 +64,7 @@ export function steer(
   request: SteeredRequest,
   trace?: SteerTrace,
 ): Steered {
+  if (plan.admits && !plan.admits(request.clientIp)) return { kind: 'denied' }
   if (plan.redirect) return { kind: 'redirect', redirect: plan.redirect }
   for (const { test, action } of plan.rules) {
     const matches = test(request)

@@ -3,9 +3,11 @@
  * forwarding, Via, X-Request-Id. One string. Source: RFC 9110 sections 7.2 to 7.6, RFC 7239, RFC 9112 section 6.
  */
 import { isIP, isIPv6 } from 'node:net'
+import type { Shape } from '../table/plan.ts'
 import type { RequestHead } from '../wire/request-head.ts'
 import type { ServerConnection } from '../wire/server-connection.ts'
-import { isFieldValue } from '../wire/syntax.ts'
+import { isFieldValue, withoutFields } from '../wire/syntax.ts'
+import { isStripped, shapeTarget } from './shape.ts'
 
 /** Our name in Via and Proxy-Status. */
 export const pseudonym = 'fairlead'
@@ -61,7 +63,7 @@ export function isLoop(via: string): boolean {
 
 /**
  * `upgrade`: the request asks for WebSocket and we pass that on. For a chunked body the framing line and the empty line are
- * left to whoever sends it: they depend on how much of the body is there.
+ * left to whoever sends it: they depend on how much of the body is there. `instance` is the `address:port` that `shape` may ask for.
  */
 export function upstreamHead(
   head: RequestHead,
@@ -69,9 +71,14 @@ export function upstreamHead(
   facts: ForwardingFacts,
   requestId: string,
   upgrade: boolean,
+  shape?: Shape,
+  instance = '',
 ): string {
   const host = head.host === '' ? authority(connection) : head.host
-  let text = head.method + ' ' + head.target + ' HTTP/1.1\r\nHost: ' + host + '\r\n' + head.lines
+  let text =
+    shape === undefined
+      ? head.method + ' ' + head.target + ' HTTP/1.1\r\nHost: ' + host + '\r\n' + head.lines
+      : shapedLines(head, shape, host, instance)
   text += connection.trusted ? trustedLines(head, connection, facts, host) : ownLines(facts, host)
   text += head.minor === 1 ? via11 : via10
   text += requestId + '\r\n'
@@ -81,6 +88,16 @@ export function upstreamHead(
   if (head.expectContinue) text += 'Expect: 100-continue\r\n'
   if (head.maxForwards > 0) text += 'Max-Forwards: ' + (head.maxForwards - 1) + '\r\n'
   return head.chunked ? text : text + '\r\n'
+}
+
+/** Request line, Host and the client's lines as a route shapes them. The forwarding lines tell of the client's own host. */
+function shapedLines(head: RequestHead, shape: Shape, clientHost: string, instance: string): string {
+  const { strip, prepend, request } = shape
+  const target = strip === '' && prepend === '' ? head.target : shapeTarget(head.target, strip, prepend)
+  const host = shape.hostIsInstance ? instance : (shape.host ?? clientHost)
+  const lines = request.drop.size === 0 ? head.lines : withoutFields(head.lines, request.drop)
+  const prefix = strip !== '' && isStripped(head.target, strip) ? `X-Forwarded-Prefix: ${strip}\r\n` : ''
+  return `${head.method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${lines}${request.lines}${prefix}`
 }
 
 /** A string of its own: a slice would keep the whole head it was cut from alive as long as the connection. */

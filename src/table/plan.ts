@@ -1,9 +1,12 @@
 /**
- * What a route does beyond sending requests on by its service's weights: its own settings laid over its service's, its rules
- * compiled. A plain route has no plan, so that its requests pay nothing. Pure; made once per route and table.
+ * What a route does beyond sending requests on by its service's weights: its own settings laid over its service's, rules,
+ * ranges and changes of headers made ready to be used. A plain route has no plan, so that its requests pay nothing. Pure;
+ * made once per route and table.
  */
+import { type Ip, isWithin, parseRange } from '../policy/ip.ts'
 import type {
   AccessPolicy,
+  HeaderChanges,
   MirrorPolicy,
   Redirect,
   Rule,
@@ -15,6 +18,26 @@ import { compileConditions, type Test } from './condition.ts'
 import { rulesOf } from './rule-targets.ts'
 import type { Route } from './table.ts'
 
+/** A route's shaping, ready to be used. */
+export interface Shape {
+  /** '' where there is nothing to take off. */
+  readonly strip: string
+  readonly prepend: string
+  /** Upstream's Host; undefined: the client's. */
+  readonly host: string | undefined
+  /** Host is the instance's own address. */
+  readonly hostIsInstance: boolean
+  readonly request: LineChanges
+  readonly response: LineChanges
+}
+
+export interface LineChanges {
+  /** Lower-case names of the lines to take out. */
+  readonly drop: ReadonlySet<string>
+  /** Lines to put behind the rest, each with its CRLF. */
+  readonly lines: string
+}
+
 export interface PlannedRule {
   readonly rule: Rule
   readonly test: Test
@@ -23,12 +46,13 @@ export interface PlannedRule {
 
 export interface Plan {
   readonly redirect: Redirect | undefined
-  readonly access: AccessPolicy | undefined
+  /** Whether a client at this address may; undefined: an address that is none, such as a Unix socket's. */
+  readonly admits: ((client: Ip | undefined) => boolean) | undefined
   readonly rules: readonly PlannedRule[]
   readonly sticky: StickyPolicy | undefined
   readonly fallback: 'others' | 'none'
   readonly mirror: MirrorPolicy | undefined
-  readonly shaping: ShapingPolicy | undefined
+  readonly shape: Shape | undefined
 }
 
 /** Undefined: by weights, to any version that is available, and nothing else. */
@@ -44,11 +68,41 @@ export function planOf({ policy, service }: Route): Plan | undefined {
   if (plain && !redirect && !access && !sticky && !mirror && !shaping) return undefined
   return {
     redirect,
-    access,
+    admits: access && admission(access),
     rules: rules.map((rule) => ({ rule, test: compileConditions(rule.when), action: rule.action })),
     sticky,
     fallback,
     mirror,
-    shaping,
+    shape: shaping && shapeOf(shaping),
   }
+}
+
+function admission({ allow, deny }: AccessPolicy): (client: Ip | undefined) => boolean {
+  const allowed = allow.map(parseRange).filter((range) => range !== undefined)
+  const denied = deny.map(parseRange).filter((range) => range !== undefined)
+  return (client) => {
+    // Who cannot be told apart is let in only where everybody is.
+    if (client === undefined) return allow.length === 0 && deny.length === 0
+    if (denied.some((range) => isWithin(client, range))) return false
+    return allow.length === 0 || allowed.some((range) => isWithin(client, range))
+  }
+}
+
+function shapeOf({ strip = '', prepend = '', host, request, response }: ShapingPolicy): Shape {
+  return {
+    strip,
+    prepend,
+    host: host?.kind === 'name' ? host.name : undefined,
+    hostIsInstance: host?.kind === 'instance',
+    // What we tell of the prefix must not stand beside what a client claims of it.
+    request: changesOf(request, strip === '' ? [] : ['x-forwarded-prefix']),
+    response: changesOf(response, []),
+  }
+}
+
+function changesOf({ remove, set, add }: HeaderChanges, more: readonly string[]): LineChanges {
+  const drop = new Set([...remove, ...more, ...[...set.keys()].map((name) => name.toLowerCase())])
+  let lines = ''
+  for (const [name, value] of [...set, ...add]) lines += `${name}: ${value}\r\n`
+  return { drop, lines }
 }

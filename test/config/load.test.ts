@@ -16,6 +16,9 @@ function configOf(text: string, env: Readonly<Record<string, string>> = {}, file
   return config
 }
 
+/** What a route says that says nothing but where it leads. */
+const plain = { redirect: undefined, traffic: {}, shaping: undefined, access: undefined }
+
 void t.test('no configuration at all', (t) => {
   const config = configOf('')
   t.match(config, {
@@ -78,8 +81,8 @@ errorPages: { 503: error.html }
   ])
   t.match(config.register, { source: 'consul', service: 'fairlead', port: 80, tags: ['edge'], ttlMs: 15_000 })
   t.same(config.routes, [
-    { host: '*.example.com', path: '/cart', service: 'shop' },
-    { host: '', path: '/', service: 'other' },
+    { host: '*.example.com', path: '/cart', service: 'shop', ...plain },
+    { host: '', path: '/', service: 'other', ...plain },
   ])
   t.equal(config.tagPrefix, undefined, 'whoever writes routes gets none from tags unasked')
   const shop = config.services.get('shop')
@@ -135,7 +138,6 @@ errorPages: { 200: a, 404: }
     [
       '2:5 listen[0].adress: there is no setting "adress"; did you mean "address"?',
       '3:13 listen[0].trust[0]: expected a range of IP addresses such as 10.0.0.0/8 or fd00::/8; found "10.0.2.555/8": 10.0.2.555 is no IP address',
-      '5:5 routes[0].service: expected the name of a service; found nothing',
       '5:11 routes[0].path: expected a path such as /cart; found "/a/../b": no request gets through with such a path',
       '8:24 services.shop.versions["9.7.0"]: expected a weight, a number of 0 to 1000000; found "-1": a weight is not negative',
       '8:35 services.shop.versions["9.8.0"]: expected a weight, a number of 0 to 1000000; found "x"',
@@ -154,7 +156,9 @@ errorPages: { 200: a, 404: }
   t.same(errorsOf('- a\n'), [
     '1:1 expected a mapping with listen, status, admin, zone, catalog, register, ...; found a list',
   ])
-  t.match(errorsOf('routes: [{ service: "${NOPE}" }]'), [/^1:21 routes\[0\]\.service: the environment has no NOPE/])
+  t.match(errorsOf('routes: [{ service: "${NOPE}", redirect: /x }]'), [
+    /^1:21 routes\[0\]\.service: the environment has no NOPE/,
+  ])
   t.match(errorsOf('log: info'), [/^1:6 log: expected a mapping with level, access; found "info"$/])
   t.match(errorsOf('catalog: { consul: { tls: { verify: yes } } }'), [/expected true or false; found "yes"$/])
   t.end()
@@ -162,18 +166,11 @@ errorPages: { 200: a, 404: }
 
 void t.test('what this version does not have is refused by name', (t) => {
   const refused = [
-    ['policy: { kv: fairlead }', 'policy.kv'],
     ['workers: 2', 'workers'],
-    ['routes: [{ service: a, versions: { 1: 1 } }]', 'routes[0].versions'],
-    ['routes: [{ service: a, rules: [] }]', 'routes[0].rules'],
-    ['services: { a: { sticky: { ip: true } } }', 'services.a.sticky'],
-    ['services: { a: { affinity: { cookie: x } } }', 'services.a.affinity'],
-    ['services: { a: { balance: hash } }', 'services.a.balance'],
     ['tls: { cert: x }', 'tls'],
     ['http2: true', 'http2'],
     ['listen: [{ address: "a:1", tls: {} }]', 'listen[0].tls'],
     ['routes: [{ service: a, header: { x: y } }]', 'routes[0].header'],
-    ['routes: [{ service: a, headers: { x: y } }]', 'routes[0].headers'],
     ['services: { a: { ejection: {} } }', 'services.a.ejection'],
     ['services: { a: { outlierDetection: {} } }', 'services.a.outlierDetection'],
     ['services: { a: { protocol: h2 } }', 'services.a.protocol'],
@@ -181,6 +178,93 @@ void t.test('what this version does not have is refused by name', (t) => {
   ] as const
   for (const [text, path] of refused)
     t.match(load(text, {}, 'f').errors, [{ path, message: /is not available in this version$/ }], text)
+  t.end()
+})
+
+void t.test('rules, stickiness and what a route changes: each mistake with what is expected', (t) => {
+  const route = (text: string): string => `routes: [{ service: a, ${text} }]`
+  const rule = (text: string): string => `services: { a: { rules: [{ ${text} }] } }`
+  const cases: Readonly<Record<string, RegExp>> = {
+    'routes: [{ path: /a }]':
+      /^1:10 routes\[0\]: expected a service, or a redirect; found a mapping: neither stands here$/,
+    [route('redirect: /x')]: /both stand here/,
+    [route('redirect: { to: x.test }')]: /redirect\.to: .*it begins with \/ or with http:/,
+    [route('redirect: { to: /x$pth }')]: /only \$path and \$host are replaced/,
+    [route('redirect: { to: /x, status: 200 }')]: /redirect\.status: expected 301, 302, 303, 307 or 308/,
+    [route('strip: api')]: /strip: expected a path such as .*it begins with \//,
+    [route('strip: /')]: /it changes nothing/,
+    [route('hostHeader: "*.x"')]: /hostHeader: expected client, instance or a host/,
+    [route('allow: [10.0.0.0/33]')]: /allow\[0\]: .*the prefix is 0 to 32/,
+    [route('headers: { request: { set: { Content-Length: 1 } } }')]: /Content-Length is Fairlead's own to write/,
+    [route('headers: { request: { remove: [Host] } }')]: /host is Fairlead's own to write/,
+    [route('headers: { response: { add: { "a b": 1 } } }')]: /expected the name of a header that may be changed/,
+    [route('headers: { response: { add: { a: "x\\ny" } } }')]: /expected a header value/,
+    [rule('version: 1')]:
+      /rules\[0\]\.when: expected a mapping with header, cookie, query, method, client; found nothing/,
+    [rule('when: {}, version: 1')]: /none of them stands here/,
+    [rule('when: { header: { x: y } }')]: /expected one of version, service, redirect and answer; .*none of them/,
+    [rule('when: { header: { x: y } }, version: 1, service: b')]: /version and service stand here together/,
+    [rule('when: { header: { x: { regex: y } } }, version: 1')]:
+      /there is no setting "regex"; the keys here are equals, prefix/,
+    [rule('when: { header: { x: { equals: a, prefix: b } } }, version: 1')]: /equals and prefix stand here together/,
+    [rule('when: { cookie: { x: { oneOf: [] } } }, version: 1')]: /oneOf is empty/,
+    [rule('when: { client: 10.0.0 }, version: 1')]: /10\.0\.0 is no IP address/,
+    [rule('when: { client: [] }, version: 1')]: /an empty list of ranges matches nobody/,
+    [rule('when: { method: POST }, answer: { status: 204, body: x }')]: /204 has no body/,
+    'services: { a: { sticky: { cookie: x, header: y } } }': /cookie and header stand here together/,
+    'services: { a: { sticky: { header: y, maxAge: 1d } } }': /maxAge belongs to a cookie/,
+    'services: { a: { sticky: { cookie: "a b" } } }': /expected the name of a cookie/,
+    'services: { a: { sticky: on } }': /sticky: expected a mapping with cookie, header, ip, maxAge; found "on"/,
+    'services: { a: { fallback: never } }': /expected others or none/,
+    'policy: { kv: "a b" }': /policy\.kv: expected a prefix of keys/,
+  }
+  for (const [text, message] of Object.entries(cases)) t.match(errorsOf(text), [message], text)
+  t.end()
+})
+
+void t.test('rules and routes as the program uses them', (t) => {
+  const { services, routes } = configOf(`
+routes:
+  - service: a
+    strip: /api
+    hostHeader: App.Internal:81
+    sticky: off
+    headers: { request: { set: { X-A: b }, remove: [X-C] } }
+    deny: [10.0.0.1]
+services:
+  a:
+    sticky: { cookie: sid, maxAge: 1h }
+    rules:
+      - when: { header: { X-A: b, c: { present: false } }, client: 10.0.0.0/8 }
+        answer: { status: 403 }
+      - when: { method: { not: { oneOf: [GET, HEAD] } } }
+        version: 9.10
+`)
+  t.same(services.get('a')?.sticky, { from: 'cookie', name: 'sid', maxAgeSeconds: 3_600 })
+  t.same(services.get('a')?.rules, [
+    {
+      when: [
+        { subject: 'header', name: 'x-a', match: { kind: 'equals', value: 'b' } },
+        { subject: 'header', name: 'c', match: { kind: 'not', match: { kind: 'present' } } },
+        { subject: 'client', ranges: ['10.0.0.0/8'], within: true },
+      ],
+      action: { kind: 'answer', answer: { status: 403, body: '', contentType: 'text/plain; charset=utf-8' } },
+    },
+    {
+      when: [{ subject: 'method', match: { kind: 'not', match: { kind: 'oneOf', values: ['GET', 'HEAD'] } } }],
+      action: { kind: 'version', version: '9.10' },
+    },
+  ])
+  t.match(routes[0], {
+    traffic: { sticky: 'off' },
+    shaping: {
+      strip: '/api',
+      prepend: undefined,
+      host: { kind: 'name', name: 'app.internal:81' },
+      request: { remove: ['x-c'], set: new Map([['X-A', 'b']]) },
+    },
+    access: { allow: [], deny: ['10.0.0.1/32'] },
+  })
   t.end()
 })
 

@@ -10,6 +10,9 @@ function policyOf(text: string): Policy {
   return policyFromConfig(config)
 }
 
+/** What a route says that says nothing but where it leads. */
+const plain = { redirect: undefined, traffic: undefined, shaping: undefined, access: undefined }
+
 void t.test('nothing configured is the built-in policy', (t) => {
   const policy = policyOf('')
   t.same(policy.defaults, defaultServicePolicy)
@@ -37,12 +40,13 @@ services:
   tcp: { health: { tcp: true, mode: observe, timeout: 90ms } }
 `)
   t.same(policy.routes, [
-    { origin: 'config:routes[0]', host: 'a.b', path: '/x', service: 'shop' },
-    { origin: 'config:routes[1]', host: '', path: '/', service: 'other' },
+    { origin: 'config:routes[0]', host: 'a.b', path: '/x', service: 'shop', ...plain },
+    { origin: 'config:routes[1]', host: '', path: '/', service: 'other', ...plain },
   ])
   t.same(policy.versionFrom, { metaKey: 'v', tagPrefix: 'release-' })
   t.equal(policy.tagPrefix, 'route-')
   t.same(policy.services.get('shop'), {
+    ...defaultServicePolicy,
     versions: new Map([['9.10', 3]]),
     balance: 'round-robin',
     timeouts: { connectMs: 250, firstByteMs: 60_000, idleMs: 1_000 },

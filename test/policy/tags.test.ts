@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { parseTag } from '../../src/policy/parse-tag.ts'
+import { noHeaderChanges, type ShapingPolicy } from '../../src/policy/traffic.ts'
 import { emptyPolicy, type Policy } from '../../src/policy/policy.ts'
 import { mergePolicy, readTags } from '../../src/policy/tags.ts'
 import { createMatcher } from '../../src/table/match.ts'
@@ -26,9 +27,44 @@ void t.test('tags that make a route', async (t) => {
   }
   for (const [tag, place] of Object.entries(cases)) {
     const slash = place.indexOf('/')
-    const expected = { kind: 'route', host: place.slice(0, slash), path: place.slice(slash) }
+    const expected = { kind: 'route', host: place.slice(0, slash), path: place.slice(slash), options: {} }
     t.same(parseTag(tag, 'urlprefix-'), expected, tag)
   }
+})
+
+void t.test("fabio's options", async (t) => {
+  const shaped = (parts: Partial<ShapingPolicy>) => ({
+    shaping: {
+      strip: undefined,
+      prepend: undefined,
+      host: undefined,
+      request: noHeaderChanges,
+      response: noHeaderChanges,
+      ...parts,
+    },
+  })
+  const cases: readonly (readonly [string, unknown])[] = [
+    ['urlprefix-/x strip=/x', shaped({ strip: '/x' })],
+    [
+      'urlprefix-/x strip=/x/ prepend=/v2 host=dst',
+      shaped({ strip: '/x', prepend: '/v2', host: { kind: 'instance' } }),
+    ],
+    ['urlprefix-/x host=Foo.com:81', shaped({ host: { kind: 'name', name: 'foo.com:81' } })],
+    ['urlprefix-/x strip=/', {}],
+    ['urlprefix-/x allow=ip:10.0.0.0/8,ip:fd00::/8', { access: { allow: ['10.0.0.0/8', 'fd00::/8'], deny: [] } }],
+    ['urlprefix-/x deny=ip:1.2.3.4', { access: { allow: [], deny: ['1.2.3.4'] } }],
+    ['urlprefix-/x redirect=302,https://y.com$path', { redirect: { status: 302, to: 'https://y.com/x$path' } }],
+    ['urlprefix-/ redirect=301,https://$host/$path', { redirect: { status: 301, to: 'https://$host$path' } }],
+    ['urlprefix-/x redirect=303,https://y.com/', { redirect: { status: 303, to: 'https://y.com/' } }],
+  ]
+  for (const [tag, options] of cases) t.match(parseTag(tag, 'urlprefix-'), { kind: 'route', options }, tag)
+  const [first, second] = [
+    instance('w', 'a', { tags: ['urlprefix-/x strip=/x'] }),
+    instance('w', 'b', { tags: ['urlprefix-/x'] }),
+  ]
+  const { routes, problems } = readTags(freezeDeep(service('w', [first, second])), 'urlprefix-')
+  t.equal(routes.length, 1)
+  t.match(problems, [{ code: 'bad-tag', message: /another tag says otherwise of the same host and path/ }])
 })
 
 void t.test('tags that make none, each with its reason', async (t) => {
@@ -59,11 +95,18 @@ void t.test('tags that make none, each with its reason', async (t) => {
     ['urlprefix-/a/.', /segment/],
     ['urlprefix-/a/%2e%2e/b', /segment/],
     ['urlprefix-/a%2', /two hex digits/],
-    ['urlprefix-/x strip=/x', /the option strip=\/x is not supported/, '/x'],
-    ['urlprefix-Shop/x/ strip=/x host=dst', /the options strip=\/x host=dst are not supported/, 'shop/x'],
-    ['urlprefix-/x weight=0.5', /weight=0\.5/, '/x'],
+    ['urlprefix-/x weight=0.5', /^weight= is not supported: give the versions weights/, '/x'],
+    ['urlprefix-Shop/x/ strip=x', /strip=x is no path/, 'shop/x'],
+    ['urlprefix-/x strip=/a/../b', /is no path/, '/x'],
+    ['urlprefix-/x host=a/b', /host=a\/b is no host/, '/x'],
+    ['urlprefix-/x allow=10.0.0.0/8', /allow= takes ip:CIDR, not 10/, '/x'],
+    ['urlprefix-/x allow=ip:10.0.0.0/8 deny=ip:10.0.0.1', /allow= and deny= on one route/, '/x'],
+    ['urlprefix-/x redirect=300,https://x/', /with 301, 302, 303, 307 or 308/, '/x'],
+    ['urlprefix-/x redirect=302,javascript:x', /has no URL/, '/x'],
+    ['urlprefix-/x register=y', /^register= is not supported/, '/x'],
+    ['urlprefix-/x auth=basic', /^auth= is not supported/, '/x'],
+    ['urlprefix-/x strip', /options are written NAME=VALUE/, '/x'],
     ['urlprefix-/x proto=https', /proto=https/, '/x'],
-    ['urlprefix-/x redirect=302,https://x/', /redirect=302/, '/x'],
     ['urlprefix-/x proto=http nonsense', /the option nonsense is/, '/x'],
   ]
   for (const [tag, reason, place] of cases) {
@@ -100,7 +143,7 @@ void t.test('no tag throws, and each route that one makes can be reached', async
 
 void t.test('the tags of a service', async (t) => {
   const web = service('web', [
-    instance('web', 'a', { tags: ['b', 'urlprefix-/x', 'urlprefix-/y strip=/y'] }),
+    instance('web', 'a', { tags: ['b', 'urlprefix-/x', 'urlprefix-/y strip=y'] }),
     instance('web', 'b', { tags: ['urlprefix-/x', 'urlprefix-/x/ proto=http'], status: 'critical' }),
     instance('web', 'c', { tags: ['urlprefix-h/', 'urlprefix-:1'], status: 'maintenance' }),
   ])

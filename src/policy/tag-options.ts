@@ -1,0 +1,103 @@
+/**
+ * The options of a `urlprefix-` tag, as fabio 1.7 takes them (route/parse_new.go): `strip=`, `prepend=`, `host=`, `redirect=`,
+ * `allow=`, `deny=`. One that would mean something else here, or that this proxy does not have, is named. Pure.
+ */
+import { routePrefix } from '../table/prefix.ts'
+import { parseRange } from './ip.ts'
+import type { AccessPolicy, Redirect, ShapingPolicy } from './traffic.ts'
+import { noHeaderChanges } from './traffic.ts'
+
+/** What a tag says of its route besides where it is. */
+export interface TagOptions {
+  readonly redirect?: Redirect
+  readonly shaping?: ShapingPolicy
+  readonly access?: AccessPolicy
+}
+
+/** Why fabio's other options are refused, by name. */
+const refusals: Readonly<Record<string, string>> = {
+  weight: 'weight= is not supported: give the versions weights in the configuration or with fairlead split',
+  register: 'register= is not supported: the setting register makes this proxy known to Consul',
+  auth: 'auth= is not supported: nobody would be asked for a password, so the route is not made',
+  tlsskipverify: 'tlsskipverify= is not supported',
+  pxyproto: 'pxyproto= is not supported',
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** The options of a route at `path`, or why they cannot be used. Later ones of the same name win, as in fabio. */
+export function readTagOptions(options: readonly string[], path: string): TagOptions | string {
+  const given = new Map<string, string>()
+  for (const option of options) {
+    const equals = option.indexOf('=')
+    if (equals < 1) return `the option ${option} is not understood: options are written NAME=VALUE`
+    given.set(option.slice(0, equals).toLowerCase(), option.slice(equals + 1))
+  }
+  const read: Mutable<TagOptions> = {}
+  const shaping = readShaping(given)
+  if (typeof shaping === 'string') return shaping
+  if (shaping) read.shaping = shaping
+  const access = readAccess(given)
+  if (typeof access === 'string') return access
+  if (access) read.access = access
+  const redirect = given.get('redirect')
+  if (redirect !== undefined) {
+    const parsed = readRedirect(redirect, path)
+    if (typeof parsed === 'string') return parsed
+    if (shaping) return 'redirect= beside strip=, prepend= or host= is not supported'
+    read.redirect = parsed
+  }
+  for (const [name, value] of given)
+    if (!(name === 'proto' && value === 'http') && !known.has(name))
+      return refusals[name] ?? `the option ${name}=${value} is not supported`
+  return Object.freeze(read)
+}
+
+const known = new Set(['strip', 'prepend', 'host', 'allow', 'deny', 'redirect'])
+
+function readShaping(given: ReadonlyMap<string, string>): ShapingPolicy | string | undefined {
+  const parts: Partial<Mutable<ShapingPolicy>> = {}
+  for (const name of ['strip', 'prepend'] as const) {
+    const value = given.get(name)
+    if (value === undefined) continue
+    const path = routePrefix(value)
+    if (!/^\/[\x21-\x7e]*$/.test(value) || /[?#%*\\]|\/\.{1,2}(?:\/|$)|\/\//.test(value))
+      return `${name}=${value} is no path`
+    if (path !== '/') parts[name] = path
+  }
+  const host = given.get('host')
+  if (host === 'dst') parts.host = { kind: 'instance' }
+  else if (host !== undefined) {
+    if (!/^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?(?::\d{1,5})?$/.test(host))
+      return `host=${host} is no host`
+    parts.host = { kind: 'name', name: host.toLowerCase() }
+  }
+  if (Object.keys(parts).length === 0) return undefined
+  const { strip, prepend } = parts
+  return Object.freeze({ strip, prepend, host: parts.host, request: noHeaderChanges, response: noHeaderChanges })
+}
+
+function readAccess(given: ReadonlyMap<string, string>): AccessPolicy | string | undefined {
+  const [allow, deny] = [given.get('allow'), given.get('deny')]
+  if (allow === undefined && deny === undefined) return undefined
+  if (allow !== undefined && deny !== undefined) return 'allow= and deny= on one route are refused, as fabio does'
+  const ranges: string[] = []
+  for (const item of (allow ?? deny ?? '').split(',')) {
+    const range = /^ip:(.+)$/.exec(item.trim())?.[1] ?? ''
+    if (parseRange(range) === undefined) return `${allow === undefined ? 'deny' : 'allow'}= takes ip:CIDR, not ${item}`
+    ranges.push(range)
+  }
+  return Object.freeze(allow === undefined ? { allow: [], deny: ranges } : { allow: ranges, deny: [] })
+}
+
+/** fabio's `$path` is the request's whole path, ours is what follows the route's. */
+function readRedirect(text: string, path: string): Redirect | string {
+  const [, code = '', url = ''] = /^(\d{3}),(.+)$/.exec(text) ?? []
+  const status = ([301, 302, 303, 307, 308] as const).find((each) => String(each) === code)
+  if (status === undefined)
+    return `redirect=${text} is not supported: it is redirect=CODE,URL with 301, 302, 303, 307 or 308`
+  if (!/^https?:\/\/[\x21-\x7e]+$/.test(url) || /\$(?!path\b|host\b)/.test(url))
+    return `redirect=${text} has no URL that is understood`
+  const whole = path === '/' ? '$path' : `${path}$path`
+  return Object.freeze({ status, to: url.replaceAll('/$path', '$path').replaceAll('$path', () => whole) })
+}
