@@ -7,7 +7,6 @@ import { type Ip, isWithin, parseRange } from '../policy/ip.ts'
 import type {
   AccessPolicy,
   HeaderChanges,
-  MirrorPolicy,
   Redirect,
   Rule,
   RuleAction,
@@ -51,7 +50,6 @@ export interface Plan {
   readonly rules: readonly PlannedRule[]
   readonly sticky: StickyPolicy | undefined
   readonly fallback: 'others' | 'none'
-  readonly mirror: MirrorPolicy | undefined
   readonly shape: Shape | undefined
 }
 
@@ -62,17 +60,15 @@ export function planOf({ policy, service }: Route): Plan | undefined {
   const rules = rulesOf(policy, own)
   // A route may say that it has none of what its service has.
   const sticky = traffic && 'sticky' in traffic ? traffic.sticky : own.sticky
-  const mirror = traffic && 'mirror' in traffic ? traffic.mirror : own.mirror
   const fallback = traffic?.fallback ?? own.fallback
   const plain = rules.length === 0 && fallback === 'others'
-  if (plain && !redirect && !access && !sticky && !mirror && !shaping) return undefined
+  if (plain && !redirect && !access && !sticky && !shaping) return undefined
   return {
     redirect,
     admits: access && admission(access),
     rules: rules.map((rule) => ({ rule, test: compileConditions(rule.when), action: rule.action })),
     sticky,
     fallback,
-    mirror,
     shape: shaping && shapeOf(shaping),
   }
 }
