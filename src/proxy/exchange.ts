@@ -19,10 +19,12 @@ import { type OwnAnswer, own, refusalAnswer } from './answers.ts'
 import { Attempt, type AttemptOwner } from './attempt.ts'
 import { failureAnswer } from './failure-answer.ts'
 import type { NextEndpoint } from './next-endpoint.ts'
+import type { RequestRecord } from './options.ts'
 import { routingPath } from './path.ts'
 import type { PlaneCore } from './plane-core.ts'
 import { canRescue, type RequestFacts, decide, isSafe } from './retry.ts'
 import { Tries } from './tries.ts'
+import { isFailed, routeText } from './trouble.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
 import { ForwardingFacts, isLoop, isSaneRequestId, upstreamHead } from './upstream-head.ts'
@@ -30,9 +32,6 @@ import { asksForWebSocket, isAccepted, webSocketKey } from './websocket.ts'
 
 /** A connection that has been idle for longer may just be closing: too old for what cannot be repeated. */
 const unsafeIdleMsMax = 1_000
-
-/** A connect that is silent for this long is given up once, for another endpoint. */
-const hedgeAfterMs = 250
 
 export class Exchange implements ServerExchange, AttemptOwner {
   readonly #core: PlaneCore
@@ -308,20 +307,15 @@ export class Exchange implements ServerExchange, AttemptOwner {
       this.#group = other.group
       return this.#tryEndpoint(other.endpoint, fresh)
     }
-    this.#tries.attempts++
+    const reused = connection.isReady
+    this.#tries.begin(reused, this.#core.deadlines.recentMs)
     this.#endpoint = endpoint
     const attempt = new Attempt(this, endpoint, group.stats, connection, this.#core.deadlines)
     this.#attempt = attempt
-    const { timeouts } = service.table.policy
-    const hedged =
-      !connection.isReady &&
-      timeouts.connectMs > hedgeAfterMs &&
-      this.#tries.mayHedge(this.#core, service, group.version, endpoint.state)
-    attempt.begin(
-      head.method === 'HEAD',
-      this.#webSocketKey !== '',
-      hedged ? { ...timeouts, connectMs: hedgeAfterMs } : timeouts,
-    )
+    const timeouts = reused
+      ? service.table.policy.timeouts
+      : this.#tries.connectTimeouts(this.#core, service, group.version, endpoint.state)
+    attempt.begin(head.method === 'HEAD', this.#webSocketKey !== '', timeouts)
   }
 
   /** Where to go now; `from`: away from where the requests have gone that this one held when it broke. */
@@ -366,6 +360,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   #tell(outcome: 'rescued' | 'retried' | 'lost', endpoint: BoundEndpoint, unsent: boolean, reason: string): void {
+    this.#tries.note(endpoint.endpoint, outcome, reason, unsent, this.#core.deadlines.now())
     this.#core.tellOutcome(endpoint.endpoint, {
       outcome,
       unsent,
@@ -428,7 +423,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
     if (service) service.stats.inFlight--
     this.#tries.release()
     this.#core.count(service, this.#group, this.#status, origin, durationMs)
-    if (this.#core.observer) this.#observe(cause, origin, durationMs)
+    const troubled = this.#tries.hadTrouble || isFailed(cause, this.#status, origin)
+    if (this.#core.observer || troubled) this.#observe(cause, origin, durationMs, troubled)
     // An idle connection holds nothing of its last request: its strings would keep the whole head alive.
     this.#service = undefined
     this.#head = undefined
@@ -436,9 +432,9 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#upload.release()
   }
 
-  #observe(cause: string, origin: 'upstream' | 'proxy', durationMs: number): void {
+  #observe(cause: string, origin: 'upstream' | 'proxy', durationMs: number, troubled: boolean): void {
     const endpoint = this.#endpoint?.endpoint
-    this.#core.observer?.requestDone({
+    const record: RequestRecord = {
       requestId: this.#requestId,
       clientAddress: this.#client.remoteAddress,
       method: this.#head?.method ?? '',
@@ -455,7 +451,11 @@ export class Exchange implements ServerExchange, AttemptOwner {
       bytesReceived: this.#client.requestBytes,
       bytesSent: this.#client.bytesWritten - this.#writtenBefore,
       cause,
-    })
+    }
+    this.#core.observer?.requestDone(record)
+    if (!troubled) return
+    const attempts = this.#tries.story(endpoint, record, this.#client.startedMs)
+    this.#core.tellTrouble({ record, route: routeText(this.#core, this.#head, this.#service), attempts })
   }
 
   #reset(head: RequestHead | undefined): void {
