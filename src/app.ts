@@ -14,6 +14,7 @@ import { createOwnAddresses, type OwnAddresses } from './app/own-addresses.ts'
 import { createSavedCatalog, type SavedCatalog } from './app/saved-catalog.ts'
 import { createSelfRegistration, type SelfRegistration } from './app/self-registration.ts'
 import type { Config } from './config/config.ts'
+import { createHistory, type History } from './control/history.ts'
 import { troubledSources } from './control/source-trouble.ts'
 import { sleep, type Clock } from './core/clock.ts'
 import { errorText } from './core/errors.ts'
@@ -34,6 +35,7 @@ import type { AccessLog } from './telemetry/access-log.ts'
 import { createKillLedger, type KillLedger } from './telemetry/kill-ledger.ts'
 import type { AppLogger } from './telemetry/log.ts'
 import { logOrder } from './telemetry/operator-log.ts'
+import { createTroubleRing } from './telemetry/trouble-ring.ts'
 import { createMetrics, type ControlFigures, type Metrics } from './telemetry/metrics.ts'
 
 export interface AppDeps {
@@ -80,6 +82,7 @@ class Composition implements App {
   readonly #embedded: EmbeddedCatalogs
   readonly #registration: SelfRegistration
   readonly #saved: SavedCatalog
+  readonly #history: History
   readonly #addresses: OwnAddresses = createOwnAddresses()
   #config: Config
   /** The generation whose tables are routed, and one that is to follow it. */
@@ -98,6 +101,8 @@ class Composition implements App {
     const { clock, random, log } = deps
     const observer = deps.accessLog.observer(config.log.access)
     this.#kills = createKillLedger({ clock })
+    this.#history = createHistory({ stateDir: config.stateDir, ...deps })
+    const troubles = createTroubleRing({ clock })
     this.#plane = createDataPlane({
       clock,
       random,
@@ -106,6 +111,7 @@ class Composition implements App {
       observer,
       createHealth: (sink) => createHealth({ clock, random, prober: createProber(clock), sink, log }),
       onHealthEvent: (event) => this.#heard(event),
+      onTrouble: (trouble) => troubles.add(trouble),
     })
     const health = (state: EndpointState): HealthView | undefined => this.#plane.healthOf(state)
     this.#metrics = createMetrics({
@@ -122,6 +128,8 @@ class Composition implements App {
       notReady: () => this.notReady(),
       problems: () => this.#problems(),
       kills: this.#kills,
+      history: this.#history,
+      troubles,
       health: {
         now: () => clock.now(),
         stateOf: health,
@@ -164,7 +172,7 @@ class Composition implements App {
     const listeners = await this.#plane.listen(this.#config.listen)
     this.#serving = true
     // Only now is it known which ports the system chose.
-    this.#leading.setPolicy(this.#policy(this.#config))
+    this.#leading.setPolicy(this.#policy(this.#config), [{ kind: 'config', what: 'listeners' }])
     for (const { name, host, port } of listeners)
       log.info({ listener: name, host, port }, `listening on ${showHostPort(host, port)}`)
     await this.#register()
@@ -241,7 +249,9 @@ class Composition implements App {
     this.#plane.setObserver(accessLog.observer(config.log.access))
     this.#plane.setLimits(config.limits)
     this.#saved.use(config.stateDir)
+    this.#history.use(config.stateDir)
     const policy = this.#policy(config)
+    const causes = [{ kind: 'config', what: 'file' }] as const
     if (next) {
       log.info({}, 'the catalog sources changed; the new ones take over when they have answered')
       const skipped = this.#next
@@ -249,9 +259,9 @@ class Composition implements App {
       next.start()
       await skipped?.stop()
     } else {
-      this.#next?.setPolicy(policy)
+      this.#next?.setPolicy(policy, causes)
     }
-    this.#leading?.setPolicy(policy)
+    this.#leading?.setPolicy(policy, causes)
     if (!sameValue(before.listen, config.listen)) {
       const listeners = this.#plane.addresses().map(({ host, port }) => showHostPort(host, port))
       log.info({ listeners }, `listening on ${listeners.join(', ')}`)
@@ -280,9 +290,11 @@ class Composition implements App {
       embedded: this.#embedded,
       deps: this.#deps,
       versionBase: () => this.#plane.current().table.version,
-      publish: (table) => {
+      publish: (table, causes) => {
+        const before = this.#plane.current().table
         this.#plane.apply(table)
         this.#kills.tableChanged(table)
+        this.#history.record(before, table, causes)
       },
       life: {
         isAlive: (key, life) => this.#plane.isAlive(key, life),
@@ -300,7 +312,7 @@ class Composition implements App {
     this.#leading = generation
     this.#next = undefined
     generation.takeOver()
-    generation.setPolicy(this.#policy(this.#config))
+    generation.setPolicy(this.#policy(this.#config), [{ kind: 'config', what: 'catalog' }])
     this.#deps.log.info({}, 'the new catalog sources have taken over')
     void before?.stop()
     this.#first.resolve()
@@ -332,6 +344,7 @@ class Composition implements App {
     await this.#plane.drain(deadlineMs)
     await this.#work
     await Promise.all([this.#leading?.stop(), this.#next?.stop(), this.#registration.stop(), this.#saved.stop()])
+    await this.#history.stop()
     await this.#doors.close()
     this.#metrics.stop()
     log.info({}, 'stopped')
@@ -353,7 +366,12 @@ class Composition implements App {
 
   #problems(): readonly Problem[] {
     const sources = [this.#leading, this.#next].flatMap((generation) => generation?.status().sources ?? [])
-    return [...troubledSources(sources), ...this.#saved.problems(), ...this.#plane.current().table.problems]
+    return [
+      ...troubledSources(sources),
+      ...this.#saved.problems(),
+      ...this.#history.problems(),
+      ...this.#plane.current().table.problems,
+    ]
   }
 }
 
