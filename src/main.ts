@@ -7,6 +7,7 @@ import { addHealthCommand } from './cli/health.ts'
 import { addKillsCommand } from './cli/kills.ts'
 import { addOperatorCommands } from './cli/operate.ts'
 import { addServeCommand } from './cli/serve.ts'
+import { addTellingCommands } from './cli/tell.ts'
 import { packageVersion } from './cli/version.ts'
 import { errorText } from './core/errors.ts'
 
@@ -26,6 +27,7 @@ addCheckCommand(program)
 addDemoCommand(program)
 addCatalogCommand(program)
 addHealthCommand(program)
+addTellingCommands(program)
 addKillsCommand(program)
 addOperatorCommands(program)
 
