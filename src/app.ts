@@ -5,7 +5,8 @@
  */
 import { createAccess, type Access } from './admin/access.ts'
 import { endpointActions } from './admin/endpoints.ts'
-import { policyActions } from './admin/policy.ts'
+import type { ExplainSources } from './admin/explain.ts'
+import { policyActions, type PolicyPlane } from './admin/policy.ts'
 import { adminRouter, statusRouter } from './admin/routes.ts'
 import { createDoors, type Doors } from './app/doors.ts'
 import { createEmbeddedCatalogs, type EmbeddedCatalogs } from './app/embedded-catalogs.ts'
@@ -16,6 +17,8 @@ import { createPolicySources, type PolicySources } from './app/policy-sources.ts
 import { createSavedCatalog, type SavedCatalog } from './app/saved-catalog.ts'
 import { createSelfRegistration, type SelfRegistration } from './app/self-registration.ts'
 import type { Config } from './config/config.ts'
+import { createHistory, type History } from './control/history.ts'
+import type { Cause } from './control/cause.ts'
 import { troubledSources } from './control/source-trouble.ts'
 import { sleep, type Clock } from './core/clock.ts'
 import { errorText } from './core/errors.ts'
@@ -36,6 +39,7 @@ import type { AccessLog } from './telemetry/access-log.ts'
 import { createKillLedger, type KillLedger } from './telemetry/kill-ledger.ts'
 import type { AppLogger } from './telemetry/log.ts'
 import { logOrder } from './telemetry/operator-log.ts'
+import { createTroubleRing } from './telemetry/trouble-ring.ts'
 import { createMetrics, type ControlFigures, type Metrics } from './telemetry/metrics.ts'
 
 export interface AppDeps {
@@ -83,6 +87,7 @@ class Composition implements App {
   readonly #registration: SelfRegistration
   readonly #saved: SavedCatalog
   readonly #policies: PolicySources
+  readonly #history: History
   readonly #addresses: OwnAddresses = createOwnAddresses()
   #config: Config
   /** The generation whose tables are routed, and one that is to follow it. */
@@ -104,6 +109,8 @@ class Composition implements App {
     const { clock, random, log } = deps
     const observer = deps.accessLog.observer(config.log.access)
     this.#kills = createKillLedger({ clock })
+    this.#history = createHistory({ stateDir: config.stateDir, ...deps })
+    const troubles = createTroubleRing({ clock })
     this.#plane = createDataPlane({
       clock,
       random,
@@ -112,6 +119,7 @@ class Composition implements App {
       observer,
       createHealth: (sink) => createHealth({ clock, random, prober: createProber(clock), sink, log }),
       onHealthEvent: (event) => this.#heard(event),
+      onTrouble: (trouble) => troubles.add(trouble),
     })
     const health = (state: EndpointState): HealthView | undefined => this.#plane.healthOf(state)
     this.#metrics = createMetrics({
@@ -122,24 +130,17 @@ class Composition implements App {
       kills: this.#kills,
       health,
     })
+    const asked = this.#asked()
     const sources = {
       metrics: this.#metrics,
       dataPlane: this.#plane,
       notReady: () => this.notReady(),
       problems: () => this.#problems(),
       kills: this.#kills,
-      explain: {
-        current: () => this.#plane.current(),
-        random,
-        limits: () => this.#config.limits,
-        origins: (name: string) => this.#origins.get(name) ?? [],
-      },
-      policy: {
-        current: () => this.#plane.current(),
-        store: () => this.#policies.store(),
-        clock,
-        origins: (name: string) => this.#origins.get(name) ?? [],
-      },
+      explain: asked,
+      policy: asked,
+      history: this.#history,
+      troubles,
       health: {
         now: () => clock.now(),
         stateOf: health,
@@ -164,9 +165,22 @@ class Composition implements App {
     this.#policies = createPolicySources({
       deps,
       saved: async () => (await this.#loaded)?.policies,
-      onChange: () => this.#policyChanged(),
+      onChange: (causes) => this.#policyChanged(causes),
       onKnowledge: (policies) => this.#saved.offerPolicies(policies),
     })
+  }
+
+  /** What the API asks of what is in force. */
+  #asked(): ExplainSources & PolicyPlane {
+    const { clock, random } = this.#deps
+    return {
+      current: () => this.#plane.current(),
+      store: () => this.#policies.store(),
+      limits: () => this.#config.limits,
+      origins: (name) => this.#origins.get(name) ?? [],
+      clock,
+      random,
+    }
   }
 
   async start(): Promise<void> {
@@ -192,7 +206,7 @@ class Composition implements App {
     const listeners = await this.#plane.listen(this.#config.listen)
     this.#serving = true
     // Only now is it known which ports the system chose.
-    this.#leading.setPolicy(this.#policy(this.#config))
+    this.#leading.setPolicy(this.#policy(this.#config), [{ kind: 'config', what: 'listeners' }])
     for (const { name, host, port } of listeners)
       log.info({ listener: name, host, port }, `listening on ${showHostPort(host, port)}`)
     await this.#register()
@@ -269,7 +283,9 @@ class Composition implements App {
     this.#plane.setObserver(accessLog.observer(config.log.access))
     this.#plane.setLimits(config.limits)
     this.#saved.use(config.stateDir)
+    this.#history.use(config.stateDir)
     const policy = this.#policy(config)
+    const causes = [{ kind: 'config', what: 'file' }] as const
     if (next) {
       log.info({}, 'the catalog sources changed; the new ones take over when they have answered')
       const skipped = this.#next
@@ -277,9 +293,9 @@ class Composition implements App {
       next.start()
       await skipped?.stop()
     } else {
-      this.#next?.setPolicy(policy)
+      this.#next?.setPolicy(policy, causes)
     }
-    this.#leading?.setPolicy(policy)
+    this.#leading?.setPolicy(policy, causes)
     if (!next) this.#usePolicies()
     if (!sameValue(before.listen, config.listen)) {
       const listeners = this.#plane.addresses().map(({ host, port }) => showHostPort(host, port))
@@ -308,11 +324,11 @@ class Composition implements App {
     this.#policies.use(this.#config, (name) => this.#leading?.sources.connection(name))
   }
 
-  #policyChanged(): void {
+  #policyChanged(causes: readonly Cause[]): void {
     if (this.#stopping) return
     const policy = this.#policy(this.#config)
-    this.#leading?.setPolicy(policy)
-    this.#next?.setPolicy(policy)
+    this.#leading?.setPolicy(policy, causes)
+    this.#next?.setPolicy(policy, causes)
   }
 
   /** A generation that has not started; `onReady` is called when it knows its catalog. */
@@ -323,9 +339,11 @@ class Composition implements App {
       embedded: this.#embedded,
       deps: this.#deps,
       versionBase: () => this.#plane.current().table.version,
-      publish: (table) => {
+      publish: (table, causes) => {
+        const before = this.#plane.current().table
         this.#plane.apply(table)
         this.#kills.tableChanged(table)
+        this.#history.record(before, table, causes)
       },
       life: {
         isAlive: (key, life) => this.#plane.isAlive(key, life),
@@ -344,7 +362,7 @@ class Composition implements App {
     this.#next = undefined
     generation.takeOver()
     this.#usePolicies()
-    generation.setPolicy(this.#policy(this.#config))
+    generation.setPolicy(this.#policy(this.#config), [{ kind: 'config', what: 'catalog' }])
     this.#deps.log.info({}, 'the new catalog sources have taken over')
     void before?.stop()
     this.#first.resolve()
@@ -382,6 +400,7 @@ class Composition implements App {
       this.#policies.stop(),
       this.#saved.stop(),
     ])
+    await this.#history.stop()
     await this.#doors.close()
     this.#metrics.stop()
     log.info({}, 'stopped')
@@ -407,6 +426,7 @@ class Composition implements App {
       ...troubledSources(sources),
       ...this.#policies.problems(),
       ...this.#saved.problems(),
+      ...this.#history.problems(),
       ...this.#plane.current().table.problems,
     ]
   }

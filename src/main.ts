@@ -9,6 +9,7 @@ import { addKillsCommand } from './cli/kills.ts'
 import { addOperatorCommands } from './cli/operate.ts'
 import { addPolicyCommands } from './cli/policy.ts'
 import { addServeCommand } from './cli/serve.ts'
+import { addTellingCommands } from './cli/tell.ts'
 import { packageVersion } from './cli/version.ts'
 import { errorText } from './core/errors.ts'
 
@@ -28,6 +29,7 @@ addCheckCommand(program)
 addDemoCommand(program)
 addCatalogCommand(program)
 addHealthCommand(program)
+addTellingCommands(program)
 addKillsCommand(program)
 addExplainCommand(program)
 addOperatorCommands(program)

@@ -1,9 +1,9 @@
 /** What the API shows of the kill ledger: plain values for JSON, made from one reading of it. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isoTime } from '../core/clock.ts'
 import type { KillReport } from '../telemetry/kill-ledger.ts'
 import type { KillTotals } from '../telemetry/kill-counts.ts'
 import type { Kill } from '../telemetry/kill-record.ts'
+import { jsonList } from './views.ts'
 
 /** A death as JSON shows it; null stands for what is not known or did not happen. */
 export interface KillView {
@@ -91,23 +91,16 @@ export function killView(kill: Kill): KillView {
   }
 }
 
-/**
- * The report as JSON text, a few entries at a time with turns of the event loop in between: full of names it is
- * megabytes, and requests must not wait while it is written out.
- */
-export async function* killsJson({ kills, totals, strays }: KillReport): AsyncGenerator<string> {
+/** The report as JSON text, in pieces. */
+export function killsJson({ kills, totals, strays }: KillReport): AsyncGenerator<string> {
   const straysView: KillsView['strays'] = strays.map(({ wallMs, requestId, ...rest }) => ({
     at: isoTime(wallMs),
     id: requestId,
     ...rest,
   }))
-  yield `{"totals":${JSON.stringify(totals)},"strays":${JSON.stringify(straysView)},"kills":[`
-  for (const [i, kill] of kills.entries()) {
-    yield `${i === 0 ? '' : ','}${JSON.stringify(killView(kill))}`
-    if (i % 8 === 7) await nextTurn()
-  }
-  yield ']}\n'
+  const head = `{"totals":${JSON.stringify(totals)},"strays":${JSON.stringify(straysView)},"kills":[`
+  return jsonList(head, kills, killView, 8)
 }
 
 /** The monotonic clock has more digits than anybody can use. */
-const tenths = (ms: number): number => Math.round(ms * 10) / 10
+export const tenths = (ms: number): number => Math.round(ms * 10) / 10

@@ -2,17 +2,22 @@
  * The paths of the status and the admin address. Both have metrics, livez and readyz; only the admin address has /v1.
  * Everything here reads; what changes something is in `endpoints.ts`.
  */
+import type { History } from '../control/history.ts'
 import type { Problem } from '../core/problem.ts'
+import type { BoundTable } from '../live/runtime.ts'
 import type { DataPlane } from '../proxy/options.ts'
 import type { KillLedger } from '../telemetry/kill-ledger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { TroubleRing } from '../telemetry/trouble-ring.ts'
 import { json, type Answer, type Handler, type Router } from './door.ts'
 import { endpointAnswer, handleIn, type OperatorPlane } from './endpoints.ts'
 import { explainAnswer, type ExplainSources } from './explain.ts'
+import { historyAnswer } from './history-view.ts'
 import { killsJson } from './kill-views.ts'
 import { type PolicyPlane, revisionsHandler } from './policy.ts'
 import { readQuery } from './query.ts'
-import { serviceSummaries, serviceView, tableJson, type HealthSource } from './views.ts'
+import { requestAnswer } from './request-view.ts'
+import { routesTo, serviceSummaries, serviceView, tableJson, type HealthSource } from './views.ts'
 
 export interface StatusSources {
   readonly metrics: Pick<Metrics, 'contentType' | 'text'>
@@ -30,6 +35,10 @@ export interface AdminSources extends StatusSources {
   readonly explain?: ExplainSources
   /** Absent: there are no revisions to see. */
   readonly policy?: PolicyPlane
+  /** Absent: there is no `/v1/history`. */
+  readonly history?: Pick<History, 'read'>
+  /** Absent: there is no `/v1/requests/ID`. */
+  readonly troubles?: TroubleRing
   /** Absent: no endpoint's health is known. */
   readonly health?: HealthSource
 }
@@ -60,11 +69,12 @@ function shared<T>(make: () => Promise<T>): () => Promise<T> {
 }
 
 const servicePrefix = '/v1/services/'
+const requestPrefix = '/v1/requests/'
 const jsonType = 'application/json; charset=utf-8'
 
 export function adminRouter(sources: AdminSources): Router {
   const status = statusRouter(sources)
-  const { dataPlane, health, kills } = sources
+  const { dataPlane, health, history, kills, troubles } = sources
   const paths = new Map<string, Handler>([
     ['/v1/table', () => ({ status: 200, type: jsonType, body: tableJson(dataPlane.current(), health) })],
     ['/v1/services', () => json(200, { services: serviceSummaries(dataPlane.current()) })],
@@ -73,21 +83,28 @@ export function adminRouter(sources: AdminSources): Router {
   const { explain } = sources
   if (explain) paths.set('/v1/explain', (query) => explainAnswer(explain, query))
   if (kills) paths.set('/v1/kills', (query) => killsAnswer(kills, dataPlane, query))
+  if (history) {
+    const isRouted = (service: string): boolean => dataPlane.current().services.has(service)
+    paths.set('/v1/history', (query) => historyAnswer(history, isRouted, query))
+  }
   return (path) => {
     const handler = paths.get(path) ?? status(path)
+    if (handler) return handler
     const handle = handleIn(path)
     if (handle !== undefined) return () => endpointAnswer(handle, dataPlane, health)
-    if (handler || !path.startsWith(servicePrefix)) return handler
     const revisions = sources.policy && revisionsHandler(sources.policy, path)
     if (revisions) return revisions
-    const name = decoded(path.slice(servicePrefix.length))
-    if (name === undefined || name === '') return undefined
-    return () => {
-      const service = dataPlane.current().services.get(name)
-      if (!service) return json(404, { error: 'No route leads to a service of this name.' })
-      return json(200, serviceView(service, health))
-    }
+    const requestId = nameAfter(requestPrefix, path)
+    if (requestId !== undefined && troubles) return () => requestAnswer(requestId, troubles)
+    const name = nameAfter(servicePrefix, path)
+    return name === undefined ? undefined : () => serviceAnswer(name, dataPlane.current(), health)
   }
+}
+
+function serviceAnswer(name: string, bound: BoundTable, health: HealthSource | undefined): Answer {
+  const service = bound.services.get(name)
+  if (!service) return json(404, { error: 'No route leads to a service of this name.' })
+  return json(200, { ...serviceView(service, health), routes: routesTo(bound, name) })
 }
 
 function killsAnswer(kills: Pick<KillLedger, 'read'>, dataPlane: AdminSources['dataPlane'], query: string): Answer {
@@ -102,9 +119,11 @@ function killsAnswer(kills: Pick<KillLedger, 'read'>, dataPlane: AdminSources['d
   return { status: 200, type: jsonType, body: killsJson(report) }
 }
 
-function decoded(text: string): string | undefined {
+/** What follows `prefix`, decoded; undefined: it is another path, or nothing follows. */
+function nameAfter(prefix: string, path: string): string | undefined {
+  if (!path.startsWith(prefix)) return undefined
   try {
-    return decodeURIComponent(text)
+    return decodeURIComponent(path.slice(prefix.length)) || undefined
   } catch {
     return undefined
   }

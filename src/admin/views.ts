@@ -167,22 +167,38 @@ export function serviceSummaries(bound: BoundTable): readonly ServiceSummary[] {
   }))
 }
 
+/** The routes that lead to a service, in order of precedence. */
+export function routesTo(bound: BoundTable, service: string): readonly string[] {
+  return bound.table.routes.filter((route) => route.service.name === service).map(routeText)
+}
+
 /** A route as a person writes it: `shop.example.com/cart`, `/` for any host. */
 const routeText = (route: Route): string => `${route.host}${route.path}`
 
 /**
- * The whole table as JSON text, a service at a time with turns of the event loop in between: ten thousand endpoints are
- * megabytes, and requests must not wait while they are written out.
+ * `head`, the items as JSON with commas between them, and `]}`; with a turn of the event loop after each `atOnce` items: what
+ * is long is megabytes, and requests must not wait while it is written out.
  */
-export async function* tableJson(bound: BoundTable, health?: HealthSource): AsyncGenerator<string> {
-  const { table } = bound
-  const routes = table.routes.map(({ origin, host, path, service }) => ({ host, path, service: service.name, origin }))
-  yield `{"version":${table.version},"problems":${table.problems.length},"routes":${JSON.stringify(routes)},"services":[`
-  let first = true
-  for (const service of bound.services.values()) {
-    yield `${first ? '' : ','}${JSON.stringify(serviceView(service, health))}`
-    first = false
-    await nextTurn()
+export async function* jsonList<T>(
+  head: string,
+  items: Iterable<T>,
+  view: (item: T) => unknown,
+  atOnce: number,
+): AsyncGenerator<string> {
+  yield head
+  let count = 0
+  for (const item of items) {
+    yield `${count === 0 ? '' : ','}${JSON.stringify(view(item))}`
+    if (++count % atOnce === 0) await nextTurn()
   }
   yield ']}\n'
+}
+
+/** The whole table as JSON text, in pieces: a service each. */
+export function tableJson(bound: BoundTable, health?: HealthSource): AsyncGenerator<string> {
+  const { table } = bound
+  const routes = table.routes.map(({ origin, host, path, service }) => ({ host, path, service: service.name, origin }))
+  const { version, problems } = table
+  const head = `{"version":${version},"problems":${problems.length},"routes":${JSON.stringify(routes)},"services":[`
+  return jsonList(head, bound.services.values(), (service) => serviceView(service, health), 1)
 }

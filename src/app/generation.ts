@@ -3,6 +3,7 @@
  * starts beside the old one and takes over only once it is ready: no request meets a half-known catalog meanwhile.
  */
 import type { Config } from '../config/config.ts'
+import type { Cause } from '../control/cause.ts'
 import { createReconciler, type Reconciler, type ReconcilerStatus } from '../control/reconcile.ts'
 import type { SourceKnowledge } from '../control/snapshot-codec.ts'
 import type { LifeSigns } from '../control/source-brake.ts'
@@ -18,7 +19,7 @@ export interface GenerationOptions {
   readonly deps: Deps
   /** Versions of this generation's tables begin above this one, so that the version never falls. */
   readonly versionBase: () => number
-  readonly publish: (table: RouteTable) => void
+  readonly publish: (table: RouteTable, causes: readonly Cause[]) => void
   /** Every source has answered or begun with what was saved, and the table that knows it stands. Called once. */
   readonly onReady: () => void
   /** What stands in for sources that are away at the start; undefined: nothing does. */
@@ -34,7 +35,7 @@ export interface Generation {
   start(): void
   /** From now on tables go out; the newest at once. Before, they are kept. */
   takeOver(): void
-  setPolicy(policy: Policy): void
+  setPolicy(policy: Policy, causes: readonly Cause[]): void
   /** See {@link Reconciler.lifeChanged}. */
   lifeChanged(): void
   status(): ReconcilerStatus
@@ -50,15 +51,15 @@ export async function createGeneration(options: GenerationOptions): Promise<Gene
   let ready = false
   let newest: RouteTable | undefined
   let knowledge: readonly SourceKnowledge[] | undefined
-  const send = (table: RouteTable): void =>
-    options.publish(base === 0 ? table : Object.freeze({ ...table, version: base + table.version }))
+  const send = (table: RouteTable, causes: readonly Cause[]): void =>
+    options.publish(base === 0 ? table : Object.freeze({ ...table, version: base + table.version }), causes)
   const reconciler: Reconciler = createReconciler({
     sources: sources.sources,
     policy: options.policy,
     ...options.deps,
-    publish: (table) => {
+    publish: (table, causes) => {
       newest = table
-      if (leading) send(table)
+      if (leading) send(table, causes)
     },
     saved: options.saved,
     onKnowledge: (told) => {
@@ -79,10 +80,10 @@ export async function createGeneration(options: GenerationOptions): Promise<Gene
       if (leading) return
       leading = true
       base = options.versionBase()
-      if (newest) send(newest)
+      if (newest) send(newest, [{ kind: 'config', what: 'catalog' }])
       if (knowledge) options.onKnowledge(knowledge)
     },
-    setPolicy: (policy) => reconciler.setPolicy(policy),
+    setPolicy: (policy, causes) => reconciler.setPolicy(policy, causes),
     lifeChanged: () => reconciler.lifeChanged(),
     status: () => reconciler.status(),
     stop: async () => {

@@ -5,6 +5,7 @@
 import type { ConsulConnection } from '../catalog/consul/options.ts'
 import type { SourceState } from '../catalog/source.ts'
 import type { Config } from '../config/config.ts'
+import type { Cause } from '../control/cause.ts'
 import type { Milliseconds } from '../core/clock.ts'
 import type { Problem } from '../core/problem.ts'
 import { type DecodedDocuments, decodeDocuments } from '../policy/kv/decode-documents.ts'
@@ -38,7 +39,8 @@ export interface PolicySourcesOptions {
   readonly deps: Deps
   /** What was saved, by source. */
   readonly saved: () => Promise<ReadonlyMap<string, DocumentKnowledge> | undefined>
-  readonly onChange: () => void
+  /** Policy is other than before; which documents made it so. */
+  readonly onChange: (causes: readonly Cause[]) => void
   readonly onKnowledge: (policies: readonly DocumentKnowledge[]) => void
 }
 
@@ -72,7 +74,7 @@ class WatchedPolicy implements PolicySources {
     this.#end()
     if (where && config.kv) this.#begin(key, { ...where, prefix: config.kv.prefix })
     else this.#first.resolve()
-    this.#options.onChange()
+    this.#options.onChange([])
   }
 
   name(): string {
@@ -133,11 +135,12 @@ class WatchedPolicy implements PolicySources {
     source.start({
       onSnapshot: ({ documents }) => {
         if (this.#watched !== watched) return
-        watched.documents = decodeDocuments(source.name, documents, parseDocument, watched.documents)
+        const before = watched.documents
+        watched.documents = decodeDocuments(source.name, documents, parseDocument, before)
         this.#first.resolve()
         const knowledge = source.knowledge()
         if (knowledge) onKnowledge([knowledge])
-        onChange()
+        onChange(causesOf(source.name, before, watched.documents))
       },
       onState: (state) => this.#stateOf(watched, state),
     })
@@ -159,6 +162,31 @@ class WatchedPolicy implements PolicySources {
     if (before.kind === 'current' || before.kind !== state.kind || before.reason !== state.reason)
       log.warn({ source: name }, `policy in ${name} cannot be read: ${state.reason}`)
   }
+}
+
+/** One for each document that is other than before, or gone. */
+function causesOf(
+  source: string,
+  before: DecodedDocuments<DocumentSettings> | undefined,
+  after: DecodedDocuments<DocumentSettings>,
+): readonly Cause[] {
+  const causes: Cause[] = []
+  for (const [key, { envelope, modifyIndex }] of after.documents) {
+    if (before?.documents.get(key)?.modifyIndex === modifyIndex) continue
+    const { revision, by, reason } = envelope
+    causes.push({
+      kind: 'policy',
+      source,
+      key,
+      index: String(modifyIndex),
+      revision,
+      by,
+      ...(reason === '' ? {} : { reason }),
+    })
+  }
+  for (const key of before?.documents.keys() ?? [])
+    if (!after.documents.has(key)) causes.push({ kind: 'policy', source, key })
+  return causes
 }
 
 /** Nothing is watched before {@link PolicySources.use}. */

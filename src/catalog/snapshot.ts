@@ -53,6 +53,8 @@ export interface Snapshot {
   readonly services: ReadonlyMap<string, ServiceSnapshot>
   /** Definitions that could not be used; each costs only itself. */
   readonly problems: readonly Problem[]
+  /** The latest of the catalog's own indexes among the answers that made it differ from the one before; for people. */
+  readonly index?: string
 }
 
 export const emptySnapshot: Snapshot = Object.freeze({ version: 0, services: new Map(), problems: Object.freeze([]) })

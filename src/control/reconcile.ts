@@ -13,6 +13,7 @@ import type { Policy } from '../policy/policy.ts'
 import { mergePolicy } from '../policy/tags.ts'
 import { buildTable, emptyTable } from '../table/build.ts'
 import type { RouteTable } from '../table/table.ts'
+import { type Cause, catalogCause, Causes } from './cause.ts'
 import { createChangeLog } from './change-log.ts'
 import { createCoalescer } from './coalesce.ts'
 import { interestOf } from './interest.ts'
@@ -36,8 +37,8 @@ export interface ReconcilerOptions {
   readonly policy: Policy
   readonly clock: Clock
   readonly log: Logger
-  /** Puts a table in place; called only with tables that differ from the one before. */
-  readonly publish: (table: RouteTable) => void
+  /** Puts a table in place; called only with tables that differ from the one before. `causes`: why it was built. */
+  readonly publish: (table: RouteTable, causes: readonly Cause[]) => void
   readonly onBuild?: (report: BuildReport) => void
   /**
    * Reads what was saved, by source; asked once, at the start. A source that has failed, or is silent for
@@ -78,8 +79,8 @@ export interface ReconcilerStatus {
 export interface Reconciler {
   /** Publishes the routes as they stand without any instance, then starts every source. Called once. */
   start(): void
-  /** Replaces the policy; the table follows as for any other change. */
-  setPolicy(policy: Policy): void
+  /** Replaces the policy, for these causes (none said by default); the table follows as for any other change. */
+  setPolicy(policy: Policy, causes?: readonly Cause[]): void
   /** Call when {@link LifeSigns.isAlive} says of anybody what it did not say before; without it, it is noticed a little later. */
   lifeChanged(): void
   status(): ReconcilerStatus
@@ -94,6 +95,8 @@ interface Watched {
   /** Keeps what it said, and what of that is held. */
   readonly brake: SourceBrake
   state: SourceState
+  /** What it said last, whatever of it is held. */
+  said: Snapshot | undefined
   /** Wall-clock time of what the brake's snapshot says. */
   asOfMs: number
 }
@@ -109,6 +112,7 @@ class TableReconciler implements Reconciler {
   readonly #watched: readonly Watched[]
   readonly #coalescer
   readonly #changes
+  readonly #causes = new Causes()
   #interest: Interest | undefined
   #policy: Policy
   #snapshot: Snapshot = emptySnapshot
@@ -134,9 +138,10 @@ class TableReconciler implements Reconciler {
         log: options.log,
         interest: () => this.#interest ?? noInterest,
         life: options.life,
-        onChange: () => this.#request(),
+        onChange: () => this.#request({ kind: 'brake', source: source.name }),
       }),
       state: { kind: 'waiting', reason: 'not started', fresh: true },
+      said: undefined,
       asOfMs: 0,
     }))
     this.#changes = createChangeLog(options.log)
@@ -145,6 +150,7 @@ class TableReconciler implements Reconciler {
 
   start(): void {
     this.#tellInterest()
+    this.#causes.add({ kind: 'start' })
     // Not by way of the coalescer: the first answer of a source must find it at rest.
     this.#rebuild()
     for (const watched of this.#watched)
@@ -157,10 +163,10 @@ class TableReconciler implements Reconciler {
     this.#readSaved()
   }
 
-  setPolicy(policy: Policy): void {
+  setPolicy(policy: Policy, causes: readonly Cause[] = []): void {
     this.#policy = policy
     this.#tellInterest()
-    this.#request()
+    this.#request(...causes)
   }
 
   lifeChanged(): void {
@@ -208,8 +214,10 @@ class TableReconciler implements Reconciler {
   #heard(watched: Watched, snapshot: Snapshot): void {
     if (this.#stopping) return
     watched.asOfMs = this.#options.clock.wall()
+    const cause = catalogCause(watched.source.name, watched.said, snapshot)
+    watched.said = snapshot
     watched.brake.take(snapshot)
-    this.#request()
+    this.#request(cause)
   }
 
   // === What was saved ===
@@ -234,17 +242,17 @@ class TableReconciler implements Reconciler {
   /** Lets what was saved stand in for sources that have had their time, or have said that they cannot answer. */
   #standIn(): void {
     if (this.#stopping || !this.#saved) return
-    let any = false
+    const causes: Cause[] = []
     for (const watched of this.#watched) {
       const { source, brake, state } = watched
       const saved = this.#saved.get(source.name)
       if (!saved || brake.snapshot || (!this.#graceOver && !isTrouble(state))) continue
       brake.restore(saved.snapshot)
       watched.asOfMs = saved.asOfMs
-      any = true
+      causes.push({ kind: 'saved', source: source.name, asOfMs: saved.asOfMs })
       this.#options.log.warn({ source: source.name }, describeSaved(source.name, state, saved.asOfMs))
     }
-    if (any) this.#request()
+    if (causes.length > 0) this.#request(...causes)
   }
 
   #tellKnowledge(): void {
@@ -280,7 +288,8 @@ class TableReconciler implements Reconciler {
     }
   }
 
-  #request(): void {
+  #request(...causes: readonly Cause[]): void {
+    for (const cause of causes) this.#causes.add(cause)
     this.#changedAtMs ??= this.#options.clock.now()
     this.#coalescer.request()
   }
@@ -299,7 +308,8 @@ class TableReconciler implements Reconciler {
       const { table } = buildTable(this.#table, this.#snapshot, policy)
       const durationMs = clock.now() - start
       const before = this.#table
-      if (table !== before) this.#options.publish(table)
+      const causes = this.#causes.take()
+      if (table !== before) this.#options.publish(table, causes)
       this.#table = table
       if (complete) this.#ready = true
       this.#lastBuild = { durationMs, lagMs: clock.now() - since, changed: table !== before }

@@ -17,9 +17,6 @@ import { SteeredRequest, steer, stickyLine, type Steered } from './steer.ts'
 import type { Tries } from './tries.ts'
 import { clientAddress, type ForwardingFacts, upstreamHead } from './upstream-head.ts'
 
-/** A connect that is silent for this long is given up once, for another endpoint. */
-const hedgeAfterMs = 250
-
 /** What a route may answer by itself. */
 export type Answered = Exclude<Steered, { readonly kind: 'forward' }>
 
@@ -115,9 +112,7 @@ export class Course {
 
   /** How long an attempt at `state` may take. A connect that is silent is given up early, once, for another instance. */
   timeouts(service: BoundService, state: EndpointState, connected: boolean): ServiceTimeouts {
-    const { timeouts } = service.table.policy
-    if (connected || !this.#aim || !this.group || timeouts.connectMs <= hedgeAfterMs) return timeouts
-    const hedged = this.#tries.mayHedge(this.#core, this.#aim, this.group.version, state)
-    return hedged ? { ...timeouts, connectMs: hedgeAfterMs } : timeouts
+    if (connected || !this.#aim || !this.group) return service.table.policy.timeouts
+    return this.#tries.connectTimeouts(this.#core, this.#aim, this.group.version, state)
   }
 }

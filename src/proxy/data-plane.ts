@@ -33,6 +33,7 @@ import type {
   ListenerAddress,
   ListenerOptions,
   OperatorCommand,
+  Trouble,
 } from './options.ts'
 import { noHealth } from './no-health.ts'
 import { Judgement } from './judgement.ts'
@@ -295,6 +296,10 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
   tellOutcome(endpoint: Endpoint, outcome: Outcome): void {
     const nowMs = this.#options.clock.now()
     this.#options.onHealthEvent?.({ kind: 'outcome', endpoint: refOf(endpoint), nowMs, ...outcome })
+  }
+
+  tellTrouble(trouble: Trouble): void {
+    this.#options.onTrouble?.(trouble)
   }
 
   nextRequestId(): string {

@@ -29,9 +29,10 @@ import type { NextEndpoint } from './next-endpoint.ts'
 import { routingPath } from './path.ts'
 import type { PlaneCore } from './plane-core.ts'
 import { routeAnswer } from './redirect.ts'
-import { requestRecord } from './request-record.ts'
+import { tellEnd } from './request-record.ts'
 import { canRescue, type RequestFacts, decide, isSafe } from './retry.ts'
 import { Tries } from './tries.ts'
+import { isFailed } from './trouble.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
 import { ForwardingFacts, isLoop, isSaneRequestId } from './upstream-head.ts'
@@ -173,13 +174,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#delivery = deliveryOf(head, this.#head?.minor ?? 0)
     this.#persist = this.#client.mayPersist
     if (this.#course.shape) head.lines = this.#course.answerLines(head.lines)
-    const text = answerHead(
-      head,
-      this.#delivery,
-      this.#persist,
-      head.hasDate ? '' : this.#core.dateLine(),
-      this.#course.added,
-    )
+    const date = head.hasDate ? '' : this.#core.dateLine()
+    const text = answerHead(head, this.#delivery, this.#persist, date, this.#course.added)
     if (complete) {
       this.#client.write(text + body)
       return this.#finish()
@@ -317,7 +313,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
       this.#course.group = other.group
       return this.#tryEndpoint(other.endpoint, fresh)
     }
-    this.#tries.attempts++
+    const reused = connection.isReady
+    this.#tries.begin(reused, this.#core.deadlines.recentMs)
     this.#course.endpoint = endpoint
     // An instance that is asked by its own name gets a head of its own.
     if ((this.#upstreamHead === '' || this.#course.shape?.hostIsInstance === true) && this.#forwarding)
@@ -330,7 +327,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
       )
     const attempt = new Attempt(this, endpoint, group.stats, connection, this.#core.deadlines)
     this.#attempt = attempt
-    const timeouts = this.#course.timeouts(service, endpoint.state, connection.isReady)
+    const timeouts = this.#course.timeouts(service, endpoint.state, reused)
     attempt.begin(head.method === 'HEAD', this.#webSocketKey !== '', timeouts)
   }
 
@@ -371,6 +368,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   #tell(outcome: 'rescued' | 'retried' | 'lost', endpoint: BoundEndpoint, unsent: boolean, reason: string): void {
+    this.#tries.note(endpoint.endpoint, outcome, reason, unsent, this.#core.deadlines.now())
     this.#core.tellOutcome(endpoint.endpoint, {
       outcome,
       unsent,
@@ -446,19 +444,17 @@ export class Exchange implements ServerExchange, AttemptOwner {
     if (service) service.stats.inFlight--
     this.#tries.release()
     this.#core.count(service, this.#course.group, this.#status, origin, durationMs)
-    if (this.#core.observer) this.#observe(cause, origin, durationMs)
+    const troubled = this.#tries.hadTrouble || isFailed(cause, this.#status, origin)
+    if (this.#core.observer || troubled) {
+      const bytesSent = this.#client.bytesWritten - this.#writtenBefore
+      const facts = { requestId: this.#requestId, status: this.#status, origin, durationMs, bytesSent, cause }
+      tellEnd(this.#core, this.#head, this.#client, this.#course, this.#tries, facts, troubled)
+    }
     // An idle connection holds nothing of its last request: its strings would keep the whole head alive.
     this.#course.leave()
     this.#head = undefined
     this.#upstreamHead = ''
     this.#upload.release()
-  }
-
-  #observe(cause: string, origin: 'upstream' | 'proxy', durationMs: number): void {
-    const bytesSent = this.#client.bytesWritten - this.#writtenBefore
-    const { attempts } = this.#tries
-    const facts = { requestId: this.#requestId, status: this.#status, origin, attempts, durationMs, bytesSent, cause }
-    this.#core.observer?.requestDone(requestRecord(this.#head, this.#client, this.#course, facts))
   }
 
   #reset(head: RequestHead | undefined): void {

@@ -52,14 +52,43 @@ export interface RequestRecord {
   readonly attempts: number
   readonly durationMs: number
   readonly bytesReceived: number
+  /** Only a {@link DataPlaneObserver} has it right: without one nobody counts. */
   readonly bytesSent: number
   /**
    * Why the proxy answered itself or cut the answer, '' otherwise. A stable word: `no-route`, `no-endpoint`,
-   * `connection-limit`, `loop`, `path`, `trace`, `max-forwards`, `websocket-key`, `upgrade`; a
+   * `connection-limit`, `loop`, `path`, `trace`, `max-forwards`, `denied`, and where a route answers by itself `answer`, `redirect`, `websocket-key`, `upgrade`; a
    * `GoneReason` (`client-gone`, `write-stall`, `tunnel-idle`, `shutdown`); the kind of a
    * `Failure` (`refused`, `closed`, `first-byte-timeout` …); or the rule by which the request was refused (`host-missing` …).
    */
   readonly cause: string
+}
+
+/** One try of a request that had trouble. Times are from the first byte of the request, ms. */
+export interface AttemptRecord {
+  readonly handle: string
+  readonly address: string
+  readonly port: number
+  readonly version: string
+  readonly startedMs: number
+  /** When its answer was whole, or it was decided what follows. */
+  readonly endedMs: number
+  /** `ended`: the client or we ended it, and that says nothing of the endpoint. */
+  readonly outcome: 'answered' | 'retried' | 'rescued' | 'lost' | 'ended'
+  /** As {@link RequestRecord.cause}, or the kind of its `Failure`; '' when it was answered. */
+  readonly reason: string
+  /** The connection had been there before. */
+  readonly reused: boolean
+  /** Nothing of the request was sent. */
+  readonly unsent: boolean
+}
+
+/** A request that failed, was cut or given up, or was tried more than once. Its parts are lent as the record is. */
+export interface Trouble {
+  readonly record: RequestRecord
+  /** Host and path of its route, such as `shop.example.com/cart`; '' when it is not known. */
+  readonly route: string
+  /** In order; the first ones, where there were very many. */
+  readonly attempts: readonly AttemptRecord[]
 }
 
 export interface DataPlaneObserver {
@@ -90,6 +119,8 @@ export interface DataPlaneOptions {
   readonly createHealth?: (sink: VerdictSink) => HealthJudge
   /** Takes what happens to endpoints; called synchronously, must be quick. */
   readonly onHealthEvent?: (event: HealthEvent) => void
+  /** Takes requests that had trouble, when they have ended; called synchronously, must be quick. */
+  readonly onTrouble?: (trouble: Trouble) => void
 }
 
 /** What an operator orders for one endpoint. `reason` is '' when none is said; `forMs` undefined: until it is restored. */

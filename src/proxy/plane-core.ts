@@ -9,7 +9,7 @@ import type { Deadlines } from '../wire/deadlines.ts'
 import type { Failure } from '../wire/failure.ts'
 import type { WireLimits } from '../wire/limits.ts'
 import type { ErrorPage } from './answers.ts'
-import type { DataPlaneObserver } from './options.ts'
+import type { DataPlaneObserver, Trouble } from './options.ts'
 import type { ReplayAccount } from './replay-body.ts'
 
 /** What became of a request at an endpoint; the rest of the event is the plane's to say. */
@@ -38,6 +38,7 @@ export interface PlaneCore {
    */
   scattered(state: EndpointState): EndpointState[]
   tellOutcome(endpoint: Endpoint, outcome: Outcome): void
+  tellTrouble(trouble: Trouble): void
   /** Counts one finished request. */
   count(
     service: BoundService | undefined,

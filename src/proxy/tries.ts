@@ -1,9 +1,13 @@
 /**
  * What one request has tried, and what it may still spend: which endpoints had it, how many attempts sent something, its
- * share of the retry budget and of the cap on rescues. It decides nothing about a failure and opens nothing.
+ * share of the retry budget and of the cap on rescues; and, of one that had trouble, what became of each attempt. It decides
+ * nothing about a failure and opens nothing.
  */
 import type { BoundService, EndpointState, ServiceStats } from '../live/runtime.ts'
+import type { Endpoint } from '../table/table.ts'
+import type { UpstreamTimeouts } from '../wire/client-exchange.ts'
 import { type Aim, type NextEndpoint, nextEndpoint } from './next-endpoint.ts'
+import type { AttemptRecord, RequestRecord } from './options.ts'
 import type { PlaneCore } from './plane-core.ts'
 import type { RequestFacts } from './retry.ts'
 import type { RequestHead } from '../wire/request-head.ts'
@@ -17,6 +21,12 @@ export const executionsMax = 2
 /** Retries that may always be under way, whatever the share. */
 const retriesMin = 3
 
+/** A connect that is silent for this long is given up once, for another endpoint. */
+const hedgeAfterMs = 250
+
+/** Attempts that are told of; unsent ones go on for as long as there are endpoints. */
+const notesMax = 16
+
 /** Rescues that may always be under way; beyond, at most half of what is in flight. */
 const rescuesMin = 32
 
@@ -27,7 +37,15 @@ export class Tries {
   /** Attempts that sent something. */
   sent = 0
   /** A silent connect has been given up early once; the next ones have their whole time. */
-  hedged = false
+  #hedged = false
+  /** Of the attempt under way, or of the last one. */
+  #beganMs = 0
+  #reused = false
+  #sentBefore = 0
+  /** What became of those that went wrong; only requests that had any have it. */
+  #notes: AttemptRecord[] | undefined
+  /** Attempts of which it is known what became of them. */
+  #noted = 0
   #retrying: ServiceStats | undefined
   #rescuing: ServiceStats | undefined
 
@@ -35,7 +53,50 @@ export class Tries {
     this.tried = nothingTried
     this.attempts = 0
     this.sent = 0
-    this.hedged = false
+    this.#hedged = false
+    this.#notes = undefined
+  }
+
+  /** An attempt begins, on a connection that was there or on a new one. */
+  begin(reused: boolean, nowMs: number): void {
+    this.attempts++
+    this.#beganMs = nowMs
+    this.#reused = reused
+    this.#sentBefore = this.sent
+  }
+
+  /** Some attempt went wrong. */
+  get hadTrouble(): boolean {
+    return this.#notes !== undefined
+  }
+
+  /** What became of the attempt that began last. */
+  note(
+    { handle, address, port, version }: Endpoint,
+    outcome: AttemptRecord['outcome'],
+    reason: string,
+    unsent: boolean,
+    endedMs: number,
+  ): void {
+    this.#notes ??= []
+    this.#noted = this.attempts
+    if (this.#notes.length >= notesMax) return
+    const [startedMs, reused] = [this.#beganMs, this.#reused]
+    this.#notes.push({ handle, address, port, version, startedMs, endedMs, outcome, reason, reused, unsent })
+  }
+
+  /** All attempts of a request that has ended; times are from `startedMs`. */
+  story(last: Endpoint | undefined, { cause, durationMs }: RequestRecord, startedMs: number): AttemptRecord[] {
+    const noted = this.#notes === undefined ? 0 : this.#noted
+    const unsent = this.sent === this.#sentBefore
+    if (last && this.attempts > noted)
+      this.note(last, cause === '' ? 'answered' : 'ended', cause, unsent, startedMs + durationMs)
+    const notes = this.#notes ?? []
+    return notes.map((note) => ({
+      ...note,
+      startedMs: Math.max(0, note.startedMs - startedMs),
+      endedMs: Math.max(0, note.endedMs - startedMs),
+    }))
   }
 
   add(state: EndpointState): void {
@@ -76,11 +137,16 @@ export class Tries {
     return nextEndpoint(bound, random, aim, version, this.tried)
   }
 
-  /** Whether a connect to `state` that is silent may be given up early: once, and where somebody else could be asked. */
-  mayHedge(core: PlaneCore, aim: Aim, version: string, state: EndpointState): boolean {
-    if (this.hedged) return false
+  /**
+   * The timeouts of an attempt that has to connect to `state`: a connect that is silent is given up early, once, and where
+   * somebody else could be asked.
+   */
+  connectTimeouts(core: PlaneCore, aim: Aim, version: string, state: EndpointState): UpstreamTimeouts {
+    const { timeouts } = aim.service.table.policy
+    if (this.#hedged || timeouts.connectMs <= hedgeAfterMs) return timeouts
     const others = [...this.tried, state]
-    return (this.hedged = nextEndpoint(core.bound, core.random, aim, version, others) !== undefined)
+    this.#hedged = nextEndpoint(core.bound, core.random, aim, version, others) !== undefined
+    return this.#hedged ? { ...timeouts, connectMs: hedgeAfterMs } : timeouts
   }
 
   /** Whether the budget allows one more execution: a share of what is in flight, but at least three at a time. */

@@ -464,3 +464,22 @@ void t.test('300 services over HTTP/1.1 and over HTTP/2', async (t) => {
     t.equal(state > 0, tls === undefined, tls ? 'each has its own watch' : 'the streams are used')
   }
 })
+
+void t.test('a snapshot names the latest index behind what is new in it', async (t) => {
+  const fake = await fakeFor(t)
+  fake.set('web', list('a'))
+  fake.set('shop', list('a'))
+  const source = sourceFor(t, { address: fake.address })
+  const seen = collect(source, ['web', 'shop'])
+  await seen.until(() => seen.of('shop').length === 1)
+  t.equal(seen.last().index, String(fake.index), 'of all, the latest')
+  fake.set('web', list('ab'))
+  await seen.until(() => seen.of('web').length === 2)
+  t.equal(seen.last().index, String(fake.index))
+  fake.set('shop', list('ab'))
+  await seen.until(() => seen.of('shop').length === 2)
+  t.equal(seen.last().index, String(fake.index))
+  source.setInterest({ names: new Set(['web']), tagPrefix: undefined })
+  await seen.until(() => !seen.last().services.has('shop'))
+  t.equal(seen.last().index, undefined, 'nothing that the catalog said')
+})

@@ -46,7 +46,11 @@ export const accepted: readonly Accepted[] = [
     check: 'src/proxy/exchange.ts not (bytes.length <= smallBodyBytes)',
     reason: 'Whether a small body rides in one write with its head; the bytes are the same.',
   },
-  { check: 'src/proxy/exchange.ts not (this.#core.observer)', reason: 'Saves making a record that nobody wants.' },
+  { check: 'src/proxy/exchange.ts not (this.#core.observer)', reason: 'Saves counting bytes that nobody asks for.' },
+  {
+    check: 'src/proxy/exchange.ts not (this.#core.observer || troubled)',
+    reason: 'Saves making a record that nobody wants.',
+  },
   {
     check: 'src/wire/chunked.ts not (used instanceof Refusal)',
     reason: 'The refusal, taken for a place, ends the loop and is what it returns.',

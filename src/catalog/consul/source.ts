@@ -81,6 +81,8 @@ class ConsulSource implements CatalogSource, ServiceReader {
   #scheme: { readonly kind: 'each' | 'streams'; readonly scheme: Scheme } | undefined
   #version = 0
   #changed = false
+  /** The latest index among the answers that changed something since the last snapshot. */
+  #index: bigint | undefined
   #publishTimer: Timer | undefined
   readonly #publishPace: RateBucket
 
@@ -184,10 +186,10 @@ class ConsulSource implements CatalogSource, ServiceReader {
     })
     if (this.#ended.signal.aborted || !this.#wanted.has(name)) return undefined
     if (verdict.kind === 'hold') {
-      this.#set(name, union(before, next), answer.data.problems)
+      this.#set(name, union(before, next), answer.data.problems, answer.index)
       return this.#doubt(verdict.reason)
     }
-    this.#set(name, next, answer.data.problems)
+    this.#set(name, next, answer.data.problems, answer.index)
     if (next.length === 0) this.#reconcile()
     return undefined
   }
@@ -298,8 +300,10 @@ class ConsulSource implements CatalogSource, ServiceReader {
 
   // === Publishing ===
 
-  #set(name: string, instances: ParsedService['instances'], problems: readonly Problem[]): void {
-    if (this.#store.set(name, instances, problems)) this.#changed = true
+  #set(name: string, instances: ParsedService['instances'], problems: readonly Problem[], index?: bigint): void {
+    if (!this.#store.set(name, instances, problems)) return
+    this.#changed = true
+    if (index !== undefined && !(this.#index !== undefined && this.#index > index)) this.#index = index
   }
 
   #delete(name: string): void {
@@ -333,7 +337,8 @@ class ConsulSource implements CatalogSource, ServiceReader {
         const message = this.#conduct.reason(serviceKey(name)) ?? 'not read yet'
         unread.push(Object.freeze({ code: 'service-unread', where: `${this.name}:${name}`, message }))
       }
-    const snapshot = this.#store.snapshot(this.#version, unread)
+    const snapshot = this.#store.snapshot(this.#version, unread, this.#index)
+    this.#index = undefined
     try {
       this.#listener?.onSnapshot(snapshot)
     } catch (error) {

@@ -50,15 +50,16 @@ export class ServiceStore {
     return names
   }
 
-  /** Everything as one value; `extra` problems are the source's own. */
-  snapshot(version: number, extra: readonly Problem[]): Snapshot {
+  /** Everything as one value; `extra` problems are the source's own, `index` the catalog's. */
+  snapshot(version: number, extra: readonly Problem[], index?: bigint): Snapshot {
     const services = new Map<string, ServiceSnapshot>()
     const problems: Problem[] = [...extra]
     for (const [name, entry] of this.#entries) {
       services.set(name, entry.service)
       if (entry.problems.length > 0) problems.push(...entry.problems)
     }
-    return Object.freeze({ version, services, problems: Object.freeze(problems) })
+    const rest = index === undefined ? {} : { index: String(index) }
+    return Object.freeze({ version, services, problems: Object.freeze(problems), ...rest })
   }
 }
 

@@ -4,36 +4,29 @@
  */
 import { counted } from '../../core/counted.ts'
 import { showHostPort } from '../../core/host.ts'
-import { escapeField } from '../../telemetry/escape.ts'
 import type { KillsView, KillView } from '../../admin/kill-views.ts'
+import {
+  gap,
+  paintOn,
+  safe,
+  serviceText,
+  tableLines,
+  timeText,
+  type Cell,
+  type Column,
+  type Paint,
+  type Screen,
+} from '../table-text.ts'
 
-export interface TextOptions {
+export interface TextOptions extends Screen {
   /** The service that was asked for; undefined: all. */
   readonly service: string | undefined
-  readonly color: boolean
-  /** Columns of the terminal; Infinity: it is none. */
-  readonly width: number
 }
 
-type Color = 'red' | 'yellow' | 'bold'
-const codes: Readonly<Record<Color, string>> = { red: '\u001b[31m', yellow: '\u001b[33m', bold: '\u001b[1m' }
-type Paint = (text: string, color: Color | undefined) => string
-
-interface Cell {
-  readonly text: string
-  readonly color?: Color | undefined
-}
-
-interface Column {
-  readonly title: string
-  readonly right?: true
-  readonly cell: (kill: KillView) => Cell
-}
-
-const columns: readonly Column[] = [
+const columns: readonly Column<KillView>[] = [
   { title: 'ID', cell: ({ id }) => ({ text: safe(id) }) },
-  { title: 'WHEN', cell: ({ at }) => ({ text: time(at) }) },
-  { title: 'SERVICE', cell: (kill) => ({ text: service(kill) }) },
+  { title: 'WHEN', cell: ({ at }) => ({ text: timeText(at) }) },
+  { title: 'SERVICE', cell: (kill) => ({ text: serviceText(kill) }) },
   { title: 'ENDPOINT', cell: (kill) => ({ text: endpoint(kill) }) },
   { title: 'SIGNAL', cell: (kill) => ({ text: signal(kill) }) },
   { title: 'IN FLIGHT', right: true, cell: ({ inFlight }) => ({ text: String(inFlight) }) },
@@ -44,56 +37,31 @@ const columns: readonly Column[] = [
   { title: 'CONSUL KNEW AFTER', right: true, cell: consul },
 ]
 
-const gap = '  '
-
 /** The whole text, newline included. */
 export function killsText(answer: KillsView, options: TextOptions): string {
   const { kills, totals } = answer
-  const paint: Paint = (text, color) => (options.color && color ? `${codes[color]}${text}\u001b[0m` : text)
+  const paint = paintOn(options)
   const lines: string[] = []
   if (kills.length > 0) {
-    const rows = kills.map((kill) => columns.map(({ cell }) => cell(kill)))
-    const widths = columns.map(({ title }, i) => Math.max(title.length, ...rows.map((row) => row[i]?.text.length ?? 0)))
-    const total = widths.reduce((sum, width) => sum + width + gap.length, -gap.length)
-    if (total <= options.width) lines.push(...tableLines(kills, rows, widths, paint))
-    else lines.push(...kills.flatMap((kill) => blockLines(kill, paint)))
-    lines.push('')
+    const table = tableLines(kills, columns, options, lostLines)
+    lines.push(...(table ?? kills.flatMap((kill) => blockLines(kill, paint))), '')
   }
   lines.push(summary(totals, kills.length, options.service), ...strayLines(answer, paint))
   return `${lines.join('\n')}\n`
 }
 
-function tableLines(
-  kills: readonly KillView[],
-  rows: readonly (readonly Cell[])[],
-  widths: readonly number[],
-  paint: Paint,
-): readonly string[] {
-  const line = (cells: readonly Cell[]): string =>
-    cells
-      .map(({ text, color }, i) => {
-        const fill = ' '.repeat((widths[i] ?? 0) - text.length)
-        return columns[i]?.right ? fill + paint(text, color) : paint(text, color) + fill
-      })
-      .join(gap)
-      .trimEnd()
-  const head = line(columns.map(({ title }) => ({ text: title, color: 'bold' })))
-  return [head, ...rows.flatMap((row, i) => [line(row), ...lostLines(kills[i])])]
-}
-
 function blockLines(kill: KillView, paint: Paint): readonly string[] {
   const painted = ({ text, color }: Cell): string => paint(text, color)
   return [
-    `${paint(safe(kill.id), 'bold')}${gap}${time(kill.at)}${gap}${signal(kill)}`,
-    `  ${service(kill)}${gap}${endpoint(kill)}`,
+    `${paint(safe(kill.id), 'bold')}${gap}${timeText(kill.at)}${gap}${signal(kill)}`,
+    `  ${serviceText(kill)}${gap}${endpoint(kill)}`,
     `  in flight ${kill.inFlight}, rescued ${kill.rescued}, retried ${retried(kill)}, lost ${painted(lost(kill))}`,
     `  back after: ${painted(back(kill))}, Consul knew after: ${painted(consul(kill))}`,
     ...lostLines(kill),
   ]
 }
 
-function lostLines(kill: KillView | undefined): readonly string[] {
-  if (!kill) return []
+function lostLines(kill: KillView): readonly string[] {
   const { total, requests } = kill.lost
   const lines = requests.map(
     ({ method, id, reason, unsent }) =>
@@ -120,16 +88,13 @@ function strayLines({ totals, strays }: KillsView, paint: Paint): readonly strin
   const head = `${counted(strayLost, 'request')} lost at instances that were not found dead`
   const lines = strays.map(
     (stray) =>
-      `      lost ${safe(stray.method)} ${safe(stray.id)} ${safe(stray.reason)} at ${service(stray)} ${safe(stray.handle)}, ${time(stray.at)}`,
+      `      lost ${safe(stray.method)} ${safe(stray.id)} ${safe(stray.reason)} at ${serviceText(stray)} ${safe(stray.handle)}, ${timeText(stray.at)}`,
   )
   if (strayLost > strays.length) lines.push(`      and ${strayLost - strays.length} more`)
   return [paint(head, 'red'), ...lines]
 }
 
 // === Cells ===
-
-const service = (of: { readonly service: string; readonly version: string }): string =>
-  safe(of.version === '' ? of.service : `${of.service} ${of.version}`)
 
 const endpoint = ({ handle, address, port }: KillView): string => `${safe(handle)} ${safe(showHostPort(address, port))}`
 
@@ -158,14 +123,6 @@ function consul({ consulKnewAfterMs: afterMs, recovery }: KillView): Cell {
   if (afterMs === null) return { text: recovery ? 'never' : 'not yet' }
   return { text: afterMs < 0 ? `${duration(-afterMs)} before` : duration(afterMs) }
 }
-
-/** `2024-05-01T12:03:07.123Z` without what takes room and tells nothing. */
-const time = (iso: string): string =>
-  safe(iso)
-    .replace('T', ' ')
-    .replace(/\.\d+Z$/, 'Z')
-
-const safe = (text: string): string => escapeField(text, 128)
 
 /** To three digits or so: `7 ms`, `1.2 s`, `48 s`, `12 min`. */
 function duration(ms: number): string {

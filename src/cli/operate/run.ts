@@ -1,10 +1,10 @@
 /** What `fairlead drain`, `eject` and `restore` do: look, say what will be done, ask, do it, say what was done. */
 import { showAddress } from '../../config/addresses.ts'
 import type { Address } from '../../config/config.ts'
-import { FairleadError } from '../../core/errors.ts'
 import { askAdmin } from '../admin-client.ts'
 import { askTerminal } from '../ask-terminal.ts'
-import { endpointAnswer, type Endpoint } from './answer.ts'
+import { jsonText, knownAnswer } from '../known-answer.ts'
+import { endpointAnswer } from './answer.ts'
 import { outcomeText, planText } from './text.ts'
 
 export interface OperateOptions {
@@ -27,22 +27,13 @@ export async function operate(options: OperateOptions): Promise<boolean> {
   const { verb, handle, forTime, reason, yes, admin, token, json } = options
   const { ask = askTerminal, print = (text) => void process.stdout.write(text) } = options
   const path = `/v1/endpoints/${encodeURIComponent(handle)}`
-  const before = checked(await askAdmin(admin, { path, token }))
+  const before = knownAnswer(endpointAnswer, await askAdmin(admin, { path, token }))
   if (!yes && !(await ask(planText(verb, before, { forTime, reason, admin: showAddress(admin) })))) {
     process.stderr.write('Nothing was done.\n')
     return false
   }
   const body = { ...(forTime === undefined ? {} : { for: forTime }), ...(reason === undefined ? {} : { reason }) }
   const value = await askAdmin(admin, { path: `${path}/${verb}`, token, body })
-  print(json ? `${JSON.stringify(value, undefined, 2)}\n` : outcomeText(verb, checked(value)))
+  print(json ? jsonText(value) : outcomeText(verb, knownAnswer(endpointAnswer, value)))
   return true
-}
-
-function checked(value: unknown): Endpoint {
-  const answer = endpointAnswer.safeParse(value)
-  if (answer.success) return answer.data
-  throw new FairleadError(
-    'FL_ADMIN',
-    'the proxy answers in a form that this command does not know; is it another version?',
-  )
 }

@@ -1,9 +1,9 @@
 /** What `fairlead split` and `rollback` do: ask what it would mean, show it, ask, do just that, say how to undo it. */
 import type { Address } from '../../config/config.ts'
-import { FairleadError } from '../../core/errors.ts'
 import { askAdmin } from '../admin-client.ts'
 import { askTerminal } from '../ask-terminal.ts'
-import { type PolicyChange, policyAnswer } from './answer.ts'
+import { jsonText, knownAnswer } from '../known-answer.ts'
+import { policyAnswer } from './answer.ts'
 import { outcomeText, planText } from './text.ts'
 
 export interface ChangeOptions {
@@ -23,22 +23,13 @@ export interface ChangeOptions {
 export async function changePolicy(options: ChangeOptions): Promise<boolean> {
   const { path, body, yes, admin, token, json } = options
   const { ask = askTerminal, print = (text) => void process.stdout.write(text) } = options
-  const plan = checked(await askAdmin(admin, { path, token, body: { ...body, dryRun: true } }))
+  const plan = knownAnswer(policyAnswer, await askAdmin(admin, { path, token, body: { ...body, dryRun: true } }))
   if (!yes && !(await ask(planText(plan)))) {
     process.stderr.write('Nothing was done.\n')
     return false
   }
   // What was shown is what is done: whoever changes it meanwhile makes this fail.
   const value = await askAdmin(admin, { path, token, body: { ...body, cas: plan.modifyIndex } })
-  print(json ? `${JSON.stringify(value, undefined, 2)}\n` : outcomeText(checked(value)))
+  print(json ? jsonText(value) : outcomeText(knownAnswer(policyAnswer, value)))
   return true
-}
-
-function checked(value: unknown): PolicyChange {
-  const answer = policyAnswer.safeParse(value)
-  if (answer.success) return answer.data
-  throw new FairleadError(
-    'FL_ADMIN',
-    'the proxy answers in a form that this command does not know; is it another version?',
-  )
 }

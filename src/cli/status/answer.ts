@@ -1,0 +1,69 @@
+/** The answers of `/v1/table` and `/v1/services/NAME`, checked, as far as `fairlead status` shows them. */
+import { z } from 'zod'
+import type { EndpointHealth, EndpointView, OrderView } from '../../admin/views.ts'
+
+export interface EndpointStatus extends Pick<
+  EndpointView,
+  'handle' | 'address' | 'port' | 'status' | 'weight' | 'inFlight'
+> {
+  readonly health: Pick<EndpointHealth, 'state' | 'cause' | 'applied'> | null
+  readonly order: Pick<OrderView, 'kind' | 'until' | 'by'> | null
+}
+
+interface BareService {
+  readonly name: string
+  readonly inFlight: number
+  readonly versions: readonly {
+    readonly version: string
+    readonly weight: number
+    readonly endpoints: readonly EndpointStatus[]
+  }[]
+}
+
+export interface ServiceStatus extends BareService {
+  /** In order of precedence, such as `shop.example.com/cart`; `/` for any host. */
+  readonly routes: readonly string[]
+}
+
+export interface TableStatus {
+  readonly version: number
+  readonly problems: number
+  readonly services: readonly ServiceStatus[]
+}
+
+const endpoint: z.ZodType<EndpointStatus> = z.object({
+  handle: z.string(),
+  address: z.string(),
+  port: z.number(),
+  status: z.string(),
+  weight: z.number(),
+  inFlight: z.number(),
+  health: z.object({ state: z.string(), cause: z.string().nullable(), applied: z.boolean() }).nullable(),
+  order: z.object({ kind: z.enum(['drain', 'eject']), until: z.string().nullable(), by: z.string() }).nullable(),
+})
+
+const bare = {
+  name: z.string(),
+  inFlight: z.number(),
+  versions: z.array(z.object({ version: z.string(), weight: z.number(), endpoints: z.array(endpoint) })),
+}
+
+export const serviceAnswer: z.ZodType<ServiceStatus> = z.object({ ...bare, routes: z.array(z.string()) })
+
+/** With each service's routes beside it. */
+export const tableAnswer: z.ZodType<TableStatus> = z
+  .object({
+    version: z.number(),
+    problems: z.number(),
+    routes: z.array(z.object({ host: z.string(), path: z.string(), service: z.string() })),
+    services: z.array(z.object(bare)),
+  })
+  .transform(({ version, problems, routes, services }) => {
+    const places = new Map<string, string[]>()
+    for (const { host, path, service } of routes) {
+      const known = places.get(service)
+      if (known) known.push(`${host}${path}`)
+      else places.set(service, [`${host}${path}`])
+    }
+    return { version, problems, services: services.map((one) => ({ ...one, routes: places.get(one.name) ?? [] })) }
+  })

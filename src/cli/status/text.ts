@@ -1,0 +1,123 @@
+/** What is routed where, for a person: a table for each service where it fits, else short lines. Pure. */
+import { counted } from '../../core/counted.ts'
+import { showHostPort } from '../../core/host.ts'
+import {
+  gap,
+  paintOn,
+  safe,
+  tableLines,
+  timeText,
+  type Cell,
+  type Color,
+  type Column,
+  type Paint,
+  type Screen,
+} from '../table-text.ts'
+import type { EndpointStatus, ServiceStatus, TableStatus } from './answer.ts'
+
+/** Routes named in the line of a service; more are counted. */
+const routesMax = 8
+const indent = '  '
+
+interface Row {
+  /** Only in the first row of a version. */
+  readonly version: string
+  readonly share: Cell
+  /** Undefined: the version has none. */
+  readonly endpoint: EndpointStatus | undefined
+}
+
+const columns: readonly Column<Row>[] = [
+  { title: 'VERSION', cell: ({ version }) => ({ text: version }) },
+  { title: 'SHARE', right: true, cell: ({ share }) => share },
+  { title: 'ENDPOINT', cell: ({ endpoint }) => ({ text: endpoint ? safe(endpoint.handle) : '(none)' }) },
+  { title: 'ADDRESS', cell: ({ endpoint }) => ({ text: endpoint ? address(endpoint) : '' }) },
+  { title: 'STATE', cell: ({ endpoint }) => (endpoint ? state(endpoint) : { text: '' }) },
+  { title: 'WEIGHT', right: true, cell: ({ endpoint }) => ({ text: endpoint ? String(endpoint.weight) : '' }) },
+  { title: 'IN FLIGHT', right: true, cell: ({ endpoint }) => ({ text: endpoint ? String(endpoint.inFlight) : '' }) },
+]
+
+/** The whole table. */
+export function tableText({ version, problems, services }: TableStatus, screen: Screen): string {
+  const routes = services.reduce((sum, service) => sum + service.routes.length, 0)
+  const parts = [`table ${version}`, counted(routes, 'route'), counted(services.length, 'service')]
+  const trouble = problems === 0 ? '' : `, ${counted(problems, 'problem')} (fairlead problems tells)`
+  const head = `${parts.join(', ')}${paintOn(screen)(trouble, 'yellow')}`
+  return [`${head}\n`, ...services.map((service) => serviceText(service, screen))].join('\n')
+}
+
+/** One service, newline included. */
+export function serviceText(service: ServiceStatus, screen: Screen): string {
+  const paint = paintOn(screen)
+  const rows = service.versions.flatMap((group): readonly Row[] => rowsOf(group, sharesOf(service)))
+  const lines = [`${paint(safe(service.name), 'bold')}${gap}${service.inFlight} in flight`, routesLine(service)]
+  if (rows.length === 0) lines.push(`${indent}${paint('no instance is registered: its routes answer 503', 'red')}`)
+  else {
+    const inner = { ...screen, width: screen.width - indent.length }
+    const table = tableLines(rows, columns, inner) ?? rows.flatMap((row) => blockLines(row, paint))
+    lines.push(...table.map((line) => `${indent}${line}`))
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function routesLine({ routes }: ServiceStatus): string {
+  if (routes.length === 0) return `${indent}no route leads here`
+  const more = routes.length - routesMax
+  const named = routes.slice(0, routesMax).map((route) => safe(route.startsWith('/') ? `*${route}` : route, 255))
+  return `${indent}${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+}
+
+/** Weights all together; a share is what a version has of them. */
+const sharesOf = ({ versions }: ServiceStatus): number => versions.reduce((sum, { weight }) => sum + weight, 0)
+
+function rowsOf({ version, weight, endpoints }: ServiceStatus['versions'][number], all: number): readonly Row[] {
+  const served = endpoints.some((endpoint) => endpoint.weight > 0 && !isOut(endpoint))
+  const percent = all === 0 ? 0 : (weight / all) * 100
+  const text = `${Number(percent.toPrecision(percent < 10 ? 2 : 3))} %`
+  const share: Cell = served || weight === 0 ? { text } : { text, color: 'red' }
+  const name = version === '' ? '(none)' : safe(version)
+  const [first, ...others] = endpoints
+  return [
+    { version: name, share, endpoint: first },
+    ...others.map((endpoint) => ({ version: '', share: { text: '' }, endpoint })),
+  ]
+}
+
+function blockLines({ version, share, endpoint }: Row, paint: Paint): readonly string[] {
+  const head = version === '' ? [] : [`${version}${gap}${paint(share.text, share.color)}`]
+  if (!endpoint) return [...head, `${indent}(none)`]
+  const { text, color } = state(endpoint)
+  return [
+    ...head,
+    `${indent}${safe(endpoint.handle)}${gap}${address(endpoint)}`,
+    `${indent}${indent}${paint(text, color)}, weight ${endpoint.weight}, ${endpoint.inFlight} in flight`,
+  ]
+}
+
+// === Cells ===
+
+const address = (endpoint: EndpointStatus): string => safe(showHostPort(endpoint.address, endpoint.port))
+
+const isOut = ({ order, health }: EndpointStatus): boolean =>
+  order !== null || (health !== null && health.applied && health.state === 'ejected')
+
+/** What decides: an order, else the catalog where it keeps it from traffic, else health, else the catalog. */
+function state({ status, weight, health, order }: EndpointStatus): Cell {
+  if (order) {
+    const until = order.until === null ? '' : ` until ${timeText(order.until)}`
+    return { text: `${order.kind === 'drain' ? 'drained' : 'ejected'} by ${safe(order.by)}${until}`, color: 'yellow' }
+  }
+  if (weight === 0) return { text: safe(status), color: status === 'critical' ? 'red' : 'yellow' }
+  if (!health) return { text: safe(status) }
+  const catalog = status === 'passing' ? '' : `, ${safe(status)} in the catalog`
+  const cause = health.cause === null || health.state === 'healthy' ? '' : ` (${safe(health.cause)})`
+  return {
+    text: `${safe(health.state)}${cause}${health.applied ? '' : ', only observed'}${catalog}`,
+    color: colorOf(health),
+  }
+}
+
+function colorOf({ state: name, applied }: NonNullable<EndpointStatus['health']>): Color | undefined {
+  if (name === 'healthy') return undefined
+  return name === 'ejected' && applied ? 'red' : 'yellow'
+}
