@@ -315,7 +315,13 @@ class Composition implements App {
     const { listeners, ...doors } = this.addresses()
     const catalogs = config.catalog.map(({ name }) => this.#leading?.sources.connection(name)?.address)
     const check = this.#addresses.check(config, { listeners, ...doors, catalogs })
-    const policy = layeredPolicy(config, check, this.#policies.name(), this.#policies.documents())
+    const policy = layeredPolicy(
+      config,
+      check,
+      this.#policies.name(),
+      this.#policies.documents(),
+      this.#policies.entries(config),
+    )
     this.#origins = policy.origins
     return policy
   }

@@ -9,7 +9,11 @@ import type { Cause } from '../control/cause.ts'
 import type { Milliseconds } from '../core/clock.ts'
 import type { Problem } from '../core/problem.ts'
 import { type DecodedDocuments, decodeDocuments } from '../policy/kv/decode-documents.ts'
-import type { DocumentKnowledge, DocumentSource } from '../policy/documents/documents.ts'
+import { createEntriesSource } from '../policy/consul-entries/entries-source.ts'
+import type { Translation } from '../policy/consul-entries/result.ts'
+import { type EntrySettings, entrySettings } from '../policy/consul-entries/settings.ts'
+import { translateEntries } from '../policy/consul-entries/translate.ts'
+import type { DocumentKnowledge, DocumentSource, PolicyDocument } from '../policy/documents/documents.ts'
 import { createKvSource } from '../policy/kv/kv-source.ts'
 import { createKvStore, type KvStore } from '../policy/kv/kv-store.ts'
 import { type DocumentSettings, parseDocument } from '../policy/layers.ts'
@@ -25,6 +29,8 @@ export interface PolicySources {
   name(): string
   /** Undefined: nothing is known (yet). */
   documents(): DecodedDocuments<DocumentSettings> | undefined
+  /** What Consul's config entries say, by versions named as `config` has it; undefined: nothing is known (yet). */
+  entries(config: Config): EntrySettings | undefined
   /** For changes of policy; undefined: there is nowhere to keep them. */
   store(): KvStore | undefined
   /** Resolves when the first answer is there, or it is clear that none will come soon. */
@@ -47,14 +53,22 @@ export interface PolicySourcesOptions {
 interface Watched {
   readonly key: string
   readonly source: DocumentSource
-  readonly store: KvStore
+  readonly store: KvStore | undefined
+  /** Reads a snapshot, and says what is other than before. */
+  readonly read: (documents: ReadonlyMap<string, PolicyDocument>) => readonly Cause[]
   state: SourceState
-  documents: DecodedDocuments<DocumentSettings> | undefined
+  heard: boolean
+  settled: boolean
 }
+
+type Place = 'kv' | 'entries'
 
 class WatchedPolicy implements PolicySources {
   readonly #options: PolicySourcesOptions
-  #watched: Watched | undefined
+  readonly #watched = new Map<Place, Watched>()
+  #documents: DecodedDocuments<DocumentSettings> | undefined
+  #translation: Translation | undefined
+  #entries: EntrySettings | undefined
   #ending: Promise<unknown> = Promise.resolve()
   #stopped = false
   readonly #first = Promise.withResolvers<void>()
@@ -65,28 +79,34 @@ class WatchedPolicy implements PolicySources {
 
   use(config: Config, connection: (source: string) => ConsulConnection | undefined): void {
     if (this.#stopped) return
-    const where = config.kv && connection(config.kv.source)
-    const key = where ? JSON.stringify([config.kv, where]) : ''
-    if (key === (this.#watched?.key ?? '') && (key !== '' || this.#watched === undefined)) {
-      if (key === '') this.#first.resolve()
-      return
-    }
-    this.#end()
-    if (where && config.kv) this.#begin(key, { ...where, prefix: config.kv.prefix })
-    else this.#first.resolve()
-    this.#options.onChange([])
+    const { kv, consulEntries } = config
+    const kvAt = kv && connection(kv.source)
+    const entriesAt = consulEntries === undefined ? undefined : connection(consulEntries)
+    const isKv = this.#replace('kv', kvAt && kv && JSON.stringify([kv, kvAt]), (key) => {
+      if (kvAt && kv) this.#beginKv(key, { ...kvAt, prefix: kv.prefix })
+    })
+    const isEntries = this.#replace('entries', entriesAt && JSON.stringify(entriesAt), (key) => {
+      if (entriesAt) this.#beginEntries(key, entriesAt)
+    })
+    this.#settle()
+    if (isKv || isEntries) this.#options.onChange([])
   }
 
   name(): string {
-    return this.#watched?.source.name ?? ''
+    return this.#watched.get('kv')?.source.name ?? ''
   }
 
   documents(): DecodedDocuments<DocumentSettings> | undefined {
-    return this.#watched?.documents
+    return this.#documents
+  }
+
+  entries({ versionFrom }: Config): EntrySettings | undefined {
+    this.#entries = this.#translation && entrySettings(this.#translation, versionFrom, this.#entries)
+    return this.#entries
   }
 
   store(): KvStore | undefined {
-    return this.#watched?.store
+    return this.#watched.get('kv')?.store
   }
 
   settled(): Promise<void> {
@@ -94,60 +114,92 @@ class WatchedPolicy implements PolicySources {
   }
 
   problems(): readonly Problem[] {
-    const watched = this.#watched
-    if (!watched || watched.state.kind === 'current' || (watched.state.kind === 'waiting' && watched.state.fresh))
-      return []
-    const { name } = watched.source
-    const stays = watched.documents ? 'what was known of it stays in force' : 'nothing of it is in force'
-    const message = `policy in ${name} cannot be read: ${watched.state.reason}; ${stays}`
-    return [Object.freeze({ code: 'policy-source', where: name, message })]
+    return [...this.#watched.values()].flatMap(({ state, source: { name }, heard }) => {
+      if (state.kind === 'current' || (state.kind === 'waiting' && state.fresh)) return []
+      const stays = heard ? 'what was known of it stays in force' : 'nothing of it is in force'
+      const message = `policy in ${name} cannot be read: ${state.reason}; ${stays}`
+      return [Object.freeze({ code: 'policy-source', where: name, message })]
+    })
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
     this.#first.resolve()
-    this.#end()
+    this.#end('kv')
+    this.#end('entries')
     await this.#ending
   }
 
-  #end(): void {
-    const watched = this.#watched
-    this.#watched = undefined
-    if (watched) this.#ending = Promise.all([this.#ending, watched.source.stop(), watched.store.stop()])
+  /** Whether anything else is watched now; undefined as `key`: nothing is to be. */
+  #replace(place: Place, key: string | undefined, begin: (key: string) => void): boolean {
+    if (this.#watched.get(place)?.key === key) return false
+    this.#end(place)
+    if (key !== undefined) begin(key)
+    return true
   }
 
-  #begin(key: string, connection: ConsulConnection & { readonly prefix: string }): void {
-    const { deps, saved, onChange, onKnowledge } = this.#options
-    const source = createKvSource(
-      { ...connection, saved: async () => (await saved())?.get(`kv:${connection.prefix}`) },
+  #end(place: Place): void {
+    const watched = this.#watched.get(place)
+    this.#watched.delete(place)
+    if (place === 'kv') this.#documents = undefined
+    else this.#translation = this.#entries = undefined
+    if (watched) this.#ending = Promise.all([this.#ending, watched.source.stop(), watched.store?.stop()])
+  }
+
+  #beginKv(key: string, connection: ConsulConnection & { readonly prefix: string }): void {
+    const { deps, saved } = this.#options
+    const name = `kv:${connection.prefix}`
+    const source = createKvSource({ ...connection, saved: async () => (await saved())?.get(name) }, deps)
+    this.#begin('kv', key, source, createKvStore(connection, deps), (documents) => {
+      const before = this.#documents
+      this.#documents = decodeDocuments(source.name, documents, parseDocument, before)
+      return causesOf(source.name, before, this.#documents)
+    })
+  }
+
+  #beginEntries(key: string, connection: ConsulConnection): void {
+    const { deps, saved } = this.#options
+    const source = createEntriesSource(
+      { ...connection, saved: async () => (await saved())?.get('config-entries') },
       deps,
     )
-    const watched: Watched = {
-      key,
-      source,
-      store: createKvStore(connection, deps),
-      state: { kind: 'waiting', reason: 'not started', fresh: true },
-      documents: undefined,
-    }
-    this.#watched = watched
+    let before: ReadonlyMap<string, PolicyDocument> = new Map()
+    this.#begin('entries', key, source, undefined, (documents) => {
+      const causes = entryCauses(source.name, before, documents)
+      before = documents
+      this.#translation = translateEntries(documents, this.#translation)
+      return causes
+    })
+  }
+
+  #begin(place: Place, key: string, source: DocumentSource, store: KvStore | undefined, read: Watched['read']): void {
+    const { deps, onChange, onKnowledge } = this.#options
+    const state = { kind: 'waiting', reason: 'not started', fresh: true } as const
+    const watched: Watched = { key, source, store, read, state, heard: false, settled: false }
+    this.#watched.set(place, watched)
     const grace = deps.clock.setTimer(policyGraceMs, () => this.#first.resolve())
     void this.#first.promise.then(() => grace.clear())
     source.start({
       onSnapshot: ({ documents }) => {
-        if (this.#watched !== watched) return
-        const before = watched.documents
-        watched.documents = decodeDocuments(source.name, documents, parseDocument, before)
-        this.#first.resolve()
-        const knowledge = source.knowledge()
-        if (knowledge) onKnowledge([knowledge])
-        onChange(causesOf(source.name, before, watched.documents))
+        if (this.#watched.get(place) !== watched) return
+        const causes = watched.read(documents)
+        watched.heard = watched.settled = true
+        this.#settle()
+        onKnowledge([...this.#watched.values()].flatMap((one) => one.source.knowledge() ?? []))
+        onChange(causes)
       },
-      onState: (state) => this.#stateOf(watched, state),
+      onState: (next) => {
+        if (this.#watched.get(place) === watched) this.#stateOf(watched, next)
+      },
     })
   }
 
+  /** The first table waits for all of them. */
+  #settle(): void {
+    if ([...this.#watched.values()].every(({ settled }) => settled)) this.#first.resolve()
+  }
+
   #stateOf(watched: Watched, state: SourceState): void {
-    if (this.#watched !== watched) return
     const before = watched.state
     watched.state = state
     const { log } = this.#options.deps
@@ -158,10 +210,26 @@ class WatchedPolicy implements PolicySources {
     }
     if (state.kind === 'waiting' && state.fresh === true) return
     // Who cannot be asked now may answer later; meanwhile traffic must flow.
-    if (state.kind === 'waiting') this.#first.resolve()
+    if (state.kind === 'waiting') {
+      watched.settled = true
+      this.#settle()
+    }
     if (before.kind === 'current' || before.kind !== state.kind || before.reason !== state.reason)
       log.warn({ source: name }, `policy in ${name} cannot be read: ${state.reason}`)
   }
+}
+
+function entryCauses(
+  source: string,
+  before: ReadonlyMap<string, PolicyDocument>,
+  after: ReadonlyMap<string, PolicyDocument>,
+): readonly Cause[] {
+  const changed = [...after.values()].filter((one) => before.get(one.key) !== one)
+  const gone = [...before.keys()].filter((key) => !after.has(key))
+  return [
+    ...changed.map(({ key, modifyIndex }): Cause => ({ kind: 'policy', source, key, index: String(modifyIndex) })),
+    ...gone.map((key): Cause => ({ kind: 'policy', source, key })),
+  ]
 }
 
 /** One for each document that is other than before, or gone. */

@@ -164,6 +164,8 @@ export interface Config {
   readonly tagPrefix: string | undefined
   /** The source in whose KV policy is kept, and below which prefix; undefined: none is. */
   readonly kv: { readonly source: string; readonly prefix: string } | undefined
+  /** The source whose config entries are followed; undefined: none are. */
+  readonly consulEntries: string | undefined
   /** Undefined: any service's tags may route any host. */
   readonly claims: readonly HostClaim[] | undefined
   /** CIDR ranges where instances may be; undefined: anywhere. */

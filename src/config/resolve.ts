@@ -66,6 +66,7 @@ export function resolveConfig(file: FileConfig, env: Environment, fileName: stri
     versionFrom: file.versionFrom,
     tagPrefix: tagPrefix(file),
     kv: kvPlace(file.policy.kv, catalog),
+    consulEntries: file.policy.consulEntries ? catalog.find(({ kind }) => kind === 'consul')?.name : undefined,
     claims: file.policy.claims,
     addresses: file.policy.addresses,
     stateDir,

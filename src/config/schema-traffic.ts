@@ -119,14 +119,16 @@ const whenSchema: Setting<readonly Condition[]> = mapped(
     cookie: optional(named(cookieName(), matchSchema, 'conditions by cookie'), 'Cookies.'),
     query: optional(named(queryName, matchSchema, 'conditions by query parameter'), 'Query parameters, decoded.'),
     method: optional(matchSchema, 'The method.'),
+    path: optional(matchSchema, 'The path, normalised, without its query.'),
     client: optional(clientsSchema, 'The client address, as `trust` lets it be known.'),
   }),
-  'at least one of header, cookie, query, method and client',
+  'at least one of header, cookie, query, method, path and client',
   (when): readonly Condition[] | Because => {
     const conditions: Condition[] = []
     for (const subject of ['header', 'cookie', 'query'] as const)
       for (const [name, match] of when[subject] ?? []) conditions.push(Object.freeze({ subject, name, match }))
     if (when.method) conditions.push(Object.freeze({ subject: 'method', match: when.method }))
+    if (when.path) conditions.push(Object.freeze({ subject: 'path', match: when.path }))
     for (const [ranges, within] of [
       [when.client?.in, true],
       [when.client?.not, false],

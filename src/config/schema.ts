@@ -20,7 +20,7 @@ import {
   withOwnDefaults,
 } from './declare.ts'
 import type { Setting } from './declare.ts'
-import { duration, integer, maybeText, path, plainText } from './scalars.ts'
+import { duration, integer, maybeText, path, plainText, flag } from './scalars.ts'
 import { catalogSchema } from './schema-catalog.ts'
 import type { CatalogEntry } from './schema-catalog.ts'
 import { limitsSchema } from './schema-limits.ts'
@@ -38,6 +38,7 @@ export interface FileConfig {
   readonly policy: {
     readonly tags: string | false | undefined
     readonly kv: string | false
+    readonly consulEntries: boolean
     readonly claims: readonly HostClaim[] | undefined
     readonly addresses: readonly string[] | undefined
   }
@@ -221,6 +222,12 @@ export const fileSchema: Setting<FileConfig> = section({
         kvSetting,
         'fairlead',
         'Prefix in the KV of the first consul or embedded source, where `fairlead split` and others keep policy for all proxies. Another prefix is another environment. `false`: none is read.',
+      ),
+      consulEntries: withDefault(
+        flag(),
+        true,
+        "Whether Consul's `service-router`, `service-splitter` and `service-resolver` entries of the first consul source are followed.",
+        'true',
       ),
       claims: optional(
         list(claimSchema, 'claims'),

@@ -4,18 +4,31 @@
  */
 import type { Config, HealthSettings, RouteConfig, ServiceSettings, TrafficSettings } from '../config/config.ts'
 import { type AddressCheck, createAddressCheck, defaultAddressCheck } from './addresses.ts'
+import type { EntrySettings } from './consul-entries/settings.ts'
 import { defaultServicePolicy } from './policy.ts'
 import type { HealthPolicy, Policy, RoutePolicy, ServicePolicy } from './policy.ts'
 import type { TrafficPolicy } from './traffic.ts'
 
 /**
  * Never fails: a Config is valid. Origins are `config:routes[0]`, counted as in the file. `checkAddress` may know more than
- * the configuration says: which sockets are open.
+ * the configuration says: which sockets are open. `entries` beat the defaults and nothing else.
  */
-export function policyFromConfig(config: Config, checkAddress: AddressCheck = checkOf(config)): Policy {
+export function policyFromConfig(
+  config: Config,
+  checkAddress: AddressCheck = checkOf(config),
+  entries?: EntrySettings,
+): Policy {
   const defaults = servicePolicy(config.defaults, defaultServicePolicy)
   const services = new Map<string, ServicePolicy>()
-  for (const [name, settings] of config.services) services.set(name, servicePolicy(settings, defaults))
+  const origins = new Map<string, readonly string[]>()
+  for (const [name, entry] of entries?.services ?? []) {
+    services.set(name, servicePolicy(entry.settings, defaults))
+    origins.set(name, entry.origins)
+  }
+  for (const [name, settings] of config.services) {
+    services.set(name, servicePolicy(settings, services.get(name) ?? defaults))
+    origins.set(name, [`config:services.${name}`, ...(origins.get(name) ?? [])])
+  }
   return Object.freeze({
     routes: Object.freeze(config.routes.map((route, index) => routePolicy(route, `config:routes[${String(index)}]`))),
     services,
@@ -24,8 +37,8 @@ export function policyFromConfig(config: Config, checkAddress: AddressCheck = ch
     tagPrefix: config.tagPrefix,
     claims: config.claims,
     checkAddress,
-    origins: new Map([...config.services.keys()].map((name) => [name, [`config:services.${name}`]])),
-    problems: Object.freeze([]),
+    origins,
+    problems: entries?.problems ?? Object.freeze([]),
   })
 }
 

@@ -1,10 +1,11 @@
 /**
- * Lays what the KV says over what the configuration file says, setting by setting: a service's versions may come from one
+ * Lays what the KV says over what the configuration file says, and that over Consul's config entries, setting by setting: a service's versions may come from one
  * and its timeouts from the other. Routes of the KV come before those of the file. Pure.
  */
 import type { Config, RouteConfig, ServiceSettings } from '../config/config.ts'
 import { parseRouteSettings, parseServiceSettings } from '../config/parse-settings.ts'
 import type { AddressCheck } from './addresses.ts'
+import type { EntrySettings } from './consul-entries/settings.ts'
 import { policyFromConfig, routePolicy, servicePolicy } from './from-config.ts'
 import { isTime } from './kv/envelope.ts'
 import type { DecodedDocuments, ParseSettings } from './kv/decode-documents.ts'
@@ -53,8 +54,9 @@ export function layeredPolicy(
   check: AddressCheck,
   source: string,
   documents: DecodedDocuments<DocumentSettings> | undefined,
+  entries?: EntrySettings,
 ): Policy {
-  const base = policyFromConfig(config, check)
+  const base = policyFromConfig(config, check, entries)
   if (documents === undefined) return base
   const services = new Map(base.services)
   const origins = new Map(base.origins)

@@ -26,6 +26,8 @@ export type Condition =
   /** Name and values are compared decoded (percent, and `+` as a space). */
   | { readonly subject: 'query'; readonly name: string; readonly match: TextMatch }
   | { readonly subject: 'method'; readonly match: TextMatch }
+  /** The path as it is routed by: normalised, without its query. */
+  | { readonly subject: 'path'; readonly match: TextMatch }
   /** The client's address: the peer's, or what a trusted peer says of it. CIDR ranges, at least one. */
   | { readonly subject: 'client'; readonly ranges: readonly string[]; readonly within: boolean }
 
@@ -47,14 +49,14 @@ export interface FixedAnswer {
 
 export type RuleAction =
   | { readonly kind: 'version'; readonly version: string }
-  /** Another service, by its own split. */
-  | { readonly kind: 'service'; readonly service: string }
+  /** A service, by its own split, or one version of it. */
+  | { readonly kind: 'service'; readonly service: string; readonly version?: string | undefined }
   | { readonly kind: 'redirect'; readonly redirect: Redirect }
   | { readonly kind: 'answer'; readonly answer: FixedAnswer }
 
 /** The first rule whose conditions all hold decides, before any weight. */
 export interface Rule {
-  /** At least one. */
+  /** None: it always holds. */
   readonly when: readonly Condition[]
   readonly action: RuleAction
 }

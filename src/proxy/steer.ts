@@ -12,6 +12,7 @@ import type { Plan } from '../table/plan.ts'
 import { cookieValue, headerValue } from '../table/request-text.ts'
 import type { RequestHead } from '../wire/request-head.ts'
 import type { Aim } from './next-endpoint.ts'
+import { routingPath } from './path.ts'
 
 /** What decides: read from the request once, the address only where something asks for it. */
 export class SteeredRequest implements RequestView {
@@ -26,6 +27,10 @@ export class SteeredRequest implements RequestView {
     this.target = head.target
     this.lines = head.lines
     this.clientAddress = clientAddress
+  }
+
+  get path(): string {
+    return routingPath(this.target) ?? '/'
   }
 
   get clientIp(): Ip | undefined {
@@ -81,6 +86,10 @@ export function steer(
         if (service === undefined) return forward(route, undefined)
         const { sticky, fallback } = service.table.policy
         const aim = { service, groups: service.groups, strict: fallback === 'none' }
+        if (action.version !== undefined) {
+          const group = pickNamedGroup(aim.groups, action.version)
+          if (group || aim.strict) return forward(aim, group)
+        }
         return bySplit(aim, sticky, random, request, trace)
       }
       default:

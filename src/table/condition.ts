@@ -12,6 +12,8 @@ export interface RequestView {
   readonly method: string
   /** With its query, as it came. */
   readonly target: string
+  /** Normalised, without its query. */
+  readonly path: string
   /** Header lines, each with its CRLF. */
   readonly lines: string
   /** The client's; undefined: it has none (a Unix socket). */
@@ -70,6 +72,10 @@ export function compileCondition(condition: Condition): Test {
     case 'method': {
       const test = compileText(condition.match)
       return ({ method }) => test(method)
+    }
+    case 'path': {
+      const test = compileText(condition.match)
+      return ({ path }) => test(path)
     }
     default: {
       const ranges = condition.ranges.map(parseRange).filter((range) => range !== undefined)

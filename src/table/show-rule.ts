@@ -24,7 +24,8 @@ function matchText(match: TextMatch): string {
 export function conditionText(condition: Condition): string {
   if (condition.subject === 'client')
     return `client address is ${condition.within ? '' : 'not '}in ${condition.ranges.join(', ')}`
-  if (condition.subject === 'method') return `method ${matchText(condition.match)}`
+  if (condition.subject === 'method' || condition.subject === 'path')
+    return `${condition.subject} ${matchText(condition.match)}`
   return `${condition.subject} ${condition.name} ${matchText(condition.match)}`
 }
 
@@ -34,7 +35,9 @@ export function actionText(action: RuleAction): string {
     case 'version':
       return `version ${action.version}`
     case 'service':
-      return `service ${action.service}`
+      return action.version === undefined
+        ? `service ${action.service}`
+        : `service ${action.service}, version ${action.version}`
     case 'redirect':
       return `redirect ${String(action.redirect.status)} to ${action.redirect.to}`
     default:

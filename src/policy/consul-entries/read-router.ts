@@ -1,5 +1,6 @@
 /** The routes of a `service-router`. Pure; throws {@link Unusable} for what cannot be expressed. */
 import { EntryFields, Unusable } from './fields.ts'
+import { globOf } from './glob-of.ts'
 import type { EntryRoute, HeaderMatch, QueryMatch, RouteMatch, RouteRetry, TextMatch } from './result.ts'
 
 const retriesMax = 100
@@ -54,11 +55,16 @@ function readMatch(http: EntryFields): RouteMatch {
 }
 
 function readPath(http: EntryFields): RouteMatch['path'] {
-  refusePattern(http, 'PathRegex')
+  const glob = readPattern(http, 'PathRegex')
   const exact = http.text('PathExact')
   const prefix = http.text('PathPrefix')
   if (exact !== undefined && prefix !== undefined)
     throw new Unusable(http.path('PathExact'), 'and PathPrefix stand together; only one may')
+  if (glob !== undefined) {
+    if (exact !== undefined || prefix !== undefined)
+      throw new Unusable(http.path('PathRegex'), 'stands beside another path; only one may')
+    return Object.freeze({ kind: 'glob', value: glob })
+  }
   const field = exact === undefined ? 'PathPrefix' : 'PathExact'
   const value = exact ?? prefix
   if (value === undefined) return undefined
@@ -88,12 +94,16 @@ const kinds = { Exact: 'exact', Prefix: 'prefix', Suffix: 'suffix' } as const
 
 /** Exactly one condition, as Consul has it. */
 function readText(fields: EntryFields, names: readonly TextField[]): TextMatch {
-  refusePattern(fields, 'Regex')
+  const glob = readPattern(fields, 'Regex')
   const found: TextMatch[] = fields.flag('Present') ? [{ kind: 'present' }] : []
   for (const name of names) {
     const value = fields.text(name)
-    if (value !== undefined) found.push({ kind: kinds[name], value })
+    if (value === undefined) continue
+    if (name === 'Suffix' && value.includes('*'))
+      throw new Unusable(fields.path(name), 'has a *, which is not supported')
+    found.push({ kind: kinds[name], value })
   }
+  if (glob !== undefined) found.push({ kind: 'glob', value: glob })
   const [match] = found
   if (!match || found.length > 1)
     throw new Unusable(
@@ -103,8 +113,16 @@ function readText(fields: EntryFields, names: readonly TextField[]): TextMatch {
   return Object.freeze(match)
 }
 
-function refusePattern(fields: EntryFields, name: string): void {
-  if (fields.has(name)) throw new Unusable(fields.path(name), 'is a regular expression, and none runs on requests here')
+/** A regular expression as the glob that it is; undefined: there is none. */
+function readPattern(fields: EntryFields, name: string): string | undefined {
+  const pattern = fields.text(name)
+  const glob = pattern === undefined ? undefined : globOf(pattern)
+  if (pattern !== undefined && glob === undefined)
+    throw new Unusable(
+      fields.path(name),
+      'is a regular expression, and none runs on requests here: only plain text with .* is understood',
+    )
+  return glob
 }
 
 function readRetry(to: EntryFields): RouteRetry | undefined {

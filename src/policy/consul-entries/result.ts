@@ -10,6 +10,8 @@ export type TextMatch =
   | { readonly kind: 'exact'; readonly value: string }
   | { readonly kind: 'prefix'; readonly value: string }
   | { readonly kind: 'suffix'; readonly value: string }
+  /** `*` is any run of characters. */
+  | { readonly kind: 'glob'; readonly value: string }
 
 export interface HeaderMatch {
   /** Lower case. */
@@ -28,7 +30,7 @@ export interface QueryMatch {
 /** All that is given must hold; nothing given matches everything. */
 export interface RouteMatch {
   /** `prefix` is a plain prefix of the text, not of segments: `/admin` also matches `/administrator`. */
-  readonly path: { readonly kind: 'exact' | 'prefix'; readonly value: string } | undefined
+  readonly path: { readonly kind: 'exact' | 'prefix' | 'glob'; readonly value: string } | undefined
   readonly headers: readonly HeaderMatch[]
   readonly query: readonly QueryMatch[]
   /** Upper case; empty: every method. */

@@ -17,8 +17,8 @@ const common = ['Kind', 'Name', 'Namespace', 'Partition', 'Meta', 'Hash']
 
 type Parts = { -readonly [K in keyof EntryService]: EntryService[K] }
 
-/** Reads every document of the snapshot of `createEntriesSource`. */
-export function translateEntries(documents: ReadonlyMap<string, PolicyDocument>): Translation {
+/** Reads every document of the snapshot of `createEntriesSource`. What is bad now stays as it was in `previous`. */
+export function translateEntries(documents: ReadonlyMap<string, PolicyDocument>, previous?: Translation): Translation {
   const services = new Map<string, Parts>()
   const problems: Problem[] = []
   for (const document of documents.values()) {
@@ -32,7 +32,9 @@ export function translateEntries(documents: ReadonlyMap<string, PolicyDocument>)
       services.set(name, parts)
     } catch (error) {
       if (!(error instanceof Unusable) && !(error instanceof SyntaxError)) throw error
-      problems.push(problemOf(document.key, error.message))
+      const kept = keepLast(parts, kind, previous?.services.get(name))
+      if (kept) services.set(name, parts)
+      problems.push(problemOf(document.key, error.message, kept))
     }
   }
   const sorted = [...services].sort(([a], [b]) => (a < b ? -1 : 1))
@@ -42,8 +44,21 @@ export function translateEntries(documents: ReadonlyMap<string, PolicyDocument>)
   })
 }
 
-function problemOf(key: string, why: string): Problem {
-  const message = `the entry is not used: ${why}. Change it with consul config write, or say it in Fairlead's own policy`
+/** Whether there was a good form. */
+function keepLast(parts: Parts, kind: EntryKind, last: EntryService | undefined): boolean {
+  switch (kind) {
+    case 'service-router':
+      return (parts.routes = last?.routes) !== undefined
+    case 'service-splitter':
+      return (parts.split = last?.split) !== undefined
+    default:
+      return (parts.resolver = last?.resolver) !== undefined
+  }
+}
+
+function problemOf(key: string, why: string, kept: boolean): Problem {
+  const effect = kept ? 'its last good form stays in force' : 'it has no effect'
+  const message = `the entry is not used: ${why}; ${effect}. Change it with consul config write, or say it in Fairlead's own policy`
   return Object.freeze({ code: 'bad-config-entry', where: `config-entries/${key}`, message })
 }
 

@@ -1,0 +1,233 @@
+/**
+ * From what config entries ask for to settings of services: subsets become versions, routes become rules. An entry that asks
+ * for what no setting says is a problem, costs itself alone and keeps its last good form. Pure.
+ */
+import type { ServiceSettings } from '../../config/config.ts'
+import type { Problem } from '../../core/problem.ts'
+import type { Condition, Rule, TextMatch as Match } from '../traffic.ts'
+import { Unusable } from './fields.ts'
+import type { EntryResolver, EntryRoute, EntryService, EntryShare, Target, TextMatch, Translation } from './result.ts'
+
+/** The names that versions have, as in `Config.versionFrom`. */
+export interface VersionNames {
+  readonly meta: string
+  readonly tag: string
+}
+
+export interface EntrySettings {
+  /** By service, with the entries they come from, the strongest first. */
+  readonly services: ReadonlyMap<string, { readonly settings: ServiceSettings; readonly origins: readonly string[] }>
+  readonly problems: readonly Problem[]
+  /** What each entry came to, by `KIND/NAME`; for the next reading only. */
+  readonly parts: ReadonlyMap<string, ServiceSettings>
+}
+
+type Services = Translation['services']
+
+/** `previous`: the result before, whose good forms stay where an entry is bad now. */
+export function entrySettings(
+  { services, problems: told }: Translation,
+  names: VersionNames,
+  previous?: EntrySettings,
+): EntrySettings {
+  const parts = new Map<string, ServiceSettings>()
+  const settings = new Map<string, { readonly settings: ServiceSettings; readonly origins: readonly string[] }>()
+  const problems = [...told]
+  for (const [name, service] of services) {
+    const found: ServiceSettings[] = []
+    const origins: string[] = []
+    for (const [kind, read] of readers(service, services, names)) {
+      const key = `${kind}/${name}`
+      const part = readPart(key, read, previous?.parts.get(key), problems)
+      if (!part) continue
+      parts.set(key, part)
+      found.push(part)
+      origins.push(`config-entries/${key}`)
+    }
+    problems.push(...unheeded(service))
+    if (found.length > 0)
+      settings.set(name, Object.freeze({ settings: joined(found), origins: Object.freeze(origins) }))
+  }
+  return Object.freeze({ services: settings, problems: Object.freeze(problems), parts })
+}
+
+type Reader = () => ServiceSettings
+
+/** In the order in which Consul asks them. */
+function readers(service: EntryService, all: Services, names: VersionNames): readonly (readonly [string, Reader])[] {
+  const { routes, split, resolver } = service
+  const list: (readonly [string, Reader])[] = []
+  if (routes) list.push(['service-router', () => ({ rules: routes.map((route, at) => ruleOf(route, at, all, names)) })])
+  if (split) list.push(['service-splitter', () => splitSettings(service.name, split, all, names)])
+  if (resolver) list.push(['service-resolver', () => resolverSettings(service.name, resolver, all, names)])
+  return list
+}
+
+function readPart(
+  key: string,
+  read: Reader,
+  lastGood: ServiceSettings | undefined,
+  problems: Problem[],
+): ServiceSettings | undefined {
+  try {
+    return Object.freeze(read())
+  } catch (error) {
+    if (!(error instanceof Unusable)) throw error
+    const kept = lastGood ? 'its last good form stays in force' : 'it has no effect'
+    const message =
+      `the entry is not used: ${error.message}; ${kept}. ` +
+      `Change it with consul config write, or say it in Fairlead's own policy`
+    problems.push(Object.freeze({ code: 'bad-config-entry', where: `config-entries/${key}`, message }))
+    return lastGood
+  }
+}
+
+/** Router over splitter over resolver; rules one behind the other, since what no route takes goes on to the next. */
+function joined(parts: readonly ServiceSettings[]): ServiceSettings {
+  const rules = parts.flatMap((part) => part.rules ?? [])
+  const merged = Object.assign({}, ...parts.toReversed()) as ServiceSettings
+  return Object.freeze(rules.length === 0 ? merged : { ...merged, rules: Object.freeze(rules) })
+}
+
+/** What an entry says beside the rest and what has no effect here. */
+function unheeded({ name, routes, resolver }: EntryService): readonly Problem[] {
+  const problems: Problem[] = []
+  const tell = (kind: string, what: string): void => {
+    const message = `the entry is used, but ${what}`
+    problems.push(Object.freeze({ code: 'config-entry-part', where: `config-entries/${kind}/${name}`, message }))
+  }
+  for (const [at, route] of routes?.entries() ?? []) {
+    const field = `Routes[${String(at)}].Destination`
+    if (route.requestTimeoutMs !== undefined)
+      tell('service-router', `${field}.RequestTimeout has no effect: set timeouts.firstByte of the service`)
+    if (route.retry) tell('service-router', `${field} has retries, which have no effect: set retry of the service`)
+  }
+  for (const [subset, { onlyPassing }] of resolver?.subsets ?? [])
+    if (onlyPassing)
+      tell('service-resolver', `Subsets.${subset}.OnlyPassing has no effect: set Weights.Warning of the instances to 0`)
+  for (const [subset, target] of resolver?.failover ?? [])
+    if (target.service !== name)
+      tell(
+        'service-resolver',
+        `Failover.${subset} has no effect: there is no failover to another service (${target.service})`,
+      )
+  return problems
+}
+
+// === Where it leads ===
+
+const hopsMax = 16
+
+/** The service and version that a target means, redirects followed. `version` undefined: by the service's own split. */
+function placeOf(
+  field: string,
+  target: Target,
+  all: Services,
+  names: VersionNames,
+): { readonly service: string; readonly version: string | undefined } {
+  let { service, subset } = target
+  for (let hops = 0; ; hops++) {
+    const redirect = all.get(service)?.resolver?.redirect
+    if (!redirect) break
+    if (hops === hopsMax) throw new Unusable(field, `leads to ${target.service}, whose redirects go in a circle`)
+    service = redirect.service
+    subset = redirect.subset ?? subset
+  }
+  return { service, version: subset === undefined ? undefined : versionOf(field, service, subset, all, names) }
+}
+
+function versionOf(field: string, service: string, subset: string, all: Services, names: VersionNames): string {
+  const found = all.get(service)?.resolver?.subsets.get(subset)
+  if (!found)
+    throw new Unusable(field, `names subset ${subset}, which service-resolver/${service} does not have in use`)
+  const [condition, ...more] = found.conditions
+  if (condition && more.length === 0 && !condition.negated) {
+    if (condition.kind === 'meta' && condition.key === names.meta) return condition.value
+    if (condition.kind === 'tag' && condition.value.startsWith(names.tag))
+      return condition.value.slice(names.tag.length)
+  }
+  throw new Unusable(
+    field,
+    `names subset ${subset} of ${service}, which is no single version: its Filter must be Service.Meta.${names.meta} == VERSION`,
+  )
+}
+
+function splitSettings(
+  name: string,
+  split: readonly EntryShare[],
+  all: Services,
+  names: VersionNames,
+): ServiceSettings {
+  const places = split.map(({ target, weight }, at) => {
+    const own = target.subset ?? all.get(target.service)?.resolver?.defaultSubset
+    return { ...placeOf(`Splits[${String(at)}]`, { ...target, subset: own }, all, names), weight, at }
+  })
+  const [only] = places
+  if (only && places.length === 1) {
+    if (only.service !== name) return { rules: [leadOn(only)] }
+    return only.version === undefined ? {} : { versions: new Map([[only.version, 1]]) }
+  }
+  const versions = new Map<string, number>()
+  for (const { service, version, weight, at } of places) {
+    const field = `Splits[${String(at)}]`
+    if (service !== name)
+      throw new Unusable(
+        field,
+        `leads to ${service}: shares go to versions of ${name} only; register them as versions of it`,
+      )
+    if (version === undefined) throw new Unusable(field, 'names no ServiceSubset, so that its version is not known')
+    versions.set(version, (versions.get(version) ?? 0) + weight / 100)
+  }
+  return { versions }
+}
+
+function resolverSettings(
+  name: string,
+  { defaultSubset, redirect, failover, connectTimeoutMs }: EntryResolver,
+  all: Services,
+  names: VersionNames,
+): ServiceSettings {
+  if (redirect) return { rules: [leadOn(placeOf('Redirect', redirect, all, names))] }
+  const own = [...failover.values()].some(({ service }) => service === name)
+  return {
+    ...(defaultSubset === undefined
+      ? {}
+      : { versions: new Map([[versionOf('DefaultSubset', name, defaultSubset, all, names), 1]]) }),
+    ...(own ? { fallback: 'others' as const } : {}),
+    ...(connectTimeoutMs === undefined ? {} : { timeouts: { connect: connectTimeoutMs } }),
+  }
+}
+
+type Place = ReturnType<typeof placeOf>
+
+const actionOf = ({ service, version }: Place): Rule['action'] => Object.freeze({ kind: 'service', service, version })
+const leadOn = (place: Place): Rule => Object.freeze({ when: Object.freeze([]), action: actionOf(place) })
+
+// === Routes ===
+
+function ruleOf(route: EntryRoute, at: number, all: Services, names: VersionNames): Rule {
+  const field = `Routes[${String(at)}].Destination`
+  if (route.prefixRewrite !== undefined)
+    throw new Unusable(`${field}.PrefixRewrite`, 'is not supported: make a route for that path with strip and prepend')
+  const { path, headers, query, methods } = route.match
+  const when: Condition[] = []
+  if (path) when.push({ subject: 'path', match: matchOf(path) })
+  for (const { name, match, invert } of headers) {
+    const plain = matchOf(match)
+    when.push({ subject: 'header', name, match: invert ? { kind: 'not', match: plain } : plain })
+  }
+  for (const { name, match } of query) when.push({ subject: 'query', name, match: matchOf(match) })
+  if (methods.length > 0) when.push({ subject: 'method', match: { kind: 'oneOf', values: methods } })
+  return Object.freeze({ when: Object.freeze(when), action: actionOf(placeOf(field, route.target, all, names)) })
+}
+
+function matchOf(match: TextMatch): Match {
+  switch (match.kind) {
+    case 'exact':
+      return { kind: 'equals', value: match.value }
+    case 'suffix':
+      return { kind: 'glob', value: `*${match.value}` }
+    default:
+      return match
+  }
+}
