@@ -7,6 +7,7 @@ import { conditionText } from '../../src/table/show-rule.ts'
 const request = (parts: Partial<RequestView> & { readonly ip?: string } = {}): RequestView => ({
   method: 'GET',
   target: '/',
+  path: '/',
   lines: '',
   clientIp: parseIp(parts.ip ?? '10.1.2.3'),
   ...parts,
