@@ -26,7 +26,7 @@ export type Condition =
   /** Name and values are compared decoded (percent, and `+` as a space). */
   | { readonly subject: 'query'; readonly name: string; readonly match: TextMatch }
   | { readonly subject: 'method'; readonly match: TextMatch }
-  /** The path as it is routed by: normalised, without its query. */
+  /** Normalised as for routes, without the query: a plain text, on which `prefix` knows no segments. */
   | { readonly subject: 'path'; readonly match: TextMatch }
   /** The client's address: the peer's, or what a trusted peer says of it. CIDR ranges, at least one. */
   | { readonly subject: 'client'; readonly ranges: readonly string[]; readonly within: boolean }
@@ -47,16 +47,24 @@ export interface FixedAnswer {
   readonly contentType: string
 }
 
+/** What a rule changes of the path, in place of its route's own `strip` and `prepend`; written as there. */
+export type Rewrite = Pick<ShapingPolicy, 'strip' | 'prepend'>
+
 export type RuleAction =
-  | { readonly kind: 'version'; readonly version: string }
-  /** A service, by its own split, or one version of it. */
-  | { readonly kind: 'service'; readonly service: string; readonly version?: string | undefined }
+  | { readonly kind: 'version'; readonly version: string; readonly rewrite?: Rewrite | undefined }
+  /** Another service, by its own split, or this version of it whatever its weight. */
+  | {
+      readonly kind: 'service'
+      readonly service: string
+      readonly version?: string | undefined
+      readonly rewrite?: Rewrite | undefined
+    }
   | { readonly kind: 'redirect'; readonly redirect: Redirect }
   | { readonly kind: 'answer'; readonly answer: FixedAnswer }
 
 /** The first rule whose conditions all hold decides, before any weight. */
 export interface Rule {
-  /** None: it always holds. */
+  /** None: every request. */
   readonly when: readonly Condition[]
   readonly action: RuleAction
 }

@@ -73,7 +73,7 @@ export class Course {
     if (steered.kind !== 'forward') return steered
     this.#aim = steered.aim
     this.group = steered.group
-    this.shape = plan.shape
+    this.shape = steered.shape
     this.added = stickyLine(steered, this.#client.trusted && head.forwardedProto.toLowerCase() === 'https')
     return undefined
   }

@@ -8,7 +8,7 @@ import type { BoundGroup, BoundRoute, BoundTable } from '../live/runtime.ts'
 import { type Ip, parseIp } from '../policy/ip.ts'
 import type { RuleAction, StickyPolicy } from '../policy/traffic.ts'
 import type { RequestView } from '../table/condition.ts'
-import type { Plan } from '../table/plan.ts'
+import type { Plan, Shape } from '../table/plan.ts'
 import { cookieValue, headerValue } from '../table/request-text.ts'
 import type { RequestHead } from '../wire/request-head.ts'
 import type { Aim } from './next-endpoint.ts'
@@ -21,6 +21,7 @@ export class SteeredRequest implements RequestView {
   readonly lines: string
   readonly clientAddress: string
   #ip: Ip | undefined
+  #path: string | undefined
 
   constructor(head: RequestHead, clientAddress: string) {
     this.method = head.method
@@ -30,7 +31,7 @@ export class SteeredRequest implements RequestView {
   }
 
   get path(): string {
-    return routingPath(this.target) ?? '/'
+    return (this.#path ??= routingPath(this.target) ?? this.target)
   }
 
   get clientIp(): Ip | undefined {
@@ -44,6 +45,8 @@ export type Steered =
       readonly aim: Aim
       /** Undefined: no version that it may have can answer. */
       readonly group: BoundGroup | undefined
+      /** What changes on the way; undefined: nothing. */
+      readonly shape: Shape | undefined
       /** The sticky cookie's new value; undefined: there is none to set. */
       readonly newKey: string | undefined
       /** The sticky policy that `newKey` is of. */
@@ -71,41 +74,41 @@ export function steer(
 ): Steered {
   if (plan.admits && !plan.admits(request.clientIp)) return { kind: 'denied' }
   if (plan.redirect) return { kind: 'redirect', redirect: plan.redirect }
-  for (const { test, action } of plan.rules) {
+  for (const { test, action, shape } of plan.rules) {
     const matches = test(request)
     trace?.rules.push(matches)
     if (!matches) continue
-    switch (action.kind) {
-      case 'version': {
-        const group = pickNamedGroup(route.groups, action.version)
-        if (group || route.strict) return forward(route, group)
-        return bySplit(route, plan.sticky, random, request, trace)
-      }
-      case 'service': {
-        const service = bound.services.get(action.service)
-        if (service === undefined) return forward(route, undefined)
-        const { sticky, fallback } = service.table.policy
-        const aim = { service, groups: service.groups, strict: fallback === 'none' }
-        if (action.version !== undefined) {
-          const group = pickNamedGroup(aim.groups, action.version)
-          if (group || aim.strict) return forward(aim, group)
-        }
-        return bySplit(aim, sticky, random, request, trace)
-      }
-      default:
-        return action
+    if (action.kind !== 'version' && action.kind !== 'service') return action
+    let aim: Aim = route
+    let { sticky } = plan
+    if (action.kind === 'service') {
+      const service = bound.services.get(action.service)
+      if (service === undefined) return forward(route, undefined, shape)
+      const { policy } = service.table
+      aim = { service, groups: service.groups, strict: policy.fallback === 'none' }
+      ;({ sticky } = policy)
     }
+    const group = action.version === undefined ? undefined : pickNamedGroup(aim.groups, action.version)
+    if (group || (aim.strict && action.version !== undefined)) return forward(aim, group, shape)
+    return bySplit(aim, sticky, shape, random, request, trace)
   }
-  return bySplit(route, plan.sticky, random, request, trace)
+  return bySplit(route, plan.sticky, plan.shape, random, request, trace)
 }
 
-function forward(aim: Aim, group: BoundGroup | undefined, newKey?: string, sticky?: StickyPolicy): Steered {
-  return { kind: 'forward', aim, group, newKey, sticky }
+function forward(
+  aim: Aim,
+  group: BoundGroup | undefined,
+  shape: Shape | undefined,
+  newKey?: string,
+  sticky?: StickyPolicy,
+): Steered {
+  return { kind: 'forward', aim, group, shape, newKey, sticky }
 }
 
 function bySplit(
   aim: Aim,
   sticky: StickyPolicy | undefined,
+  shape: Shape | undefined,
   random: Random,
   request: SteeredRequest,
   trace: SteerTrace | undefined,
@@ -113,9 +116,9 @@ function bySplit(
   let key = sticky && stickyKey(sticky, request)
   let newKey: string | undefined
   if (key === undefined && sticky?.from === 'cookie') key = newKey = randomKey(random)
-  if (key === undefined) return forward(aim, pickGroup(aim.groups, random(), undefined, aim.strict))
+  if (key === undefined) return forward(aim, pickGroup(aim.groups, random(), undefined, aim.strict), shape)
   if (trace) trace.key = key
-  return forward(aim, pickStickyGroup(aim.groups, key, aim.strict), newKey, sticky)
+  return forward(aim, pickStickyGroup(aim.groups, key, aim.strict), shape, newKey, sticky)
 }
 
 /** What ties the request; undefined: nothing does yet. A cookie that we would not set is none of ours. */

@@ -12,7 +12,7 @@ export interface RequestView {
   readonly method: string
   /** With its query, as it came. */
   readonly target: string
-  /** Normalised, without its query. */
+  /** Normalised, without the query. */
   readonly path: string
   /** Header lines, each with its CRLF. */
   readonly lines: string
@@ -69,13 +69,11 @@ export function compileCondition(condition: Condition): Test {
       const { name } = condition
       return compileValues(condition.match, ({ target }) => queryValues(target, name))
     }
-    case 'method': {
-      const test = compileText(condition.match)
-      return ({ method }) => test(method)
-    }
+    case 'method':
     case 'path': {
       const test = compileText(condition.match)
-      return ({ path }) => test(path)
+      const { subject } = condition
+      return (request) => test(request[subject])
     }
     default: {
       const ranges = condition.ranges.map(parseRange).filter((range) => range !== undefined)

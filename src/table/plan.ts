@@ -4,14 +4,15 @@
  * made once per route and table.
  */
 import { type Ip, isWithin, parseRange } from '../policy/ip.ts'
-import type {
-  AccessPolicy,
-  HeaderChanges,
-  Redirect,
-  Rule,
-  RuleAction,
-  ShapingPolicy,
-  StickyPolicy,
+import {
+  type AccessPolicy,
+  type HeaderChanges,
+  noHeaderChanges,
+  type Redirect,
+  type Rule,
+  type RuleAction,
+  type ShapingPolicy,
+  type StickyPolicy,
 } from '../policy/traffic.ts'
 import { compileConditions, type Test } from './condition.ts'
 import { rulesOf } from './rule-targets.ts'
@@ -41,6 +42,8 @@ export interface PlannedRule {
   readonly rule: Rule
   readonly test: Test
   readonly action: RuleAction
+  /** What changes on the way of its requests: the route's own, or what the rule makes of it. */
+  readonly shape: Shape | undefined
 }
 
 export interface Plan {
@@ -63,15 +66,29 @@ export function planOf({ policy, service }: Route): Plan | undefined {
   const fallback = traffic?.fallback ?? own.fallback
   const plain = rules.length === 0 && fallback === 'others'
   if (plain && !redirect && !access && !sticky && !shaping) return undefined
+  const shape = shaping && shapeOf(shaping)
   return {
     redirect,
     admits: access && admission(access),
-    rules: rules.map((rule) => ({ rule, test: compileConditions(rule.when), action: rule.action })),
+    rules: rules.map((rule) => {
+      const { when, action } = rule
+      const rewrite = 'rewrite' in action ? action.rewrite : undefined
+      const own = rewrite ? shapeOf({ ...noShaping, ...shaping, ...rewrite }) : shape
+      return { rule, test: compileConditions(when), action, shape: own }
+    }),
     sticky,
     fallback,
-    shape: shaping && shapeOf(shaping),
+    shape,
   }
 }
+
+const noShaping: ShapingPolicy = Object.freeze({
+  strip: undefined,
+  prepend: undefined,
+  host: undefined,
+  request: noHeaderChanges,
+  response: noHeaderChanges,
+})
 
 function admission({ allow, deny }: AccessPolicy): (client: Ip | undefined) => boolean {
   const allowed = allow.map(parseRange).filter((range) => range !== undefined)

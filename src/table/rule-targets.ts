@@ -28,11 +28,15 @@ export function ruleProblems(
     if (rules.length === 0 || !services.has(service.name)) continue
     const where = policy.traffic?.rules ? origin : `service ${service.name}`
     for (const { action } of rules) {
-      if (action.kind !== 'version' || service.groups.some(({ version }) => version === action.version)) continue
+      if (action.kind !== 'version' && action.kind !== 'service') continue
+      const { version } = action
+      const target = action.kind === 'version' ? service : services.get(action.service)
+      if (version === undefined || !target || target.groups.some((group) => group.version === version)) continue
+      const own = action.kind === 'version' ? policy.traffic?.fallback : undefined
       const message =
-        `a rule sends requests to version ${action.version}, of which no instance is registered; ` +
-        `until one is, they go ${(policy.traffic?.fallback ?? service.policy.fallback) === 'others' ? 'where the weights say' : 'nowhere (503)'}`
-      problems.set(`${where} ${action.version}`, Object.freeze({ code: 'no-such-version', where, message }))
+        `a rule sends requests to version ${version}${action.kind === 'version' ? '' : ` of service ${target.name}`}, of which no instance is registered; ` +
+        `until one is, they go ${(own ?? target.policy.fallback) === 'others' ? 'where the weights say' : 'nowhere (503)'}`
+      problems.set(`${where} ${target.name} ${version}`, Object.freeze({ code: 'no-such-version', where, message }))
     }
   }
   return [...problems.values()]

@@ -35,9 +35,7 @@ export function actionText(action: RuleAction): string {
     case 'version':
       return `version ${action.version}`
     case 'service':
-      return action.version === undefined
-        ? `service ${action.service}`
-        : `service ${action.service}, version ${action.version}`
+      return `service ${action.service}${action.version === undefined ? '' : `, version ${action.version}`}`
     case 'redirect':
       return `redirect ${String(action.redirect.status)} to ${action.redirect.to}`
     default:

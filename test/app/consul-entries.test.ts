@@ -14,7 +14,7 @@ await t.test(
     const agent = await startConsulAgent()
     t.teardown(() => agent.stop())
     for (const version of ['1', '2']) {
-      const Port = await backend(t, version)
+      const Port = await backend(t, ({ url }, res) => res.end(url === '/inner/x' ? `${version} rewritten` : version))
       const instance = { ID: `shop-${version}`, Name: 'shop', Address: '127.0.0.1', Port, Meta: { version } }
       await agent.api('PUT', '/v1/agent/service/register', instance)
     }
@@ -40,10 +40,10 @@ await t.test(
         { Weight: two, ServiceSubset: 'v2' },
       ],
     })
-    const router = (http: object): object => ({
+    const router = (http: object, rewrite = ''): object => ({
       Kind: 'service-router',
       Name: 'shop',
-      Routes: [{ Match: { HTTP: http }, Destination: { ServiceSubset: 'v2' } }],
+      Routes: [{ Match: { HTTP: http }, Destination: { ServiceSubset: 'v2', PrefixRewrite: rewrite } }],
     })
     await write({ Kind: 'service-defaults', Name: 'shop', Protocol: 'http' })
     await write({ Kind: 'service-resolver', Name: 'shop', Subsets: { v1: subset('1'), v2: subset('2') } })
@@ -56,6 +56,12 @@ await t.test(
     t.equal((await ask(port, '/other')).body, '1')
     t.match(await get('/v1/explain?url=/beta/x'), /config-entries\/service-router\/shop/)
 
+    await write(router({ PathPrefix: '/outer' }, '/inner'))
+    await until(async () => (await ask(port, '/outer/x')).body === '2 rewritten')
+    t.equal((await ask(port, '/outermost/x')).body, '1', 'it ends on a segment boundary')
+
+    await write(router({ PathRegex: '/beta/.*' }))
+    await until(async () => (await ask(port, '/beta/x')).body === '2')
     await write(router({ PathRegex: '/[a-z]+' }))
     await until(async () => (await get('/v1/problems')).includes('config-entries/service-router/shop'))
     t.match(await get('/v1/problems'), /PathRegex is a regular expression.*its last good form stays in force/)

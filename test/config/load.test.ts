@@ -203,7 +203,7 @@ void t.test('rules, stickiness and what a route changes: each mistake with what 
     [route('headers: { response: { add: { "a b": 1 } } }')]: /expected the name of a header that may be changed/,
     [route('headers: { response: { add: { a: "x\\ny" } } }')]: /expected a header value/,
     [rule('version: 1')]:
-      /rules\[0\]\.when: expected a mapping with header, cookie, query, method, client; found nothing/,
+      /rules\[0\]\.when: expected a mapping with header, cookie, query, method, path, client; found nothing/,
     [rule('when: {}, version: 1')]: /none of them stands here/,
     [rule('when: { header: { x: y } }')]: /expected one of version, service, redirect and answer; .*none of them/,
     [rule('when: { header: { x: y } }, version: 1, service: b')]: /version and service stand here together/,

@@ -4,7 +4,7 @@
  */
 import type { ServiceSettings } from '../../config/config.ts'
 import type { Problem } from '../../core/problem.ts'
-import type { Condition, Rule, TextMatch as Match } from '../traffic.ts'
+import type { Condition, Rewrite, Rule, TextMatch as Match } from '../traffic.ts'
 import { Unusable } from './fields.ts'
 import type { EntryResolver, EntryRoute, EntryService, EntryShare, Target, TextMatch, Translation } from './result.ts'
 
@@ -57,7 +57,8 @@ type Reader = () => ServiceSettings
 function readers(service: EntryService, all: Services, names: VersionNames): readonly (readonly [string, Reader])[] {
   const { routes, split, resolver } = service
   const list: (readonly [string, Reader])[] = []
-  if (routes) list.push(['service-router', () => ({ rules: routes.map((route, at) => ruleOf(route, at, all, names)) })])
+  if (routes)
+    list.push(['service-router', () => ({ rules: routes.flatMap((route, at) => rulesOf(route, at, all, names)) })])
   if (split) list.push(['service-splitter', () => splitSettings(service.name, split, all, names)])
   if (resolver) list.push(['service-resolver', () => resolverSettings(service.name, resolver, all, names)])
   return list
@@ -200,25 +201,53 @@ function resolverSettings(
 
 type Place = ReturnType<typeof placeOf>
 
-const actionOf = ({ service, version }: Place): Rule['action'] => Object.freeze({ kind: 'service', service, version })
+type Action = Extract<Rule['action'], { readonly kind: 'service' }>
+
+const actionOf = ({ service, version }: Place): Action => Object.freeze({ kind: 'service', service, version })
 const leadOn = (place: Place): Rule => Object.freeze({ when: Object.freeze([]), action: actionOf(place) })
 
 // === Routes ===
 
-function ruleOf(route: EntryRoute, at: number, all: Services, names: VersionNames): Rule {
+function rulesOf(route: EntryRoute, at: number, all: Services, names: VersionNames): readonly Rule[] {
   const field = `Routes[${String(at)}].Destination`
-  if (route.prefixRewrite !== undefined)
-    throw new Unusable(`${field}.PrefixRewrite`, 'is not supported: make a route for that path with strip and prepend')
   const { path, headers, query, methods } = route.match
-  const when: Condition[] = []
-  if (path) when.push({ subject: 'path', match: matchOf(path) })
+  const others: Condition[] = []
   for (const { name, match, invert } of headers) {
     const plain = matchOf(match)
-    when.push({ subject: 'header', name, match: invert ? { kind: 'not', match: plain } : plain })
+    others.push({ subject: 'header', name, match: invert ? { kind: 'not', match: plain } : plain })
   }
-  for (const { name, match } of query) when.push({ subject: 'query', name, match: matchOf(match) })
-  if (methods.length > 0) when.push({ subject: 'method', match: { kind: 'oneOf', values: methods } })
-  return Object.freeze({ when: Object.freeze(when), action: actionOf(placeOf(field, route.target, all, names)) })
+  for (const { name, match } of query) others.push({ subject: 'query', name, match: matchOf(match) })
+  if (methods.length > 0) others.push({ subject: 'method', match: { kind: 'oneOf', values: methods } })
+  const action = actionOf(placeOf(field, route.target, all, names))
+  const rule = (match: Match | undefined, then: Rule['action']): Rule => {
+    const when: readonly Condition[] = match ? [{ subject: 'path', match }, ...others] : others
+    return Object.freeze({ when: Object.freeze(when), action: then })
+  }
+  if (route.prefixRewrite === undefined) return [rule(path && matchOf(path), action)]
+  const { base, rewrite, fits } = rewriteOf(`${field}.PrefixRewrite`, path, route.prefixRewrite)
+  return fits.map((match) =>
+    rule(match, Object.freeze({ ...action, rewrite: Object.freeze({ strip: base, ...rewrite }) })),
+  )
+}
+
+/**
+ * A prefix that is rewritten ends on a segment boundary here, unlike one that is only matched: one condition for the path itself,
+ * one for what is below it.
+ */
+function rewriteOf(
+  field: string,
+  path: EntryRoute['match']['path'],
+  to: string,
+): { readonly base: string | undefined; readonly rewrite: Pick<Rewrite, 'prepend'>; readonly fits: readonly Match[] } {
+  if (!path || path.kind === 'glob') throw new Unusable(field, 'needs a PathExact or a PathPrefix to rewrite')
+  if (!/^\/[\x21-\x7e]*$/.test(to) || /[?#%*\\]|\/\.{1,2}(?:\/|$)|\/\//.test(to))
+    throw new Unusable(field, `${JSON.stringify(to)} is no path that can be put in front of another`)
+  const trim = (text: string): string | undefined => text.replace(/\/+$/, '') || undefined
+  const base = trim(path.value)
+  const itself: Match = { kind: 'equals', value: path.value }
+  const below: Match = { kind: 'prefix', value: `${base ?? ''}/` }
+  const fits = path.kind === 'exact' ? [itself] : path.value.endsWith('/') ? [below] : [itself, below]
+  return { base, rewrite: { prepend: trim(to) }, fits }
 }
 
 function matchOf(match: TextMatch): Match {

@@ -1,0 +1,173 @@
+/** What config entries come to as settings, and what becomes of those that no setting says. */
+import fc from 'fast-check'
+import t from 'tap'
+import { globOf } from '../../src/policy/consul-entries/glob-of.ts'
+import { type EntrySettings, entrySettings } from '../../src/policy/consul-entries/settings.ts'
+import { translateEntries } from '../../src/policy/consul-entries/translate.ts'
+import { compileGlob } from '../../src/table/glob.ts'
+
+type Entries = Readonly<Record<string, object>>
+
+const names = { meta: 'version', tag: 'version=' }
+
+function settingsOf(entries: Entries, previous?: EntrySettings): EntrySettings {
+  const documents = Object.entries(entries).map(([key, content]) => {
+    const [kind = '', name = ''] = key.split('/')
+    return [key, { key, text: JSON.stringify({ Kind: kind, Name: name, ...content }), modifyIndex: 1 }] as const
+  })
+  return entrySettings(translateEntries(new Map(documents)), names, previous)
+}
+
+const subsets = {
+  Subsets: { v1: { Filter: 'Service.Meta.version == 1' }, v2: { Filter: '"version=2" in Service.Tags' } },
+}
+const resolver = { 'service-resolver/web': subsets }
+const routes = (...all: readonly object[]): object => ({ Routes: all })
+const whole = (service: string, more: object = {}): object => ({ Splits: [{ Weight: 100, Service: service, ...more }] })
+const rulesOf = (entries: Entries, service = 'web'): unknown =>
+  settingsOf(entries).services.get(service)?.settings.rules
+
+t.test('PrefixRewrite: the path itself and what is below it, on a segment boundary', async (t) => {
+  const to = (match: object, rewrite: string): unknown =>
+    rulesOf({
+      ...resolver,
+      'service-router/web': routes({ Match: { HTTP: match }, Destination: { Service: 'api', PrefixRewrite: rewrite } }),
+    })
+  const action = (strip: string | undefined, prepend: string | undefined): object => ({
+    kind: 'service',
+    service: 'api',
+    version: undefined,
+    rewrite: { strip, prepend },
+  })
+  const path = (kind: string, value: string): object => ({ subject: 'path', match: { kind, value } })
+  t.same(to({ PathPrefix: '/admin' }, '/'), [
+    { when: [path('equals', '/admin')], action: action('/admin', undefined) },
+    { when: [path('prefix', '/admin/')], action: action('/admin', undefined) },
+  ])
+  t.same(to({ PathPrefix: '/admin/' }, '/v2/'), [
+    { when: [path('prefix', '/admin/')], action: action('/admin', '/v2') },
+  ])
+  t.same(to({ PathPrefix: '/' }, '/v2'), [{ when: [path('prefix', '/')], action: action(undefined, '/v2') }])
+  t.same(to({ PathExact: '/a', Methods: ['GET'] }, '/b'), [
+    {
+      when: [path('equals', '/a'), { subject: 'method', match: { kind: 'oneOf', values: ['GET'] } }],
+      action: action('/a', '/b'),
+    },
+  ])
+  for (const bad of ['v2', '/a/../b', '/a?b', '/a b', '/*'])
+    t.match(
+      settingsOf({
+        'service-router/web': routes({ Match: { HTTP: { PathPrefix: '/x' } }, Destination: { PrefixRewrite: bad } }),
+      }).problems,
+      [{ code: 'bad-config-entry', where: 'config-entries/service-router/web', message: /no path that can be put/ }],
+      bad,
+    )
+  const glob = routes({ Match: { HTTP: { PathRegex: '/x/.*' } }, Destination: { PrefixRewrite: '/' } })
+  t.match(settingsOf({ 'service-router/web': glob }).problems, [{ message: /needs a PathExact or a PathPrefix/ }])
+})
+
+t.test('redirects and whole splits lead on; circles are told', async (t) => {
+  const on = (service: string, version?: string): unknown => [
+    { when: [], action: { kind: 'service', service, version } },
+  ]
+  t.same(rulesOf({ 'service-splitter/web': whole('shop') }), on('shop'))
+  t.same(rulesOf({ 'service-resolver/web': { Redirect: { Service: 'shop' } } }), on('shop'))
+  const through = { ...resolver, 'service-resolver/old': { Redirect: { Service: 'web', ServiceSubset: 'v2' } } }
+  t.same(rulesOf(through, 'old'), on('web', '2'), 'a subset told by a tag')
+  t.same(rulesOf({ ...through, 'service-splitter/entry': whole('old') }, 'entry'), on('web', '2'))
+  const circle = {
+    'service-resolver/a': { Redirect: { Service: 'b' } },
+    'service-resolver/b': { Redirect: { Service: 'a' } },
+  }
+  t.match(settingsOf(circle).problems, [{ message: /in a circle/ }, { message: /in a circle/ }])
+})
+
+t.test('what cannot be said costs its entry, which keeps its last good form', async (t) => {
+  const split = (...shares: readonly (readonly [number, object])[]): object => ({
+    Splits: shares.map(([Weight, more]) => ({ Weight, ...more })),
+  })
+  const good = settingsOf({
+    ...resolver,
+    'service-splitter/web': split([90, { ServiceSubset: 'v1' }], [10, { ServiceSubset: 'v2' }]),
+  })
+  const weights = ({ services }: EntrySettings): unknown => [
+    ...(services.get('web')?.settings.versions ?? new Map<string, number>()),
+  ]
+  t.same(weights(good), [
+    ['1', 90],
+    ['2', 10],
+  ])
+  const cases: readonly (readonly [Entries, RegExp])[] = [
+    [
+      { ...resolver, 'service-splitter/web': split([50, { ServiceSubset: 'v1' }], [50, { Service: 'x' }]) },
+      /leads to x/,
+    ],
+    [{ ...resolver, 'service-splitter/web': split([50, { ServiceSubset: 'v1' }], [50, {}]) }, /names no ServiceSubset/],
+    [
+      { ...resolver, 'service-splitter/web': split([50, { ServiceSubset: 'v1' }], [50, { ServiceSubset: 'v9' }]) },
+      /subset v9/,
+    ],
+  ]
+  for (const [entries, reason] of cases) {
+    const bad = settingsOf(entries, good)
+    t.match(bad.problems, [{ where: 'config-entries/service-splitter/web', message: reason }])
+    t.match(bad.problems[0]?.message, /its last good form stays in force/)
+    t.same(weights(bad), weights(good))
+    t.match(settingsOf(entries).problems[0]?.message, /it has no effect/)
+  }
+  const other = {
+    'service-resolver/web': { DefaultSubset: 'v1', Subsets: { v1: { Filter: 'Service.Meta.colour == red' } } },
+  }
+  t.match(settingsOf(other).problems, [
+    { message: /is no single version: its Filter must be Service\.Meta\.version == VERSION/ },
+  ])
+})
+
+t.test('what says nothing of where requests go costs only itself', async (t) => {
+  const entries = {
+    'service-resolver/web': {
+      ...subsets,
+      ConnectTimeout: '3s',
+      Failover: { '*': { Service: 'spare' } },
+      Subsets: { v1: { Filter: 'Service.Meta.version == 1', OnlyPassing: true } },
+    },
+    'service-router/web': routes({
+      Match: { HTTP: { PathPrefix: '/a' } },
+      Destination: { RequestTimeout: '5s', NumRetries: 2 },
+    }),
+  }
+  const { problems, services } = settingsOf(entries)
+  t.same(
+    problems.map(({ code }) => code),
+    ['config-entry-part', 'config-entry-part', 'config-entry-part', 'config-entry-part'],
+  )
+  t.match(problems, [
+    { message: /RequestTimeout has no effect/ },
+    { message: /retries/ },
+    { message: /OnlyPassing/ },
+    { message: /no failover to another service \(spare\)/ },
+  ])
+  t.match(services.get('web')?.settings, { timeouts: { connect: 3_000 } })
+  t.same(services.get('web')?.origins, ['config-entries/service-router/web', 'config-entries/service-resolver/web'])
+})
+
+t.test('as a property: a glob of a regular expression means the same', async () => {
+  const piece = fc.oneof(
+    fc.constantFrom('.*', '\\.', '/', 'a', 'b', '-', '\\*', '\\+'),
+    fc.constantFrom('a', '/b', '.*'),
+  )
+  fc.assert(
+    fc.property(
+      fc.array(piece, { maxLength: 8 }),
+      fc.array(fc.constantFrom('a', 'b', '/', '.', '-', '+', '*'), { maxLength: 10 }),
+      (pieces, chars) => {
+        const pattern = pieces.join('')
+        const glob = globOf(pattern)
+        if (glob === undefined) return true
+        const text = chars.join('')
+        return compileGlob(glob)(text) === new RegExp(`^(?:${pattern})$`, 's').test(text)
+      },
+    ),
+    { numRuns: 2_000 },
+  )
+})
