@@ -7,6 +7,7 @@ import { type Ip, isWithin, parseRange } from '../policy/ip.ts'
 import type {
   AccessPolicy,
   HeaderChanges,
+  MirrorPolicy,
   Redirect,
   Rule,
   RuleAction,
@@ -14,7 +15,7 @@ import type {
   StickyPolicy,
 } from '../policy/traffic.ts'
 import { compileConditions, type Test } from './condition.ts'
-import { rulesOf } from './rule-targets.ts'
+import { mirrorOf, rulesOf } from './rule-targets.ts'
 import type { Route } from './table.ts'
 
 /** A route's shaping, ready to be used. */
@@ -51,6 +52,7 @@ export interface Plan {
   readonly sticky: StickyPolicy | undefined
   readonly fallback: 'others' | 'none'
   readonly shape: Shape | undefined
+  readonly mirror: MirrorPolicy | undefined
 }
 
 /** Undefined: by weights, to any version that is available, and nothing else. */
@@ -60,9 +62,10 @@ export function planOf({ policy, service }: Route): Plan | undefined {
   const rules = rulesOf(policy, own)
   // A route may say that it has none of what its service has.
   const sticky = traffic && 'sticky' in traffic ? traffic.sticky : own.sticky
+  const mirror = mirrorOf(policy, own)
   const fallback = traffic?.fallback ?? own.fallback
   const plain = rules.length === 0 && fallback === 'others'
-  if (plain && !redirect && !access && !sticky && !shaping) return undefined
+  if (plain && !redirect && !access && !sticky && !shaping && !mirror) return undefined
   return {
     redirect,
     admits: access && admission(access),
@@ -70,6 +73,7 @@ export function planOf({ policy, service }: Route): Plan | undefined {
     sticky,
     fallback,
     shape: shaping && shapeOf(shaping),
+    mirror,
   }
 }
 
