@@ -99,8 +99,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     }
     this.#tryEndpoint(this.#course.first(), false)
     const { mirror } = this.#course
-    // It may be over, and the next one have begun.
-    if (mirror && this.#head === head) this.#course.sendMirrored(mirror, head, this.#forwarding, this.#requestId)
+    if (mirror) this.#course.sendMirrored(mirror, head, this.#forwarding, this.#requestId)
   }
 
   onRefused(refusal: Refusal, isHead: boolean): void {

@@ -88,7 +88,7 @@ export class Mirrors {
     if (random() >= policy.share || whyNotMirrored(head) !== '') return undefined
     const { service } = source
     const group = service?.groups.find(({ version }) => version === policy.version)
-    // One that is not registered at all is on the list of problems.
+    // Without a service the request is over already; a version that nobody registered is on the list of problems.
     if (!service || !group || group.version === source.group?.version) return undefined
     const stats = (group.stats.mirrored ??= newMirrorStats())
     if (stats.inFlight >= policy.concurrency) return count(stats, 'overflow')
