@@ -111,7 +111,8 @@ void t.test("fabio's documented examples", async (t) => {
     'urlprefix-example.com:80/ redirect=301,https://example.com$path': /host with a port/,
     'urlprefix-/x register=name': /^register= is not supported/,
     'urlprefix-/x auth=name': /^auth= is not supported/,
-    'urlprefix-/x weight=.05': /^weight= is not supported/,
+    'urlprefix-/x weight=0': /^weight=0 is not supported: for fabio it is no weight at all/,
+    'urlprefix-/x weight=-1': /^weight=-1 is not supported/,
   }
   for (const [tag, reason] of Object.entries(refused))
     t.match(parseTag(tag, 'urlprefix-'), { kind: 'bad', reason }, tag)
@@ -145,7 +146,7 @@ void t.test('tags that make none, each with its reason', async (t) => {
     ['urlprefix-/a/.', /segment/],
     ['urlprefix-/a/%2e%2e/b', /segment/],
     ['urlprefix-/a%2', /two hex digits/],
-    ['urlprefix-/x weight=0.5', /^weight= is not supported: give the versions weights/, '/x'],
+    ['urlprefix-/x weight=half', /^weight=half is not supported: it is a part of the traffic, as 0\.05 is 5 %/, '/x'],
     ['urlprefix-Shop/x/ strip=x', /strip=x is no path/, 'shop/x'],
     ['urlprefix-/x strip=/a/../b', /is no path/, '/x'],
     ['urlprefix-/x host=a/b', /host=a\/b is no host/, '/x'],
