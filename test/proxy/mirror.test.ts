@@ -30,10 +30,10 @@ interface Mirror {
   readonly rig: Rig
   readonly shadow: RawBackend
   /** Of version 2; empty while nothing was to be mirrored. */
-  stats(): MirrorStats | undefined
-  outcomes(): Record<string, number>
+  readonly stats: () => MirrorStats | undefined
+  readonly outcomes: () => Record<string, number>
   /** Resolves when so many mirrored requests have been counted. */
-  counted(sum: number): Promise<void>
+  readonly counted: (sum: number) => Promise<void>
 }
 
 /** Version 1 is the backend, and gets all requests; they are mirrored to version 2, its sibling. */
