@@ -11,6 +11,7 @@ import { durationBucketsMs, type BoundService, type EndpointState } from '../liv
 import type { DataPlane } from '../proxy/options.ts'
 import { collect, histogram, type Labels, type Sample } from './collected.ts'
 import { addKills } from './kill-metrics.ts'
+import { addMirrors } from './mirror-metrics.ts'
 import type { KillLedger } from './kill-ledger.ts'
 
 /** What the control side tells, read at scrape time. */
@@ -60,6 +61,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   addRequests(registry, options)
   addRetries(registry, options)
   addEndpoints(registry, options)
+  addMirrors(registry, () => options.dataPlane.figures().versions)
   addKills(registry, () => options.kills?.counts() ?? [])
   addControl(registry, options)
   collect(registry, {
