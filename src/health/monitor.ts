@@ -105,6 +105,8 @@ class Monitor implements HealthJudge {
         this.#failed(subject, false)
         this.#doubt(subject)
         break
+      case 'certificate': // It lives; whether it is worse off than the others of its service is for the counts to say.
+      case 'tls':
       case 'invalid':
         this.#failed(subject, false)
         break

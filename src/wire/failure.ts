@@ -5,6 +5,8 @@ export type FailureKind =
   | 'unreachable' // no way there
   | 'connect-timeout'
   | 'local' // our own lack: descriptors, ports
+  | 'certificate' // whoever answers there cannot show that it is who it should be
+  | 'tls' // no TLS could be agreed on, or it broke
   | 'closed' // ended without, or in the middle of, an answer
   | 'reset'
   | 'invalid' // an answer that cannot be trusted

@@ -6,6 +6,7 @@ import t from 'tap'
 import { systemClock } from '../../src/core/clock.ts'
 import { createProber } from '../../src/health/prober.ts'
 import type { ProbeRequest, ProbeResult } from '../../src/health/port.ts'
+import { plainConnector } from '../../src/wire/connector.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -55,10 +56,13 @@ async function listen(
 function ask(port: number, parts: Partial<ProbeRequest> = {}): Promise<ProbeResult> {
   return new Promise((resolve) => {
     let calls = 0
-    prober({ host: '127.0.0.1', port, http: head, deadlineMs: 5_000, ...parts }, (result) => {
-      if (++calls > 1) throw new Error('heard twice')
-      resolve(result)
-    })
+    prober(
+      { host: '127.0.0.1', port, connector: plainConnector, http: head, deadlineMs: 5_000, ...parts },
+      (result) => {
+        if (++calls > 1) throw new Error('heard twice')
+        resolve(result)
+      },
+    )
   })
 }
 
@@ -175,9 +179,12 @@ void t.test('silence ends at the deadline, not before, and so does an answer tha
       (socket) => void (bytes && socket.write(bytes)),
     )
     let result: ProbeResult | undefined
-    createProber(clock)({ host: '127.0.0.1', port: backend.port, http: head, deadlineMs: 400 }, (heard) => {
-      result = heard
-    })
+    createProber(clock)(
+      { host: '127.0.0.1', port: backend.port, connector: plainConnector, http: head, deadlineMs: 400 },
+      (heard) => {
+        result = heard
+      },
+    )
     await until(() => backend.received.length === 1)
     clock.advance(399)
     await turn()
@@ -195,9 +202,12 @@ void t.test('an answer that waits to be read when the deadline fires late is hea
   const backend = await listen(() => {})
   const clock = new FakeClock()
   let result: ProbeResult | undefined
-  createProber(clock)({ host: '127.0.0.1', port: backend.port, http: head, deadlineMs: 400 }, (heard) => {
-    result = heard
-  })
+  createProber(clock)(
+    { host: '127.0.0.1', port: backend.port, connector: plainConnector, http: head, deadlineMs: 400 },
+    (heard) => {
+      result = heard
+    },
+  )
   await until(() => backend.received.length === 1)
   // Small writes go to the kernel at once, so the answer is there, unread, when the deadline fires in the same turn.
   await new Promise<void>((resolve) => {
@@ -215,12 +225,18 @@ void t.test('an answer that waits to be read when the deadline fires late is hea
 void t.test('given up: nothing is heard, and the socket ends', async (t) => {
   const backend = await listen(() => {})
   let heard = 0
-  const probe = prober({ host: '127.0.0.1', port: backend.port, http: head, deadlineMs: 5_000 }, () => heard++)
+  const probe = prober(
+    { host: '127.0.0.1', port: backend.port, connector: plainConnector, http: head, deadlineMs: 5_000 },
+    () => heard++,
+  )
   await until(() => backend.received.length === 1)
   probe.cancel()
   probe.cancel()
   await until(() => backend.open === 0)
-  const early = prober({ host: '127.0.0.1', port: backend.port, http: head, deadlineMs: 5_000 }, () => heard++)
+  const early = prober(
+    { host: '127.0.0.1', port: backend.port, connector: plainConnector, http: head, deadlineMs: 5_000 },
+    () => heard++,
+  )
   early.cancel()
   await turn()
   t.equal(heard, 0)
