@@ -106,7 +106,8 @@ void t.test('tags that make none, each with its reason', async (t) => {
     ['urlprefix-/x register=y', /^register= is not supported/, '/x'],
     ['urlprefix-/x auth=basic', /^auth= is not supported/, '/x'],
     ['urlprefix-/x strip', /options are written NAME=VALUE/, '/x'],
-    ['urlprefix-/x proto=https', /proto=https/, '/x'],
+    ['urlprefix-/x proto=grpc', /proto=grpc is not supported/, '/x'],
+    ['urlprefix-/x proto=https tlsskipverify=true', /tlsskipverify= is not supported: the configuration/, '/x'],
     ['urlprefix-/x proto=http nonsense', /the option nonsense is/, '/x'],
   ]
   for (const [tag, reason, place] of cases) {
