@@ -3,6 +3,7 @@
  * Types only. What may be written, its bounds and its defaults stand in `schema.ts`; `load.ts` makes one of the other.
  */
 import type { ConsulOptions } from '../catalog/consul/options.ts'
+import type { HostClaim } from '../policy/host-claims.ts'
 import type { BalanceAlgorithm, HealthPolicy } from '../policy/policy.ts'
 import type { AccessPolicy, Redirect, Rule, ShapingPolicy, StickyPolicy, TrafficPolicy } from '../policy/traffic.ts'
 import type { ListenerOptions } from '../proxy/options.ts'
@@ -174,6 +175,8 @@ export interface Config {
   readonly tagPrefix: string | undefined
   /** The source in whose KV policy is kept, and below which prefix; undefined: none is. */
   readonly kv: { readonly source: string; readonly prefix: string } | undefined
+  /** Undefined: any service's tags may route any host. */
+  readonly claims: readonly HostClaim[] | undefined
   /** CIDR ranges where instances may be; undefined: anywhere. */
   readonly addresses: readonly string[] | undefined
   readonly stateDir: string | undefined

@@ -36,7 +36,7 @@ export function crossCheck(file: Raw): Findings {
   checkAddresses(file, found)
   checkAdmin(file, found)
   checkEmpty(file, found)
-  checkRanges(file, found)
+  checkTagBounds(file, found)
   checkSources(file, found)
   checkRoutes(file, found)
   checkServices(file, found)
@@ -107,13 +107,24 @@ function checkEmpty(file: Raw, { warnings }: Findings): void {
   }
 }
 
-function checkRanges(file: Raw, { errors }: Findings): void {
-  const ranges = childOf(childOf(file, 'policy'), 'addresses')
-  if (isList(ranges) && ranges.length === 0)
-    errors.push({
-      path: ['policy', 'addresses'],
-      message: 'an empty list would refuse every instance; leave it out for all',
-    })
+/** Lists that allow: an empty one allows nothing, which is hardly what somebody meant by it. */
+function checkTagBounds(file: Raw, { errors, warnings }: Findings): void {
+  const policy = childOf(file, 'policy')
+  const claims = childOf(policy, 'claims')
+  const refuse = (path: Path, list: Raw, message: string): void => {
+    if (isList(list) && list.length === 0) errors.push({ path, message })
+  }
+  const all = 'an empty list would refuse every'
+  refuse(['policy', 'addresses'], childOf(policy, 'addresses'), `${all} instance; leave it out for all`)
+  refuse(['policy', 'claims'], claims, `${all} tag; leave it out for all, or write tags: false`)
+  for (const [index, claim] of itemsOf(claims).entries())
+    refuse(['policy', 'claims', index, 'hosts'], childOf(claim, 'hosts'), 'an empty list allows no host')
+  const tags = childOf(policy, 'tags')
+  const routed = itemsOf(childOf(file, 'routes')).length > 0
+  if (claims === undefined || (tags === undefined ? !routed : tags !== 'false')) return
+  const why =
+    tags === undefined ? 'with routes configured tags make none; policy.tags would change that' : 'tags: false'
+  warnings.push({ path: ['policy', 'claims'], message: `it has no effect: ${why}` })
 }
 
 function checkAdmin(file: Raw, { errors }: Findings): void {

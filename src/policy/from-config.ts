@@ -29,6 +29,7 @@ export function policyFromConfig(config: Config, checkAddress: AddressCheck = ch
     defaults,
     versionFrom: Object.freeze({ metaKey: config.versionFrom.meta, tagPrefix: config.versionFrom.tag }),
     tagPrefix: config.tagPrefix,
+    claims: config.claims,
     checkAddress,
     origins: new Map([...config.services.keys()].map((name) => [name, [`config:services.${name}`]])),
     problems: Object.freeze([]),

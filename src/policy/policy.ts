@@ -4,6 +4,7 @@
 import type { Problem } from '../core/problem.ts'
 import type { TlsOptions } from '../wire/tls.ts'
 import { type AddressCheck, defaultAddressCheck } from './addresses.ts'
+import type { HostClaim } from './host-claims.ts'
 import type { AccessPolicy, Redirect, ShapingPolicy, TrafficPolicy } from './traffic.ts'
 
 export interface RoutePolicy {
@@ -126,6 +127,8 @@ export interface Policy {
   readonly versionFrom: VersionFrom
   /** Catalog tags that start with this make routes; undefined: none do. */
   readonly tagPrefix: string | undefined
+  /** Which services' tags may route which hosts; undefined: all may route any. */
+  readonly claims: readonly HostClaim[] | undefined
   /** Which addresses must not be routed to; another function is another rule. */
   readonly checkAddress: AddressCheck
   /** Where a service's settings come from, the strongest first; a service that is absent has the defaults. */
@@ -179,6 +182,7 @@ export const emptyPolicy: Policy = Object.freeze({
   defaults: defaultServicePolicy,
   versionFrom: defaultVersionFrom,
   tagPrefix: undefined,
+  claims: undefined,
   checkAddress: defaultAddressCheck,
   origins: new Map(),
   problems: Object.freeze([]),
