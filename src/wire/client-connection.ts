@@ -400,7 +400,7 @@ export class ClientConnection implements Watched, ChunkSink {
         return this.#fail('closed', 'cut')
       case state.close: {
         const exchange = this.#exchange
-        if (!this.#connector.endedInOrder(this.#socket)) return this.#fail('closed', 'cut')
+        if (!this.#connector.endDelimits) return this.#fail('closed', 'cut')
         this.#finish(true)
         exchange?.onComplete('')
         exchange?.onReadEnd()

@@ -12,8 +12,8 @@ export interface Connector {
   open(host: string, port: number, onread?: OnReadOpts): Socket
   /** What the error `code` means on a socket that is not ready yet. */
   connectFailure(socket: Socket, code: string): FailureKind
-  /** Whether the end that was read is the other side's own word, so that an answer may be delimited by it. */
-  endedInOrder(socket: Socket): boolean
+  /** Whether an end that is read is all the end there is, so that an answer may be delimited by it; else it may be a cut. */
+  readonly endDelimits: boolean
 }
 
 /** A peer whose machine vanished is noticed by the kernel's probes, the first after this long without a byte, ms. */
@@ -33,7 +33,7 @@ export const plainConnector: Connector = {
     }),
   connectFailure: (_socket, code) => connectFailure(code),
   // TCP alone has no other end (RFC 9112 section 9.8 wants more only of what has).
-  endedInOrder: () => true,
+  endDelimits: true,
 }
 
 /** What the error `code` means on a connection that was ready. */

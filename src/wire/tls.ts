@@ -1,6 +1,7 @@
 /**
  * TLS towards upstreams: what a pool's TLS connections are made of, and the connector that opens them (HTTP/1.1 alone, by
- * ALPN), resumes sessions, and tells an end that the other side announced (close_notify) from a cut. It reads no files.
+ * ALPN) and resumes sessions. Node does not show whether the other side announced an end (close_notify), so none is believed.
+ * It reads no files.
  * Source: RFC 8446 section 6.1, RFC 9110 section 4.3.4 (which name is verified), RFC 9112 section 9.8.
  */
 import { createHash } from 'node:crypto'
@@ -82,9 +83,9 @@ function systemAuthorities(): string[] {
 /** The one of a pool: its sessions are resumed with the very endpoint and settings that they were made with. */
 export class TlsConnector implements Connector {
   readonly ready = 'secureConnect'
+  /** Node shows close_notify and a bare end of TCP, which anybody on the way can forge, as the same end of the stream. */
+  readonly endDelimits = false
   readonly #options: TlsOptions
-  /** Those whose other side has said that it ends. */
-  readonly #ended = new WeakSet<Socket>()
   #session: Buffer | undefined
 
   constructor(options: TlsOptions) {
@@ -109,7 +110,6 @@ export class TlsConnector implements Connector {
     // The kernel's probes can be set only on a connection that stands.
     socket.once('connect', () => socket.setNoDelay(true).setKeepAlive(true, keepAliveDelayMs))
     socket.on('session', (session) => (this.#session = session))
-    this.#noteEnd(socket)
     return socket
   }
 
@@ -121,29 +121,4 @@ export class TlsConnector implements Connector {
       ? 'tls'
       : connectFailure(code)
   }
-
-  endedInOrder(socket: Socket): boolean {
-    return this.#ended.has(socket)
-  }
-
-  /**
-   * Node tells the end of TLS and the end of TCP below it by the same end of the stream. They are told apart when it is
-   * pushed, by what lies below: TCP that has ended is read no more, so that a start of reading does something (0), while TCP
-   * that still is being read refuses it (EALREADY). One that does not read at all, for it is paused, cannot have met TCP's
-   * end. Should a Node release not show what lies below, no end is believed: answers are cut rather than taken for whole.
-   */
-  #noteEnd(socket: Socket & Partial<WithHandle>): void {
-    const push = socket.push.bind(socket)
-    socket.push = (chunk: Buffer | null, encoding?: BufferEncoding): boolean => {
-      const handle = chunk === null ? socket._handle : undefined
-      const below = handle?._parent
-      if (handle && below?.readStart && (handle.reading === false || below.readStart() !== 0)) this.#ended.add(socket)
-      return push(chunk, encoding)
-    }
-  }
-}
-
-/** What Node keeps below a TLS socket. */
-interface WithHandle {
-  readonly _handle: { readonly reading?: boolean; readonly _parent?: { readStart?(): number } } | null
 }

@@ -148,21 +148,23 @@ tlsTest('a tunnel through TLS', async (t, { server, tls }) => {
   })
 }) // prettier-ignore
 
-tlsTest('a cut is passed on as one', async (t, { server, tls }) => {
+tlsTest('an answer that only its end delimits reaches the client as a cut, however it ended', async (t, { server, tls }) => {
   const backend = {
     tls: server,
     onRequest: (_request: unknown, connection: { send(text: string): Promise<void> }) =>
       void connection.send('HTTP/1.1 200 OK\r\n\r\nhalf'),
   }
-  await withRig({ backend, policy: { tls } }, async (rig) => {
-    const client = await rig.client()
-    await client.send(get())
-    await client.wait('half', () => client.received.includes('half'))
-    // The socket goes without a word.
-    rig.connection.socket.destroy()
-    await client.wait('an end', () => !client.open)
-    t.notOk(client.received.endsWith('0\r\n\r\n'), 'no last chunk')
-    await until(() => rig.records.length === 1)
-    t.match(rig.records, [{ cause: /closed|reset/ }])
-  })
-})
+  for (const how of ['end', 'destroy'] as const)
+    for (const minor of [1, 0])
+      await withRig({ backend, policy: { tls } }, async (rig) => {
+        const client = await rig.client()
+        await client.send(get().replace('HTTP/1.1', `HTTP/1.${minor}`))
+        await client.wait('half', () => client.received.includes('half'))
+        rig.connection.socket[how]()
+        await client.wait('an end', () => !client.open)
+        t.notOk(client.received.endsWith('0\r\n\r\n'), 'no last chunk')
+        if (minor === 0) t.ok(client.reset, 'no end that could be taken for one')
+        await until(() => rig.records.length === 1)
+        t.match(rig.records, [{ cause: /closed|reset/ }], how)
+      })
+}) // prettier-ignore
