@@ -86,20 +86,23 @@ export class TlsConnector implements Connector {
   /** Node shows close_notify and a bare end of TCP, which anybody on the way can forge, as the same end of the stream. */
   readonly endDelimits = false
   readonly #options: TlsOptions
+  readonly #identity: TlsIdentity
   #session: Buffer | undefined
 
+  /** Reads the system's authorities where nobody has yet and they are needed: with a table, so that no request does. */
   constructor(options: TlsOptions) {
     this.#options = options
+    this.#identity = options.identity ?? systemTlsIdentity()
   }
 
   open(host: string, port: number, onread?: OnReadOpts): TLSSocket {
-    const { verify, serverName, identity = systemTlsIdentity() } = this.#options
+    const { verify, serverName } = this.#options
     const name = serverName ?? (isIP(host) === 0 ? host.replace(/\.$/, '') : undefined)
     const settings: ConnectionOptions & Pick<SocketConstructorOpts, 'allowHalfOpen' | 'onread'> = {
       host,
       port,
       allowHalfOpen: true,
-      secureContext: identity.context,
+      secureContext: this.#identity.context,
       rejectUnauthorized: verify,
       ALPNProtocols: ['http/1.1'],
       ...(name !== undefined && { servername: name }),
