@@ -6,10 +6,17 @@
  * host is compared without its port.
  */
 import { routePrefix } from '../table/prefix.ts'
-import { readTagOptions, type TagOptions } from './tag-options.ts'
+import { readTagOptions, readTagWeight, type TagOptions } from './tag-options.ts'
 
 export type ParsedTag =
-  | { readonly kind: 'route'; readonly host: string; readonly path: string; readonly options: TagOptions }
+  | {
+      readonly kind: 'route'
+      readonly host: string
+      readonly path: string
+      readonly options: TagOptions
+      /** What `weight=` wishes for the instance that carries the tag, above 0; see `tag-weights.ts`. */
+      readonly weight?: number
+    }
   /** `place` is the host and path where those at least could be read. */
   | { readonly kind: 'bad'; readonly reason: string; readonly place: string | undefined }
 
@@ -55,6 +62,8 @@ export function parseTag(tag: string, prefix: string): ParsedTag | undefined {
   if (fault !== undefined) return bad(fault)
   const path = routePrefix(source.slice(slash))
   const read = readTagOptions(options, path)
+  const weight = readTagWeight(options)
   if (typeof read === 'string') return bad(read, `${host}${path}`)
-  return { kind: 'route', host, path, options: read }
+  if (typeof weight === 'string') return bad(weight, `${host}${path}`)
+  return { kind: 'route', host, path, options: read, ...(weight === undefined ? {} : { weight }) }
 }

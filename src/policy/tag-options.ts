@@ -1,6 +1,6 @@
 /**
  * The options of a `urlprefix-` tag, as fabio 1.7 takes them (route/parse_new.go): `strip=`, `prepend=`, `host=`, `redirect=`,
- * `allow=`, `deny=`, `proto=http` and `proto=https`. One that would mean something else here, or that this proxy does not have, is named. Pure.
+ * `allow=`, `deny=`, `weight=`, `proto=http` and `proto=https`. One that would mean something else here, or that this proxy does not have, is named. Pure.
  */
 import { routePrefix } from '../table/prefix.ts'
 import { parseRange } from './ip.ts'
@@ -18,7 +18,6 @@ export interface TagOptions {
 
 /** Why fabio's other options are refused, by name. */
 const refusals: Readonly<Record<string, string>> = {
-  weight: 'weight= is not supported: give the versions weights in the configuration or with fairlead split',
   register: 'register= is not supported: the setting register makes this proxy known to Consul',
   auth: 'auth= is not supported: nobody would be asked for a password, so the route is not made',
   tlsskipverify: 'tlsskipverify= is not supported: the configuration says which services are not verified',
@@ -57,7 +56,18 @@ export function readTagOptions(options: readonly string[], path: string): TagOpt
   return Object.freeze(read)
 }
 
-const known = new Set(['strip', 'prepend', 'host', 'allow', 'deny', 'redirect', 'proto'])
+const known = new Set(['strip', 'prepend', 'host', 'allow', 'deny', 'redirect', 'weight', 'proto'])
+
+/** The wish in `weight=`, which is of the instance that carries the tag and not of the route; a text says what is wrong with it. */
+export function readTagWeight(options: readonly string[]): number | string | undefined {
+  const value = options.findLast((option) => /^weight=/i.test(option))?.slice('weight='.length)
+  if (value === undefined) return undefined
+  const weight = /^(?:\d+\.?\d*|\.\d+)$/.test(value) ? Number(value) : NaN
+  if (weight > 0 && weight <= 1_000) return weight
+  if (weight === 0)
+    return 'weight=0 is not supported: for fabio it is no weight at all; set the instance into maintenance'
+  return `weight=${value} is not supported: it is a part of the traffic, as 0.05 is 5 %`
+}
 
 function readShaping(given: ReadonlyMap<string, string>): ShapingPolicy | string | undefined {
   const parts: Partial<Mutable<ShapingPolicy>> = {}

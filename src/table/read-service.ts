@@ -6,6 +6,7 @@ import type { Instance, ServiceSnapshot } from '../catalog/snapshot.ts'
 import type { Problem } from '../core/problem.ts'
 import type { AddressCheck } from '../policy/addresses.ts'
 import type { Policy, VersionFrom } from '../policy/policy.ts'
+import { tagWish, tornProblem, withWishes } from '../policy/tag-weights.ts'
 import { isPlausibleAddress } from './address.ts'
 import { hashHex } from './hash.ts'
 import type { Endpoint } from './table.ts'
@@ -21,7 +22,12 @@ const none: ReadService = Object.freeze({ endpoints: Object.freeze([]), problems
 /** The result is a function of these alone; keeping it is what makes an unchanged service free. */
 const cache = new WeakMap<
   ServiceSnapshot,
-  { readonly versionFrom: VersionFrom; readonly checkAddress: AddressCheck; readonly read: ReadService }
+  {
+    readonly versionFrom: VersionFrom
+    readonly checkAddress: AddressCheck
+    readonly tagPrefix: string | undefined
+    readonly read: ReadService
+  }
 >()
 
 /** A service's name as it may stand in a shell and a URL. */
@@ -99,15 +105,17 @@ function readInstance(instance: Instance, versionFrom: VersionFrom): Endpoint {
 /** Reads `service`; undefined reads as one without instances. The same arguments give the same object. */
 export function readService(
   service: ServiceSnapshot | undefined,
-  { versionFrom, checkAddress }: Pick<Policy, 'versionFrom' | 'checkAddress'>,
+  { versionFrom, checkAddress, tagPrefix }: Pick<Policy, 'versionFrom' | 'checkAddress' | 'tagPrefix'>,
 ): ReadService {
   if (!service) return none
   const known = cache.get(service)
   const sameFrom =
     known?.versionFrom.metaKey === versionFrom.metaKey && known.versionFrom.tagPrefix === versionFrom.tagPrefix
-  if (known && sameFrom && known.checkAddress === checkAddress) return known.read
+  if (known && sameFrom && known.checkAddress === checkAddress && known.tagPrefix === tagPrefix) return known.read
 
   const endpoints = new Map<string, Endpoint>()
+  const wishes = new Map<string, number>()
+  let torn = false
   const problems: Problem[] = []
   for (const instance of service.instances) {
     const fault = faultOf(instance, checkAddress)
@@ -123,9 +131,16 @@ export function readService(
       if (twin.life >= instance.createIndex) continue
     }
     endpoints.set(instance.key, readInstance(instance, versionFrom))
+    const wish = tagWish(instance, tagPrefix)
+    if (wish) wishes.set(instance.key, wish.part)
+    else wishes.delete(instance.key)
+    torn ||= wish?.torn === true
   }
+  if (torn) problems.push(tornProblem(service.name))
   const sorted = [...endpoints.values()].sort((a, b) => (a.key < b.key ? -1 : 1))
-  const read = Object.freeze({ endpoints: Object.freeze(sorted), problems: Object.freeze(problems) })
-  cache.set(service, { versionFrom, checkAddress, read })
+  const weighed = withWishes(sorted, wishes)
+  if (weighed !== sorted) for (const endpoint of weighed) Object.freeze(endpoint)
+  const read = Object.freeze({ endpoints: Object.freeze(weighed), problems: Object.freeze(problems) })
+  cache.set(service, { versionFrom, checkAddress, tagPrefix, read })
   return read
 }

@@ -232,7 +232,7 @@ t.test('the command against a proxy that runs on tags', async (t) => {
   const tags = [
     'urlprefix-shop.test/api strip=/api',
     'urlprefix-/old redirect=301,https://new.test$path',
-    'urlprefix-/w weight=.5',
+    'urlprefix-/w register=w',
   ]
   const services = [
     { ...shared, id: 'web-1', port: 9001, tags },

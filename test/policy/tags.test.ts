@@ -75,6 +75,7 @@ void t.test("fabio's documented examples", async (t) => {
     'urlprefix-mysite.com/': { host: 'mysite.com', path: '/', options: {} },
     'urlprefix-mysite.com/foo': { host: 'mysite.com', path: '/foo', options: {} },
     'urlprefix-/foo/bar strip=/foo': { path: '/foo/bar', options: { shaping: { strip: '/foo', prepend: undefined } } },
+    'urlprefix-/foo/bar proto=https': { path: '/foo/bar', options: { upstreamTls: true } },
     'urlprefix-/bar prepend=/foo': { path: '/bar', options: { shaping: { strip: undefined, prepend: '/foo' } } },
     'urlprefix-/bar prepend=/baz strip=/foo': {
       path: '/bar',
@@ -101,7 +102,6 @@ void t.test("fabio's documented examples", async (t) => {
   const refused: Readonly<Record<string, RegExp>> = {
     // fabio's own parser refuses this one of its examples, too, and then lets everybody in but whom it had read so far.
     'urlprefix-/x deny=ip:fe80::1234,100.123.0.0/16': /^deny= takes ip:CIDR, not 100\.123\.0\.0\/16$/,
-    'urlprefix-/foo/bar proto=https': /proto=https is not supported/,
     'urlprefix-/foo/bar proto=https tlsskipverify=true': /is not supported/,
     'urlprefix-:3306 proto=tcp': /TCP port/,
     'urlprefix-:3306 proto=tcp pxyproto=true': /TCP port/,
@@ -111,7 +111,8 @@ void t.test("fabio's documented examples", async (t) => {
     'urlprefix-example.com:80/ redirect=301,https://example.com$path': /host with a port/,
     'urlprefix-/x register=name': /^register= is not supported/,
     'urlprefix-/x auth=name': /^auth= is not supported/,
-    'urlprefix-/x weight=.05': /^weight= is not supported/,
+    'urlprefix-/x weight=0': /^weight=0 is not supported: for fabio it is no weight at all/,
+    'urlprefix-/x weight=-1': /^weight=-1 is not supported/,
   }
   for (const [tag, reason] of Object.entries(refused))
     t.match(parseTag(tag, 'urlprefix-'), { kind: 'bad', reason }, tag)
@@ -145,7 +146,7 @@ void t.test('tags that make none, each with its reason', async (t) => {
     ['urlprefix-/a/.', /segment/],
     ['urlprefix-/a/%2e%2e/b', /segment/],
     ['urlprefix-/a%2', /two hex digits/],
-    ['urlprefix-/x weight=0.5', /^weight= is not supported: give the versions weights/, '/x'],
+    ['urlprefix-/x weight=half', /^weight=half is not supported: it is a part of the traffic, as 0\.05 is 5 %/, '/x'],
     ['urlprefix-Shop/x/ strip=x', /strip=x is no path/, 'shop/x'],
     ['urlprefix-/x strip=/a/../b', /is no path/, '/x'],
     ['urlprefix-/x host=a/b', /host=a\/b is no host/, '/x'],

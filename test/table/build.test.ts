@@ -561,16 +561,16 @@ void t.test('last good routes', async (t) => {
   const first = step(['urlprefix-/x', 'urlprefix-shop/'])
   t.same(places(first), ['shop/', '/x', '/'])
 
-  const turned = step(['urlprefix-/x weight=1', 'urlprefix-shop/'], first)
+  const turned = step(['urlprefix-/x register=x', 'urlprefix-shop/'], first)
   t.same(places(turned), ['shop/', '/x', '/'], 'a tag that turned bad keeps its route')
   t.same(codes(turned), ['bad-tag'])
   t.same(
-    places(step(['urlprefix-/x weight=1', 'urlprefix-shop/'], turned)),
+    places(step(['urlprefix-/x register=x', 'urlprefix-shop/'], turned)),
     ['shop/', '/x', '/'],
     'for as long as it is',
   )
   t.same(places(step(['urlprefix-shop/'], turned)), ['shop/', '/'], 'and loses it when the tag goes')
-  t.same(places(step(['urlprefix-/x weight=1'])), ['/'], 'without a good form before there is none')
+  t.same(places(step(['urlprefix-/x register=x'])), ['/'], 'without a good form before there is none')
 
   const empty = step(undefined, first)
   t.same(places(empty), ['shop/', '/x', '/'], 'the tags that went with the last instance')
