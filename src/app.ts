@@ -16,6 +16,7 @@ import { createOwnAddresses, type OwnAddresses } from './app/own-addresses.ts'
 import { createPolicySources, type PolicySources } from './app/policy-sources.ts'
 import { createSavedCatalog, type SavedCatalog } from './app/saved-catalog.ts'
 import { createSelfRegistration, type SelfRegistration } from './app/self-registration.ts'
+import { createUpstreamTls, type UpstreamTls } from './app/upstream-tls.ts'
 import type { Config } from './config/config.ts'
 import { createHistory, type History } from './control/history.ts'
 import type { Cause } from './control/cause.ts'
@@ -87,6 +88,7 @@ class Composition implements App {
   readonly #registration: SelfRegistration
   readonly #saved: SavedCatalog
   readonly #policies: PolicySources
+  readonly #tls: UpstreamTls
   readonly #history: History
   readonly #addresses: OwnAddresses = createOwnAddresses()
   #config: Config
@@ -162,6 +164,10 @@ class Composition implements App {
     this.#embedded = createEmbeddedCatalogs(deps)
     this.#registration = createSelfRegistration(deps)
     this.#saved = createSavedCatalog(config.stateDir, deps)
+    this.#tls = createUpstreamTls({
+      ...deps,
+      onChange: () => this.#policyChanged([{ kind: 'config', what: 'certificates' }]),
+    })
     this.#policies = createPolicySources({
       deps,
       saved: async () => (await this.#loaded)?.policies,
@@ -189,7 +195,9 @@ class Composition implements App {
     const saved = (this.#loaded = this.#saved.load())
     this.#plane.setErrorPages(await readErrorPages(this.#config.errorPages))
     this.#access.use(await this.#access.load(this.#config.adminTokens))
+    await this.#tls.load(this.#config)
     await (await this.#doors.prepare(this.#config)).commit()
+    this.#tls.use(this.#config)
     const generation = await this.#begin(
       this.#config,
       () => this.#first.resolve(),
@@ -253,6 +261,7 @@ class Composition implements App {
       // First all that can fail, each undone if a later one does.
       const pages = await readErrorPages(config.errorPages)
       const tokens = await this.#access.load(config.adminTokens)
+      await this.#tls.load(config)
       const doors = await this.#doors.prepare(config)
       let next: Generation | undefined
       try {
@@ -284,6 +293,7 @@ class Composition implements App {
     this.#plane.setLimits(config.limits)
     this.#saved.use(config.stateDir)
     this.#history.use(config.stateDir)
+    this.#tls.use(config)
     const policy = this.#policy(config)
     const causes = [{ kind: 'config', what: 'file' }] as const
     if (next) {
@@ -315,13 +325,8 @@ class Composition implements App {
     const { listeners, ...doors } = this.addresses()
     const catalogs = config.catalog.map(({ name }) => this.#leading?.sources.connection(name)?.address)
     const check = this.#addresses.check(config, { listeners, ...doors, catalogs })
-    const policy = layeredPolicy(
-      config,
-      check,
-      this.#policies.name(),
-      this.#policies.documents(),
-      this.#policies.entries(config),
-    )
+    const layered = layeredPolicy(config, check, this.#policies.outside(config))
+    const policy = this.#tls.equip(layered)
     this.#origins = policy.origins
     return policy
   }
@@ -406,6 +411,7 @@ class Composition implements App {
       this.#policies.stop(),
       this.#saved.stop(),
     ])
+    this.#tls.stop()
     await this.#history.stop()
     await this.#doors.close()
     this.#metrics.stop()
@@ -432,6 +438,7 @@ class Composition implements App {
       ...troubledSources(sources),
       ...this.#policies.problems(),
       ...this.#saved.problems(),
+      ...this.#tls.problems(),
       ...this.#history.problems(),
       ...this.#plane.current().table.problems,
     ]

@@ -39,7 +39,7 @@ const all = new Map(Array.from({ length: services }, (_, i) => [`service-${i}`, 
 let snapshot: Snapshot = { version: 1, services: all, problems: [] }
 
 // A pool that opens nothing: the question is about tables.
-const noPool = { open: 0, idle: 0, close() {}, destroy() {} } as unknown as Pool
+const noPool = { open: 0, idle: 0, useTls() {}, close() {}, destroy() {} } as unknown as Pool
 const current = createCurrent(createRegistry(() => noPool))
 let table = emptyTable
 

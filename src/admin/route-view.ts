@@ -6,6 +6,8 @@ import type { Route } from '../table/table.ts'
 /** What a route does beyond sending requests on; what is absent it does not do. */
 export interface RouteOptions {
   readonly redirect?: Redirect
+  /** Instances are spoken to over TLS. */
+  readonly proto?: 'https'
   readonly strip?: string
   readonly prepend?: string
   /** `instance`, or a host. */
@@ -37,7 +39,8 @@ export interface RouteView {
 }
 
 export function routeView({ host, path, service, origin, policy, weights }: Route): RouteView {
-  const options = routeOptions(policy)
+  const { tls } = service.policy
+  const options = routeOptions({ ...policy, upstreamTls: tls !== undefined && tls !== 'off' })
   const { traffic } = policy
   return {
     host,
@@ -54,11 +57,15 @@ export function routeOptions({
   redirect,
   shaping,
   access,
-}: Pick<RoutePolicy, 'redirect' | 'shaping' | 'access'>): RouteOptions {
+  upstreamTls,
+}: Pick<RoutePolicy, 'redirect' | 'shaping' | 'access'> & {
+  readonly upstreamTls?: boolean | undefined
+}): RouteOptions {
   const { strip, prepend, host, request = noHeaderChanges, response = noHeaderChanges } = shaping ?? {}
   const changed = [request, response].some(({ remove, set, add }) => remove.length + set.size + add.size > 0)
   return {
     ...(redirect ? { redirect } : {}),
+    ...(upstreamTls ? { proto: 'https' as const } : {}),
     ...(strip === undefined ? {} : { strip }),
     ...(prepend === undefined ? {} : { prepend }),
     ...(host ? { hostHeader: host.kind === 'name' ? host.name : host.kind } : {}),

@@ -16,7 +16,7 @@ import { translateEntries } from '../policy/consul-entries/translate.ts'
 import type { DocumentKnowledge, DocumentSource, PolicyDocument } from '../policy/documents/documents.ts'
 import { createKvSource } from '../policy/kv/kv-source.ts'
 import { createKvStore, type KvStore } from '../policy/kv/kv-store.ts'
-import { type DocumentSettings, parseDocument } from '../policy/layers.ts'
+import { type DocumentSettings, type OutsidePolicy, parseDocument } from '../policy/layers.ts'
 import type { Deps } from './embedded-catalogs.ts'
 
 /** How long the first table waits for policy: routing by half of it would send canaries what they must not get. */
@@ -25,12 +25,8 @@ export const policyGraceMs: Milliseconds = 2_000
 export interface PolicySources {
   /** Watches what `config` says; what is watched already goes on. */
   use(config: Config, connection: (source: string) => ConsulConnection | undefined): void
-  /** The name of the KV source, such as `kv:fairlead`; '' without one. */
-  name(): string
-  /** Undefined: nothing is known (yet). */
-  documents(): DecodedDocuments<DocumentSettings> | undefined
-  /** What Consul's config entries say, by versions named as `config` has it; undefined: nothing is known (yet). */
-  entries(config: Config): EntrySettings | undefined
+  /** All that is known (yet), with the configuration's names of versions. */
+  outside(config: Config): OutsidePolicy
   /** For changes of policy; undefined: there is nowhere to keep them. */
   store(): KvStore | undefined
   /** Resolves when the first answer is there, or it is clear that none will come soon. */
@@ -92,17 +88,9 @@ class WatchedPolicy implements PolicySources {
     if (isKv || isEntries) this.#options.onChange([])
   }
 
-  name(): string {
-    return this.#watched.get('kv')?.source.name ?? ''
-  }
-
-  documents(): DecodedDocuments<DocumentSettings> | undefined {
-    return this.#documents
-  }
-
-  entries({ versionFrom }: Config): EntrySettings | undefined {
+  outside({ versionFrom }: Config): OutsidePolicy {
     this.#entries = this.#translation && entrySettings(this.#translation, versionFrom, this.#entries)
-    return this.#entries
+    return { source: this.#watched.get('kv')?.source.name ?? '', documents: this.#documents, entries: this.#entries }
   }
 
   store(): KvStore | undefined {

@@ -97,6 +97,7 @@ export interface ServiceSettings extends TrafficSettings {
   readonly retry?: RetrySettings | undefined
   readonly health?: HealthSettings | undefined
   readonly drain?: DrainSettings | undefined
+  readonly tls?: TlsSettings | 'off' | undefined
 }
 
 /** As {@link HealthPolicy}; durations in ms, shares 0 to 1. */
@@ -117,6 +118,16 @@ export interface HealthSettings {
   readonly maxEjection?: number | undefined
   readonly panicThreshold?: number | undefined
   readonly slowStart?: number | undefined
+}
+
+/** TLS towards instances; files as absolute paths. */
+export interface TlsSettings {
+  readonly verify?: boolean | undefined
+  readonly ca?: string | undefined
+  readonly serverName?: string | undefined
+  /** With `key`, or neither. */
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
 }
 
 /** Milliseconds, both. */

@@ -177,15 +177,29 @@ function checkConsul(settings: Raw, path: Path, { errors, warnings }: Findings):
   if (hasText(settings, 'token') && hasText(settings, 'tokenFile'))
     errors.push({ path: [...path, 'tokenFile'], message: 'there is a token already; give one of them' })
   const tls = childOf(settings, 'tls')
-  const [cert, key] = [hasText(tls, 'cert'), hasText(tls, 'key')]
-  if (cert !== key)
-    errors.push({
-      path: [...path, 'tls'],
-      message: `a client certificate needs both cert and key; ${cert ? 'key' : 'cert'} is missing`,
-    })
+  checkClientCertificate(tls, [...path, 'tls'], errors)
   const address = childOf(settings, 'address')
   if (isMapping(tls) && typeof address === 'string' && !address.startsWith('https:'))
     warnings.push({ path: [...path, 'tls'], message: 'it has no effect: the address does not begin with https://' })
+}
+
+function checkClientCertificate(tls: Raw, path: Path, errors: Finding[]): void {
+  const [cert, key] = [hasText(tls, 'cert'), hasText(tls, 'key')]
+  if (cert !== key)
+    errors.push({ path, message: `a client certificate needs both cert and key; ${cert ? 'key' : 'cert'} is missing` })
+}
+
+/** TLS towards instances. */
+function checkTls(tls: Raw, path: Path, { errors, warnings }: Findings): void {
+  checkClientCertificate(tls, path, errors)
+  if (childOf(tls, 'verify') !== 'false') return
+  warnings.push({
+    path: [...path, 'verify'],
+    message: 'whoever can stand between the proxy and an instance can read and change everything; trust a ca instead',
+  })
+  for (const key of ['ca', 'serverName'])
+    if (hasText(tls, key))
+      warnings.push({ path: [...path, key], message: 'nothing is verified by it while verify is false' })
 }
 
 function checkRegister(
@@ -269,6 +283,7 @@ function checkServices(file: Raw, found: Findings): void {
     checkVersions(childOf(service, 'versions'), [...path, 'versions'], found)
     checkMirror(service, path, found)
     checkHealth(childOf(service, 'health'), [...path, 'health'], found)
+    checkTls(childOf(service, 'tls'), [...path, 'tls'], found)
   }
 }
 

@@ -86,6 +86,11 @@ function namedFiles(config: Config): readonly NamedFile[] {
     for (const key of ['ca', 'cert', 'key'] as const)
       files.push({ path: [...path, 'tls', key], file: source.tls?.[key], variable: variables[key] })
   }
+  const services = [...config.services].map(([name, settings]) => ({ path: ['services', name], settings }))
+  for (const { path, settings } of [{ path: ['defaults'], settings: config.defaults }, ...services])
+    for (const key of ['ca', 'cert', 'key'] as const)
+      if (settings.tls !== undefined && settings.tls !== 'off')
+        files.push({ path: [...path, 'tls', key], file: settings.tls[key] })
   for (const [index, { file }] of config.adminTokens.entries())
     files.push({ path: ['admin', 'tokens', index, 'file'], file })
   for (const [status, file] of config.errorPages) files.push({ path: ['errorPages', String(status)], file })

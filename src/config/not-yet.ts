@@ -24,7 +24,6 @@ export const notYet: ReadonlySet<string> = new Set([
   'services.*.outlierDetection',
   'services.*.protocol',
   'services.*.http2',
-  'services.*.tls',
   'defaults.affinity',
   'defaults.hash',
   'defaults.balance=hash',
@@ -32,7 +31,6 @@ export const notYet: ReadonlySet<string> = new Set([
   'defaults.outlierDetection',
   'defaults.protocol',
   'defaults.http2',
-  'defaults.tls',
 ])
 
 /** Whether `path`, as keys and indexes, with a value if need be, is one of {@link notYet}. */

@@ -15,7 +15,10 @@ export type Parsed<T> =
   | { readonly kind: 'bad'; readonly messages: readonly string[] }
 
 export function parseServiceSettings(json: unknown): Parsed<ServiceSettings> {
-  return parse(json, serviceSchema)
+  const parsed = parse(json, serviceSchema)
+  // It names files of one machine, and whom that machine trusts.
+  if (parsed.kind === 'bad' || parsed.settings.tls === undefined) return parsed
+  return { kind: 'bad', messages: ['tls: this stands in the configuration file alone'] }
 }
 
 export function parseRouteSettings(json: unknown): Parsed<RouteConfig> {

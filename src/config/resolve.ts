@@ -5,7 +5,7 @@
 import { dirname, isAbsolute, join } from 'node:path'
 import { defaultAddress, waitDefaultMs, withEnvironment } from '../catalog/consul/options.ts'
 import { parseConsulAddress, showAddress } from './addresses.ts'
-import type { Address, CatalogConfig, Config, ConsulConfig, RegisterConfig } from './config.ts'
+import type { Address, CatalogConfig, Config, ConsulConfig, RegisterConfig, ServiceSettings } from './config.ts'
 import type { CatalogEntry, ConsulEntry } from './schema-catalog.ts'
 import { wireLimits } from './schema-limits.ts'
 import type { FileConfig, RegisterEntry } from './schema.ts'
@@ -61,8 +61,8 @@ export function resolveConfig(file: FileConfig, env: Environment, fileName: stri
     catalog,
     register: file.register && resolveRegister(file.register, catalog, listen[0]?.port ?? 0),
     routes: file.routes,
-    services: file.services,
-    defaults: file.defaults,
+    services: new Map([...file.services].map(([name, settings]) => [name, resolveService(settings, at)])),
+    defaults: resolveService(file.defaults, at),
     versionFrom: file.versionFrom,
     tagPrefix: tagPrefix(file),
     kv: kvPlace(file.policy.kv, catalog),
@@ -122,6 +122,13 @@ function resolveCatalog(
     const own = consuls === 1 || entry.consul?.address === undefined
     return resolveConsul(entry.consul, name, own ? env : {}, at)
   })
+}
+
+function resolveService(settings: ServiceSettings, at: (path: string) => string): ServiceSettings {
+  const { tls } = settings
+  if (tls === undefined || tls === 'off') return settings
+  const file = (path: string | undefined): string | undefined => (path === undefined ? undefined : at(path))
+  return { ...settings, tls: { ...tls, ca: file(tls.ca), cert: file(tls.cert), key: file(tls.key) } }
 }
 
 function resolveConsul(

@@ -130,6 +130,21 @@ export function headerName(): Setting<string> {
   })
 }
 
+/** A DNS name, no IP address. Lower case inside, without a dot at the end. */
+export function hostName(): Setting<string> {
+  const label = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?'
+  const name = new RegExp(`^(?=.{1,253}$)${label}(?:\\.${label})*$`)
+  return scalar({
+    type: 'host name',
+    expected: 'a host name such as api.example.com',
+    parse(text) {
+      const lower = text.toLowerCase().replace(/\.$/, '')
+      if (/^[\d.]+$/.test(lower) || lower.includes(':')) return new Because('an IP address is no name')
+      return name.test(lower) ? lower : undefined
+    },
+  })
+}
+
 /** RFC 6265 section 4.1.1. */
 export function cookieName(): Setting<string> {
   return scalar({

@@ -3,10 +3,10 @@
  * one leaves out is inherited, so that nothing here has a default, only the built-in policy shown. Pure.
  */
 import { defaultServicePolicy } from '../policy/policy.ts'
-import type { HealthSettings, ServiceSettings } from './config.ts'
-import { Because, choice, optional, scalar, section, shapeOf } from './declare.ts'
+import type { HealthSettings, ServiceSettings, TlsSettings } from './config.ts'
+import { Because, choice, optional, orWord, scalar, section, shapeOf, shorthand } from './declare.ts'
 import type { Setting } from './declare.ts'
-import { duration, flag, headerName, integer, share, size } from './scalars.ts'
+import { duration, flag, headerName, hostName, integer, path, share, size } from './scalars.ts'
 import { trafficKeys } from './schema-traffic.ts'
 
 const second = 1_000
@@ -100,6 +100,29 @@ const healthSchema: Setting<HealthSettings> = section({
   ),
 })
 
+/** `on` is TLS with what is inherited, `off` is none. */
+const tlsSchema: Setting<TlsSettings | 'off'> = shorthand(
+  orWord(
+    section({
+      verify: inherited(
+        flag(),
+        true,
+        'Whether the certificate must be valid, of a trusted authority, and for the name.',
+      ),
+      ca: optional(path('the path of a file'), 'Authorities to trust, and no others, PEM; watched.', "the system's"),
+      serverName: optional(
+        hostName(),
+        'Name to ask for (SNI) and to verify.',
+        "the instance's address: a name is asked for, an IP address is only verified",
+      ),
+      cert: optional(path('the path of a file'), 'Client certificate, PEM; watched.', 'none is shown'),
+      key: optional(path('the path of a file'), 'Its key, PEM; watched.'),
+    }),
+    'off',
+  ),
+  (value) => (value === 'on' || value === 'true' ? {} : value === 'false' ? 'off' : value),
+)
+
 /** Settings of one service; exported for `services` and `defaults`. */
 export const serviceSchema: Setting<ServiceSettings> = section({
   ...trafficKeys,
@@ -156,4 +179,5 @@ export const serviceSchema: Setting<ServiceSettings> = section({
     }),
     'What an instance that leaves may still finish.',
   ),
+  tls: optional(tlsSchema, 'HTTPS to the instances; `on` and `off` alone will do.', 'off'),
 })

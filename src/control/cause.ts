@@ -22,8 +22,8 @@ export type Cause =
   | { readonly kind: 'saved'; readonly source: string; readonly asOfMs: number }
   /** What the brake held of a source's instances, or no longer. */
   | { readonly kind: 'brake'; readonly source: string }
-  /** The configuration was read again; its listeners were opened, whose ports no instance may have; its new sources lead. */
-  | { readonly kind: 'config'; readonly what: 'file' | 'listeners' | 'catalog' }
+  /** The configuration was read again, or the certificates it names; its listeners were opened, whose ports no instance may have; its new sources lead. */
+  | { readonly kind: 'config'; readonly what: 'file' | 'listeners' | 'catalog' | 'certificates' }
   /** A document of policy changed. */
   | {
       readonly kind: 'policy'
@@ -54,6 +54,7 @@ const configTexts = {
   file: 'the configuration was read again',
   listeners: 'the listeners are open and their ports known',
   catalog: 'the new catalog sources took over',
+  certificates: 'certificates for TLS to instances changed',
 } as const
 
 /** The cause as a clause, such as `catalog consul: service shop (index 1234)`. */

@@ -7,7 +7,7 @@ import type { Clock, Milliseconds } from '../core/clock.ts'
 import { silentLogger, type Logger } from '../core/log.ts'
 import type { Random } from '../core/random.ts'
 import type { BoundService, BoundTable, EndpointState } from '../live/runtime.ts'
-import type { Failure } from '../wire/failure.ts'
+import { type Failure, unprovenEnd } from '../wire/failure.ts'
 import { Claims } from './claims.ts'
 import { illnessCauses, newCondition, probeEveryMs, type Condition, type World } from './condition.ts'
 import { countFailure, endStreak, forgetFailures, sample } from './failures.ts'
@@ -91,6 +91,8 @@ class Monitor implements HealthJudge {
         break
       case 'closed':
       case 'reset':
+        // Such an app answers so always; that it is cut must not eject all of its instances.
+        if (failure.detail === unprovenEnd) break
         if (received) this.#failed(subject, true)
         // One that was kept and is closed just then says nothing of how the endpoint does; but it may be the first sign.
         else if (reused) this.#doubt(subject)
@@ -105,6 +107,8 @@ class Monitor implements HealthJudge {
         this.#failed(subject, false)
         this.#doubt(subject)
         break
+      case 'certificate': // It lives; whether it is worse off than the others of its service is for the counts to say.
+      case 'tls':
       case 'invalid':
         this.#failed(subject, false)
         break

@@ -4,6 +4,7 @@
  */
 import type { Milliseconds } from '../core/clock.ts'
 import type { BoundTable, EndpointState } from '../live/runtime.ts'
+import type { Connector } from '../wire/connector.ts'
 import type { Failure } from '../wire/failure.ts'
 import type { EjectionCause, HealthState, Verdict } from './verdict.ts'
 
@@ -53,12 +54,12 @@ export interface VerdictSink {
 export type ProbeResult =
   /** Any HTTP answer; `status` and, where asked for, the identity header's value ('' without). */
   | { readonly kind: 'answer'; readonly status: number; readonly identity: string; readonly tookMs: Milliseconds }
-  /** A TCP connection stood (TCP probes only). */
+  /** A connection stood, with TLS where that is spoken (TCP probes only). */
   | { readonly kind: 'connected'; readonly tookMs: Milliseconds }
   | { readonly kind: 'refused' }
   /** Connected, then closed or reset without a byte. */
   | { readonly kind: 'closed' }
-  /** What came was no HTTP. */
+  /** What came was no HTTP; where TLS is spoken, also no TLS, or a certificate that cannot be trusted. */
   | { readonly kind: 'invalid' }
   /** Nothing within the deadline. */
   | { readonly kind: 'timeout' }
@@ -70,6 +71,8 @@ export type ProbeResult =
 export interface ProbeRequest {
   readonly host: string
   readonly port: number
+  /** How its requests are sent, too. */
+  readonly connector: Connector
   /** `HEAD /` on suspicion, `GET path` as configured; undefined: connect only. */
   readonly http: { readonly method: 'HEAD' | 'GET'; readonly path: string; readonly identity: string } | undefined
   readonly deadlineMs: Milliseconds

@@ -75,7 +75,8 @@ export class ProbeRunner {
     }
     this.#add(probe, 1)
     const { address: host, port } = subject.endpoint
-    const handle = this.#prober({ host, port, http, deadlineMs }, (result) => {
+    const { connector } = subject.state.pool
+    const handle = this.#prober({ host, port, connector, http, deadlineMs }, (result) => {
       if (probe.over) return
       this.#remove(probe)
       this.#noteLag(probe, this.#clock.now())

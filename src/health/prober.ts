@@ -2,10 +2,11 @@
  * Sends one probe on a connection of its own and says what came of it. Nothing is kept alive: a connection that stood
  * before would hide that nobody accepts any more. It keeps no state between probes and judges nothing.
  */
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts'
 import { showHostPort } from '../core/host.ts'
-import { connectFailure } from '../wire/failure.ts'
+import { brokenKind } from '../wire/connector.ts'
+import type { FailureKind } from '../wire/failure.ts'
 import { readAnswer } from './probe-answer.ts'
 import type { Prober, ProbeRequest, ProbeResult } from './port.ts'
 
@@ -17,11 +18,13 @@ function requestText(request: ProbeRequest, http: NonNullable<ProbeRequest['http
 }
 
 /** What an error before the connection stood means. */
-function failedConnect(code: string): ProbeResult {
+function failedConnect(code: string, kind: FailureKind): ProbeResult {
   // The other side's stack answered, and ended what it had begun.
   if (code === 'ECONNRESET') return { kind: 'closed' }
-  const kind = connectFailure(code)
   switch (kind) {
+    case 'certificate':
+    case 'tls':
+      return { kind: 'invalid' }
     case 'refused':
     case 'local':
       return { kind }
@@ -49,9 +52,9 @@ class Probe {
     this.#done = done
     this.#startedMs = clock.now()
     this.#timer = clock.setTimer(request.deadlineMs, this.#onDeadline)
-    this.#socket = connect({ host: request.host, port: request.port, noDelay: true })
+    this.#socket = request.connector.open(request.host, request.port)
     this.#socket.unref()
-    this.#socket.on('connect', this.#onConnect)
+    this.#socket.on(request.connector.ready, this.#onConnect)
     this.#socket.on('data', this.#onData)
     this.#socket.on('end', this.#onEnd)
     this.#socket.on('close', this.#onEnd)
@@ -96,7 +99,11 @@ class Probe {
   readonly #onEnd = (): void => this.#finish(this.#ended())
 
   readonly #onError = (error: NodeJS.ErrnoException): void => {
-    this.#finish(this.#connected ? this.#ended() : failedConnect(error.code ?? ''))
+    const code = error.code ?? ''
+    const { connector } = this.#request
+    if (!this.#connected) this.#finish(failedConnect(code, connector.connectFailure(this.#socket, code)))
+    // It says only after its own handshake what it thinks of our certificate.
+    else this.#finish(brokenKind(code) === 'tls' ? { kind: 'invalid' } : this.#ended())
   }
 
   #ended(): ProbeResult {

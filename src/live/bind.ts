@@ -24,6 +24,7 @@ function bindGroup({ name, policy }: ServiceTable, group: VersionGroup, registry
     const state = registry.endpoint(endpoint)
     state.endpoint = endpoint
     state.drain = policy.drain
+    state.pool.useTls(policy.tls === 'off' ? undefined : policy.tls)
     state.draining = endpoint.status === 'maintenance'
     state.doubted = endpoint.agentLost || endpoint.held === true
     if (endpoint.weight > 0) endpoints.push({ endpoint, state })

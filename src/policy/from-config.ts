@@ -2,11 +2,18 @@
  * The policy that the configuration file writes: what one service leaves out comes from `defaults`, what those leave out
  * from the built-in. Routes that tags make are added elsewhere. Pure.
  */
-import type { Config, HealthSettings, RouteConfig, ServiceSettings, TrafficSettings } from '../config/config.ts'
+import type {
+  Config,
+  HealthSettings,
+  RouteConfig,
+  ServiceSettings,
+  TlsSettings,
+  TrafficSettings,
+} from '../config/config.ts'
 import { type AddressCheck, createAddressCheck, defaultAddressCheck } from './addresses.ts'
 import type { EntrySettings } from './consul-entries/settings.ts'
-import { defaultServicePolicy } from './policy.ts'
-import type { HealthPolicy, Policy, RoutePolicy, ServicePolicy } from './policy.ts'
+import { defaultServicePolicy, defaultTls } from './policy.ts'
+import type { HealthPolicy, Policy, RoutePolicy, ServicePolicy, ServiceTls, TlsFiles } from './policy.ts'
 import type { TrafficPolicy } from './traffic.ts'
 
 /**
@@ -90,7 +97,26 @@ export function servicePolicy(settings: ServiceSettings, base: ServicePolicy): S
       deadlineMs: settings.drain?.deadline ?? base.drain.deadlineMs,
       tunnelDeadlineMs: settings.drain?.tunnelDeadline ?? base.drain.tunnelDeadlineMs,
     }),
+    tls: serviceTls(settings.tls, base.tls),
   })
+}
+
+/** A certificate and its key are taken together; the identity is read elsewhere, when it is known which files there are. */
+function serviceTls(settings: TlsSettings | 'off' | undefined, base: ServicePolicy['tls']): ServicePolicy['tls'] {
+  if (settings === undefined || settings === 'off') return settings ?? base
+  const inherited: ServiceTls = base === undefined || base === 'off' ? defaultTls : base
+  const own = settings.cert === undefined ? inherited.files : settings
+  const files: TlsFiles = Object.freeze({ ca: settings.ca ?? inherited.files?.ca, cert: own?.cert, key: own?.key })
+  return Object.freeze({
+    verify: settings.verify ?? inherited.verify,
+    serverName: settings.serverName ?? inherited.serverName,
+    identity: sameFiles(files, inherited.files) ? inherited.identity : undefined,
+    files: files.ca === undefined && files.cert === undefined ? undefined : files,
+  })
+}
+
+function sameFiles(a: TlsFiles, b: TlsFiles | undefined): boolean {
+  return a.ca === b?.ca && a.cert === b?.cert && a.key === b?.key
 }
 
 function healthPolicy(settings: HealthSettings, base: HealthPolicy): HealthPolicy {

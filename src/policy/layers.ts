@@ -45,6 +45,14 @@ function parseDrain(json: unknown): ReturnType<ParseSettings<DocumentSettings>> 
   return { kind: 'good', settings: { of: 'drains', settings: { until: isTime(until) ? until : undefined } } }
 }
 
+/** What is kept elsewhere than in the configuration; undefined: nothing, or it is not known (yet). */
+export interface OutsidePolicy {
+  /** Where the documents are, such as `kv:fairlead`. */
+  readonly source: string
+  readonly documents: DecodedDocuments<DocumentSettings> | undefined
+  readonly entries: EntrySettings | undefined
+}
+
 /**
  * The policy of `config` and of the documents in force, where they are known; `origin` of a route that a document makes is
  * its key (`kv:fairlead/routes/shop`), as is where a service's settings come from ({@link Policy.origins}).
@@ -52,9 +60,7 @@ function parseDrain(json: unknown): ReturnType<ParseSettings<DocumentSettings>> 
 export function layeredPolicy(
   config: Config,
   check: AddressCheck,
-  source: string,
-  documents: DecodedDocuments<DocumentSettings> | undefined,
-  entries?: EntrySettings,
+  { source, documents, entries }: OutsidePolicy,
 ): Policy {
   const base = policyFromConfig(config, check, entries)
   if (documents === undefined) return base

@@ -2,6 +2,7 @@
  * What should get traffic: the types of a policy, whatever wrote it. Immutable. It says nothing of what is running.
  */
 import type { Problem } from '../core/problem.ts'
+import type { TlsOptions } from '../wire/tls.ts'
 import { type AddressCheck, defaultAddressCheck } from './addresses.ts'
 import type { HostClaim } from './host-claims.ts'
 import type { AccessPolicy, Redirect, ShapingPolicy, TrafficPolicy } from './traffic.ts'
@@ -21,6 +22,8 @@ export interface RoutePolicy {
   readonly traffic?: Partial<TrafficPolicy> | undefined
   readonly shaping?: ShapingPolicy | undefined
   readonly access?: AccessPolicy | undefined
+  /** Whether its service wants TLS, or wants none; undefined: it does not say. What the service's own policy says comes first. */
+  readonly upstreamTls?: boolean | undefined
 }
 
 export interface ServiceTimeouts {
@@ -84,6 +87,19 @@ export interface DrainPolicy {
   readonly tunnelDeadlineMs: number
 }
 
+/** TLS towards the instances of a service. */
+export interface ServiceTls extends TlsOptions {
+  /** Paths of what `identity` holds; undefined: none. */
+  readonly files: TlsFiles | undefined
+}
+
+/** PEM files; `cert` and `key` both, or neither. */
+export interface TlsFiles {
+  readonly ca: string | undefined
+  readonly cert: string | undefined
+  readonly key: string | undefined
+}
+
 export type BalanceAlgorithm = 'least-request' | 'round-robin'
 
 export interface ServicePolicy extends TrafficPolicy {
@@ -92,6 +108,8 @@ export interface ServicePolicy extends TrafficPolicy {
   readonly retry: RetryPolicy
   readonly health: HealthPolicy
   readonly drain: DrainPolicy
+  /** Undefined: none, unless a route asks for it; `off`: none, whatever routes ask for. */
+  readonly tls: ServiceTls | 'off' | undefined
 }
 
 /** Where an instance's version is looked for, in order: `meta.KEY` or a tag `KEY=…`. */
@@ -117,6 +135,14 @@ export interface Policy {
   readonly origins: ReadonlyMap<string, readonly string[]>
   readonly problems: readonly Problem[]
 }
+
+/** TLS as it is where nothing more is said. */
+export const defaultTls: ServiceTls = Object.freeze({
+  verify: true,
+  serverName: undefined,
+  identity: undefined,
+  files: undefined,
+})
 
 export const defaultServicePolicy: ServicePolicy = Object.freeze({
   versions: undefined,
@@ -146,6 +172,7 @@ export const defaultServicePolicy: ServicePolicy = Object.freeze({
     slowStartMs: 5_000,
   }),
   drain: Object.freeze({ deadlineMs: 30_000, tunnelDeadlineMs: 300_000 }),
+  tls: undefined,
 })
 
 export const defaultVersionFrom: VersionFrom = Object.freeze({ metaKey: 'version', tagPrefix: 'version=' })

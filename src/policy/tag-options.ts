@@ -1,6 +1,6 @@
 /**
  * The options of a `urlprefix-` tag, as fabio 1.7 takes them (route/parse_new.go): `strip=`, `prepend=`, `host=`, `redirect=`,
- * `allow=`, `deny=`, `weight=`. One that would mean something else here, or that this proxy does not have, is named. Pure.
+ * `allow=`, `deny=`, `weight=`, `proto=http` and `proto=https`. One that would mean something else here, or that this proxy does not have, is named. Pure.
  */
 import { routePrefix } from '../table/prefix.ts'
 import { parseRange } from './ip.ts'
@@ -12,13 +12,15 @@ export interface TagOptions {
   readonly redirect?: Redirect
   readonly shaping?: ShapingPolicy
   readonly access?: AccessPolicy
+  /** `proto=https`; `proto=http` is what saying nothing is. */
+  readonly upstreamTls?: true
 }
 
 /** Why fabio's other options are refused, by name. */
 const refusals: Readonly<Record<string, string>> = {
   register: 'register= is not supported: the setting register makes this proxy known to Consul',
   auth: 'auth= is not supported: nobody would be asked for a password, so the route is not made',
-  tlsskipverify: 'tlsskipverify= is not supported',
+  tlsskipverify: 'tlsskipverify= is not supported: the configuration says which services are not verified',
   pxyproto: 'pxyproto= is not supported',
 }
 
@@ -46,13 +48,15 @@ export function readTagOptions(options: readonly string[], path: string): TagOpt
     if (shaping) return 'redirect= beside strip=, prepend= or host= is not supported'
     read.redirect = parsed
   }
+  const proto = given.get('proto')
+  if (proto === 'https') read.upstreamTls = true
+  else if (proto !== undefined && proto !== 'http') return `the option proto=${proto} is not supported`
   for (const [name, value] of given)
-    if (!(name === 'proto' && value === 'http') && !known.has(name))
-      return refusals[name] ?? `the option ${name}=${value} is not supported`
+    if (!known.has(name)) return refusals[name] ?? `the option ${name}=${value} is not supported`
   return Object.freeze(read)
 }
 
-const known = new Set(['strip', 'prepend', 'host', 'allow', 'deny', 'redirect', 'weight'])
+const known = new Set(['strip', 'prepend', 'host', 'allow', 'deny', 'redirect', 'weight', 'proto'])
 
 /** The wish in `weight=`, which is of the instance that carries the tag and not of the route; a text says what is wrong with it. */
 export function readTagWeight(options: readonly string[]): number | string | undefined {

@@ -45,6 +45,8 @@ export type OwnAnswerName =
   | 'unreachable'
   | 'terminated'
   | 'invalid'
+  | 'untrusted'
+  | 'noTls'
   | 'upgradeFailed'
   | 'connectTimeout'
   | 'responseTimeout'
@@ -70,6 +72,9 @@ export const own: Readonly<Record<OwnAnswerName, OwnAnswer>> = {
   unreachable: answer(503, 'Service Unavailable', 'destination_ip_unroutable'),
   terminated: answer(502, 'Bad Gateway', 'connection_terminated'),
   invalid: answer(502, 'Bad Gateway', 'http_protocol_error'),
+  /** Whoever answers there cannot show that it is who it should be: nothing was sent. */
+  untrusted: answer(502, 'Bad Gateway', 'tls_certificate_error'),
+  noTls: answer(502, 'Bad Gateway', 'tls_protocol_error'),
   upgradeFailed: answer(502, 'Bad Gateway', 'http_upgrade_failed'),
   connectTimeout: answer(504, 'Gateway Timeout', 'connection_timeout'),
   responseTimeout: answer(504, 'Gateway Timeout', 'http_response_timeout'),

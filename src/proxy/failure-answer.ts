@@ -17,6 +17,10 @@ export function failureAnswer(failure: Failure): OwnAnswer {
       return own.terminated
     case 'invalid':
       return own.invalid
+    case 'certificate':
+      return own.untrusted
+    case 'tls':
+      return own.noTls
     case 'first-byte-timeout':
     case 'idle-timeout':
       return own.responseTimeout

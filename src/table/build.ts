@@ -16,6 +16,7 @@ import { orderRoutes, type OrderedRoutes } from './order-routes.ts'
 import { readService, type ReadService } from './read-service.ts'
 import { sameData } from './same.ts'
 import { ruleProblems, servicesOf } from './rule-targets.ts'
+import { type Schemes, schemeProblems, schemesOf, withScheme } from './upstream-scheme.ts'
 import { noService, type Route, type RouteTable, type ServiceTable } from './table.ts'
 import { weighGroups } from './weigh.ts'
 
@@ -48,6 +49,7 @@ interface Memo {
   readonly policies: Policy['services']
   readonly kept: readonly RoutePolicy[]
   readonly ordered: OrderedRoutes
+  readonly schemes: Schemes
   /** First route of each service, by service name in order of names. */
   readonly needed: ReadonlyMap<string, RoutePolicy>
   readonly entries: ReadonlyMap<string, Entry>
@@ -63,7 +65,7 @@ function arrange(
   snapshot: Snapshot,
   policy: Policy,
   memo: Memo | undefined,
-): Pick<Memo, 'given' | 'policies' | 'kept' | 'ordered' | 'needed'> {
+): Pick<Memo, 'given' | 'policies' | 'kept' | 'ordered' | 'schemes' | 'needed'> {
   const sameRoutes = memo?.given === policy.routes && memo.policies === policy.services
   // Then every route of the table before is still the policy's, and none can be a last good one.
   if (memo && sameRoutes && memo.kept.length === 0) return memo
@@ -74,7 +76,8 @@ function arrange(
   for (const route of ordered.routes)
     for (const name of servicesOf(route, policy)) if (!first.has(name)) first.set(name, route)
   const needed = new Map([...first].sort(([a], [b]) => (a < b ? -1 : 1)))
-  return { given: policy.routes, policies: policy.services, kept, ordered, needed }
+  const schemes = schemesOf(ordered.routes)
+  return { given: policy.routes, policies: policy.services, kept, ordered, schemes, needed }
 }
 
 /** The previous build's index, brought to the services as they are read now; a new one when there is none to take over. */
@@ -144,7 +147,7 @@ function buildEntries(
   snapshot: Snapshot,
   policy: Policy,
   memo: Memo | undefined,
-  needed: ReadonlyMap<string, RoutePolicy>,
+  { needed, schemes }: Pick<Memo, 'needed' | 'schemes'>,
 ): { readonly entries: ReadonlyMap<string, Entry>; readonly claims: Claims; readonly problems: readonly Problem[] } {
   const reads = new Map<string, ReadService>()
   for (const name of needed.keys()) reads.set(name, readService(snapshot.services.get(name), policy))
@@ -155,7 +158,8 @@ function buildEntries(
   const problems: Problem[] = []
   for (const [name, read] of reads) {
     const known = memo?.entries.get(name)
-    const wanted = policy.services.get(name) ?? policy.defaults
+    const own = policy.services.get(name) ?? policy.defaults
+    const wanted = withScheme(name, own, schemes)
     const handles = verdict.handles.get(name)
     let entry = known
     if (known?.read !== read || known.policy !== wanted || !sameData(known.handles, handles)) {
@@ -166,7 +170,7 @@ function buildEntries(
     entries.set(name, entry)
     const route = needed.get(name)
     if (route && isUnheard(entry)) problems.push(noSuchService(name, route))
-    problems.push(...read.problems, ...entry.built.problems)
+    problems.push(...read.problems, ...entry.built.problems, ...schemeProblems(name, own, schemes))
   }
   return { entries, claims, problems: [...problems, ...verdict.problems] }
 }
@@ -178,7 +182,7 @@ function buildEntries(
 export function buildTable(previous: RouteTable, snapshot: Snapshot, policy: Policy): BuildResult {
   const memo = memos.get(previous)
   const arranged = arrange(previous, snapshot, policy, memo)
-  const { entries, claims, problems: found } = buildEntries(previous, snapshot, policy, memo, arranged.needed)
+  const { entries, claims, problems: found } = buildEntries(previous, snapshot, policy, memo, arranged)
 
   let sameServices = entries.size === previous.services.size
   const services = new Map<string, ServiceTable>()
@@ -200,7 +204,6 @@ export function buildTable(previous: RouteTable, snapshot: Snapshot, policy: Pol
         services: sameServices ? previous.services : services,
         problems,
       })
-  const { given, policies, kept, ordered, needed } = arranged
-  memos.set(table, { given, policies, kept, ordered, needed, entries, claims })
+  memos.set(table, { ...arranged, entries, claims })
   return { table, problems }
 }

@@ -3,11 +3,12 @@
  * It must not retry, choose or judge; whoever holds it does. Reads land in one buffer shared by all connections, so every
  * slice handed out is lent for the call: only strings and copies may leave. Source: RFC 9112 sections 6 to 9.
  */
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { ChunkedDecoder, type ChunkSink } from './chunked.ts'
 import type { ClientExchange, ConnectionOwner, UpstreamTimeouts } from './client-exchange.ts'
+import { brokenKind, type Connector } from './connector.ts'
 import type { Watched } from './deadlines.ts'
-import { type FailureKind, connectFailure } from './failure.ts'
+import { type FailureKind, unprovenEnd } from './failure.ts'
 import type { WireLimits } from './limits.ts'
 import type { ResponseHead } from './response-head.ts'
 import { framing, parseResponseHead } from './response-head.ts'
@@ -25,6 +26,7 @@ const wholeReadBytes = 8_192
 export class ClientConnection implements Watched, ChunkSink {
   slot = -1
   readonly #owner: ConnectionOwner
+  readonly #connector: Connector
   readonly #socket: Socket
   #state: State = state.connecting
   #exchange: ClientExchange | undefined
@@ -47,7 +49,8 @@ export class ClientConnection implements Watched, ChunkSink {
   #offeredMs = 0
   /** As they were when the request began. */
   #limits: WireLimits
-  #ended = false
+  /** It serves no further request: the other side has ended, or the pool is done with it. */
+  #last = false
   /** Not to be used again before the next sweep has shown that nothing more comes. */
   #resting = false
   #paused = false
@@ -55,16 +58,9 @@ export class ClientConnection implements Watched, ChunkSink {
   constructor(owner: ConnectionOwner, host: string, port: number) {
     this.#owner = owner
     this.#limits = owner.limits
-    this.#socket = connect({
-      host,
-      port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: 1_000,
-      allowHalfOpen: true,
-      onread: { buffer: shared, callback: this.#onRead },
-    })
-    this.#socket.on('connect', this.#onConnect)
+    this.#connector = owner.connector
+    this.#socket = this.#connector.open(host, port, { buffer: shared, callback: this.#onRead })
+    this.#socket.on(this.#connector.ready, this.#onConnect)
     this.#socket.on('end', this.#onEnd)
     this.#socket.on('error', this.#onError)
     this.#socket.on('close', this.#onClose)
@@ -178,6 +174,12 @@ export class ClientConnection implements Watched, ChunkSink {
     this.#owner.deadlines.remove(this)
     this.#socket.destroy()
     this.#owner.gone(this, wasIdle)
+  }
+
+  /** Ends with the request that it serves now; at once where there is none. */
+  retire(): void {
+    if (this.#exchange !== undefined) this.#last = true
+    else if (this.#state !== state.tunnel) this.destroy()
   }
 
   onSweep(now: number): void {
@@ -361,7 +363,7 @@ export class ClientConnection implements Watched, ChunkSink {
   /** The answer is complete: free the connection if it is clean, end it otherwise. */
   #finish(surplus: boolean): void {
     const sent = this.#requestDone && this.#socket.writableLength === 0
-    const clean = !surplus && this.#keepAlive && sent && !this.#ended && this.#idleMs > 0
+    const clean = !surplus && this.#keepAlive && sent && !this.#last && this.#idleMs > 0
     this.#exchange = undefined
     this.#decoder = undefined
     if (clean) this.#becomeIdle()
@@ -388,8 +390,9 @@ export class ClientConnection implements Watched, ChunkSink {
   }
 
   readonly #onEnd = (): void => {
-    this.#ended = true
+    this.#last = true
     switch (this.#state) {
+      case state.connecting: // In the middle of a handshake.
       case state.head:
         return this.#fail('closed', 'end')
       case state.length:
@@ -397,6 +400,7 @@ export class ClientConnection implements Watched, ChunkSink {
         return this.#fail('closed', 'cut')
       case state.close: {
         const exchange = this.#exchange
+        if (!this.#connector.endDelimits) return this.#fail('closed', unprovenEnd)
         this.#finish(true)
         exchange?.onComplete('')
         exchange?.onReadEnd()
@@ -419,9 +423,9 @@ export class ClientConnection implements Watched, ChunkSink {
 
   readonly #onError = (error: Error & { code?: string }): void => {
     const code = error.code ?? 'error'
-    if (this.#state === state.connecting) this.#fail(connectFailure(code), code)
+    if (this.#state === state.connecting) this.#fail(this.#connector.connectFailure(this.#socket, code), code)
     else if (this.#state === state.idle) this.#endIdle()
-    else this.#fail(code === 'ECONNRESET' || code === 'EPIPE' ? 'reset' : 'closed', code)
+    else this.#fail(brokenKind(code), code)
   }
 
   readonly #onClose = (): void => {

@@ -1,5 +1,6 @@
 /** The two sides of a connection to an upstream: whoever uses it for a request, and the pool that owns it. Types only. */
 import type { ClientConnection } from './client-connection.ts'
+import type { Connector } from './connector.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Failure } from './failure.ts'
 import type { WireLimits } from './limits.ts'
@@ -43,6 +44,8 @@ export interface ClientExchange {
 export interface ConnectionOwner {
   readonly deadlines: Deadlines
   readonly limits: WireLimits
+  /** For new connections. */
+  readonly connector: Connector
   /** The last answer was HTTP/1.0's. */
   isMinor0: boolean
   /** The connection is free and clean. */

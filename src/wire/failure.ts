@@ -5,6 +5,8 @@ export type FailureKind =
   | 'unreachable' // no way there
   | 'connect-timeout'
   | 'local' // our own lack: descriptors, ports
+  | 'certificate' // whoever answers there cannot show that it is who it should be
+  | 'tls' // no TLS could be agreed on, or it broke
   | 'closed' // ended without, or in the middle of, an answer
   | 'reset'
   | 'invalid' // an answer that cannot be trusted
@@ -23,6 +25,12 @@ export interface Failure {
   /** Some byte of the final answer came. */
   readonly received: boolean
 }
+
+/**
+ * The detail of a `closed` that is nobody's failing: an answer that only its connection's end delimits, where that end proves
+ * nothing. It is cut all the same.
+ */
+export const unprovenEnd = 'unproven-end'
 
 /** The kind of a failure to connect, by the system's error code. */
 export function connectFailure(code: string): FailureKind {

@@ -4,8 +4,10 @@
  */
 import { ClientConnection } from './client-connection.ts'
 import type { ConnectionOwner } from './client-exchange.ts'
+import { type Connector, plainConnector } from './connector.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { WireLimits } from './limits.ts'
+import { sameTls, TlsConnector, type TlsOptions } from './tls.ts'
 
 /** Idle connections that the other side ends within this long ended together, ms. */
 const endedTogetherMs = 100
@@ -19,6 +21,8 @@ export class Pool implements ConnectionOwner {
   readonly #all = new Set<ClientConnection>()
   readonly #onEnded: (() => void) | undefined
   #closing = false
+  #tls: TlsOptions | undefined
+  connector: Connector = plainConnector
   /** The last answer was HTTP/1.0's: no chunks may be sent there (RFC 9112 section 6.1). */
   isMinor0 = false
   /** How many idle connections the other side has ended since `#endedMs`. */
@@ -39,6 +43,17 @@ export class Pool implements ConnectionOwner {
 
   get limits(): WireLimits {
     return this.#limits()
+  }
+
+  /**
+   * How connections are made from now on; undefined: plain, as at first. Of those made otherwise the idle ones end now, busy
+   * ones after their answer. Nothing happens while `tls` says what it said.
+   */
+  useTls(tls: TlsOptions | undefined): void {
+    if (sameTls(tls, this.#tls)) return
+    this.#tls = tls
+    this.connector = tls ? new TlsConnector(tls) : plainConnector
+    for (const connection of this.#all) connection.retire()
   }
 
   /** Connections that stand or are being made. */

@@ -156,7 +156,8 @@ t.test('what differs, and what does not', async (t) => {
       [own('/s', 'web')],
       [
         "/g unsupported: fabio's route cannot be said here: the option proto=grpc is not supported",
-        "/s unsupported: fabio's route cannot be said here: the option proto=https is not supported",
+        '/s options: fabio does proto https, this proxy nothing',
+        '/s instances: only this proxy sends to 10.0.0.2:80',
         "/t unsupported: fabio's route cannot be said here: auth= is not supported: nobody would be asked for a password, so the route is not made",
         ":3306 unsupported: fabio's route cannot be said here: it asks for a TCP port; only HTTP routes are supported",
         "x.test:81/ unsupported: fabio's route cannot be said here: a host with a port is not supported: a route is for its host on every port",

@@ -32,6 +32,8 @@ void t.test('errors between settings', (t) => {
     'catalog: [{ file: a }, { file: { path: b, name: file } }]': /is called "file" already/,
     'catalog: { consul: { token: a, tokenFile: b } }': /catalog\.consul\.tokenFile: there is a token already/,
     'catalog: { consul: { tls: { cert: a } } }': /catalog\.consul\.tls: .* key is missing/,
+    'services: { a: { tls: { cert: x } } }': /services\.a\.tls: .* key is missing/,
+    'defaults: { tls: { key: x } }': /defaults\.tls: .* cert is missing/,
     'catalog: { file: a }\nregister: {}': /register: there is no consul or embedded source/,
     'catalog: [{ consul: { name: main } }]\nregister: { source: mian }': /register\.source: .* did you mean "main"/,
     'services: { a: { versions: { 1: 0, 2: 0.0 } } }': /services\.a\.versions: every weight is zero/,
@@ -133,5 +135,18 @@ void t.test('one bad setting hides no conflict elsewhere', (t) => {
   )
   t.match(errors, [/log\.level/, /routes\[1\]\.path/, /admin\.address/])
   t.match(warnings, [/routes\[2\]: routes\[0\] has the same/])
+  t.end()
+})
+
+void t.test('an unverified instance is warned of', (t) => {
+  t.same(found('services: { a: { tls: on } }\nroutes: [{ service: a }]').warnings, [])
+  t.match(
+    found('services: { a: { tls: { verify: false, ca: /x, serverName: b } } }\nroutes: [{ service: a }]').warnings,
+    [
+      /services\.a\.tls\.verify: whoever can stand between/,
+      /services\.a\.tls\.ca: nothing is verified/,
+      /tls\.serverName: nothing/,
+    ],
+  )
   t.end()
 })

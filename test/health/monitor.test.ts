@@ -3,6 +3,7 @@ import { flapWindowMs } from '../../src/health/condition.ts'
 import { lingerMs, seekMax } from '../../src/health/monitor.ts'
 import { routineMax, urgentMax } from '../../src/health/probe-runner.ts'
 import { admission } from '../../src/live/runtime.ts'
+import { unprovenEnd } from '../../src/wire/failure.ts'
 import { connects, gives, good, HealthRig, mute } from '../fixtures/health-rig.ts'
 
 const web = (...endpoints: string[]) => ({ web: { endpoints } })
@@ -859,6 +860,14 @@ void t.test('one that has left the table can still be proven dead, and is forgot
   const told = rig.told.length
   rig.health.attemptFailed(state, { kind: 'refused', detail: '', reused: false, sent: false, received: false })
   t.equal(rig.told.length, told)
+})
+
+void t.test('an answer whose end proves nothing is cut, and is no failure of its instance', async (t) => {
+  const rig = rigOf('a', 'b')
+  rig.fail('a', 'closed', { received: true, detail: unprovenEnd })
+  t.equal(rig.state('a').streak, 0)
+  rig.fail('a', 'closed', { received: true, detail: 'cut' })
+  t.equal(rig.state('a').streak, 1)
 })
 
 void t.test('dropped while ejected: no probe goes on', async (t) => {

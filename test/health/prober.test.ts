@@ -6,7 +6,11 @@ import t from 'tap'
 import { systemClock } from '../../src/core/clock.ts'
 import { createProber } from '../../src/health/prober.ts'
 import type { ProbeRequest, ProbeResult } from '../../src/health/port.ts'
+import { plainConnector } from '../../src/wire/connector.ts'
+import { TlsConnector } from '../../src/wire/tls.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
+import { RawBackend } from '../fixtures/raw-backend.ts'
+import { tlsParts } from '../fixtures/tls-parts.ts'
 import { until } from '../fixtures/until.ts'
 
 const prober = createProber(systemClock)
@@ -55,10 +59,13 @@ async function listen(
 function ask(port: number, parts: Partial<ProbeRequest> = {}): Promise<ProbeResult> {
   return new Promise((resolve) => {
     let calls = 0
-    prober({ host: '127.0.0.1', port, http: head, deadlineMs: 5_000, ...parts }, (result) => {
-      if (++calls > 1) throw new Error('heard twice')
-      resolve(result)
-    })
+    prober(
+      { host: '127.0.0.1', port, connector: plainConnector, http: head, deadlineMs: 5_000, ...parts },
+      (result) => {
+        if (++calls > 1) throw new Error('heard twice')
+        resolve(result)
+      },
+    )
   })
 }
 
@@ -175,9 +182,12 @@ void t.test('silence ends at the deadline, not before, and so does an answer tha
       (socket) => void (bytes && socket.write(bytes)),
     )
     let result: ProbeResult | undefined
-    createProber(clock)({ host: '127.0.0.1', port: backend.port, http: head, deadlineMs: 400 }, (heard) => {
-      result = heard
-    })
+    createProber(clock)(
+      { host: '127.0.0.1', port: backend.port, connector: plainConnector, http: head, deadlineMs: 400 },
+      (heard) => {
+        result = heard
+      },
+    )
     await until(() => backend.received.length === 1)
     clock.advance(399)
     await turn()
@@ -195,9 +205,12 @@ void t.test('an answer that waits to be read when the deadline fires late is hea
   const backend = await listen(() => {})
   const clock = new FakeClock()
   let result: ProbeResult | undefined
-  createProber(clock)({ host: '127.0.0.1', port: backend.port, http: head, deadlineMs: 400 }, (heard) => {
-    result = heard
-  })
+  createProber(clock)(
+    { host: '127.0.0.1', port: backend.port, connector: plainConnector, http: head, deadlineMs: 400 },
+    (heard) => {
+      result = heard
+    },
+  )
   await until(() => backend.received.length === 1)
   // Small writes go to the kernel at once, so the answer is there, unread, when the deadline fires in the same turn.
   await new Promise<void>((resolve) => {
@@ -215,12 +228,18 @@ void t.test('an answer that waits to be read when the deadline fires late is hea
 void t.test('given up: nothing is heard, and the socket ends', async (t) => {
   const backend = await listen(() => {})
   let heard = 0
-  const probe = prober({ host: '127.0.0.1', port: backend.port, http: head, deadlineMs: 5_000 }, () => heard++)
+  const probe = prober(
+    { host: '127.0.0.1', port: backend.port, connector: plainConnector, http: head, deadlineMs: 5_000 },
+    () => heard++,
+  )
   await until(() => backend.received.length === 1)
   probe.cancel()
   probe.cancel()
   await until(() => backend.open === 0)
-  const early = prober({ host: '127.0.0.1', port: backend.port, http: head, deadlineMs: 5_000 }, () => heard++)
+  const early = prober(
+    { host: '127.0.0.1', port: backend.port, connector: plainConnector, http: head, deadlineMs: 5_000 },
+    () => heard++,
+  )
   early.cancel()
   await turn()
   t.equal(heard, 0)
@@ -254,4 +273,38 @@ void t.test('a stopped process accepts and does not answer; it does when it goes
   child.kill('SIGKILL')
   await until(() => child.signalCode)
   t.same(await ask(port), { kind: 'refused' })
+})
+
+void t.test('TLS is spoken where requests speak it', async (t) => {
+  const parts = await tlsParts()
+  if (!parts) return t.comment('needs openssl')
+  const { authority, client, server } = parts
+  const connector = new TlsConnector(client)
+  const good = await RawBackend.open({ tls: server })
+  t.match(await ask(good.port, { connector }), { kind: 'answer', status: 200 })
+  t.match(good.requests, [{ startLine: 'HEAD / HTTP/1.1' }])
+  t.match(await ask(good.port, { connector, http: undefined }), { kind: 'connected' }, 'a handshake, not only TCP')
+  const stranger = new TlsConnector({ ...client, serverName: 'b.test' })
+  for (const http of [head, undefined])
+    t.same(await ask(good.port, { connector: stranger, http }), { kind: 'invalid' }, 'it lives, but is not trusted')
+  await good.close()
+  const asking = await RawBackend.open({ tls: { ...server, ca: authority.cert, requestCert: true } })
+  t.same(await ask(asking.port, { connector }), { kind: 'invalid' }, 'it does not trust us')
+  await asking.close()
+
+  const plain = await listen(
+    () => {},
+    (socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'),
+  )
+  t.same(await ask(plain.port, { connector }), { kind: 'invalid' }, 'no TLS is spoken there')
+  await plain.close()
+  for (const how of ['end', 'resetAndDestroy'] as const) {
+    const ending = await listen(
+      () => {},
+      (socket) => socket[how](),
+    )
+    t.same(await ask(ending.port, { connector }), { kind: 'closed' }, `${how} in the handshake`)
+    await ending.close()
+  }
+  t.same(await ask(1, { host: '127.77.0.1', connector }), { kind: 'refused' })
 })

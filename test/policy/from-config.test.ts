@@ -1,7 +1,8 @@
 import t from 'tap'
+import { parseServiceSettings } from '../../src/config/parse-settings.ts'
 import { load } from '../../src/config/load.ts'
 import { policyFromConfig } from '../../src/policy/from-config.ts'
-import { defaultServicePolicy, defaultVersionFrom } from '../../src/policy/policy.ts'
+import { defaultServicePolicy, defaultTls, defaultVersionFrom } from '../../src/policy/policy.ts'
 import type { Policy } from '../../src/policy/policy.ts'
 
 function policyOf(text: string): Policy {
@@ -79,5 +80,50 @@ void t.test('routes switch tags off, unless they are asked for', (t) => {
   t.same(policyOf('policy: { claims: [{ service: a, hosts: [x.test] }] }').claims, [
     { service: 'a', hosts: ['x.test'] },
   ])
+  t.end()
+})
+
+void t.test('TLS: words, what is inherited, and paths from the folder of the file', (t) => {
+  const policy = policyFromFile(`
+defaults: { tls: { ca: ca.pem, cert: /own.pem, key: /own-key.pem } }
+services:
+  same: {}
+  on: { tls: on }
+  yes: { tls: true }
+  off: { tls: off }
+  no: { tls: false }
+  named: { tls: { serverName: API.example.com., verify: false } }
+  other: { tls: { cert: b.pem, key: b-key.pem } }
+`)
+  const tls = (name: string): unknown => policy.services.get(name)?.tls
+  const own = { cert: '/own.pem', key: '/own-key.pem' }
+  const inherited = { verify: true, serverName: undefined, identity: undefined, files: { ca: '/etc/ca.pem', ...own } }
+  for (const name of ['same', 'on', 'yes']) t.same(tls(name), inherited, name)
+  for (const name of ['off', 'no']) t.equal(tls(name), 'off', name)
+  t.same(tls('named'), { ...inherited, verify: false, serverName: 'api.example.com' })
+  t.same(tls('other'), {
+    ...inherited,
+    files: { ca: '/etc/ca.pem', cert: '/etc/b.pem', key: '/etc/b-key.pem' },
+  })
+  t.equal(policyOf('services: { a: {} }').services.get('a')?.tls, undefined)
+  t.same(policyOf('services: { a: { tls: on } }').services.get('a')?.tls, defaultTls)
+  for (const name of ['10.0.0.1', '"::1"', 'a b', '""', 'a..b', '-a'])
+    t.ok(load(`services: { a: { tls: { serverName: ${name} } } }`, {}, 'f').errors, name)
+  t.end()
+})
+
+function policyFromFile(text: string): Policy {
+  const { config, errors } = load(text, {}, '/etc/fairlead.yaml')
+  if (!config) throw new Error(errors[0]?.message)
+  return policyFromConfig(config)
+}
+
+void t.test('documents of the KV cannot say whom this machine trusts', (t) => {
+  for (const tls of ['on', 'off', { verify: false }, { ca: '/etc/shadow' }])
+    t.same(parseServiceSettings({ timeouts: { idle: '1s' }, tls }), {
+      kind: 'bad',
+      messages: ['tls: this stands in the configuration file alone'],
+    })
+  t.match(parseServiceSettings({ timeouts: { idle: '1s' } }), { kind: 'good' })
   t.end()
 })

@@ -75,6 +75,7 @@ void t.test("fabio's documented examples", async (t) => {
     'urlprefix-mysite.com/': { host: 'mysite.com', path: '/', options: {} },
     'urlprefix-mysite.com/foo': { host: 'mysite.com', path: '/foo', options: {} },
     'urlprefix-/foo/bar strip=/foo': { path: '/foo/bar', options: { shaping: { strip: '/foo', prepend: undefined } } },
+    'urlprefix-/foo/bar proto=https': { path: '/foo/bar', options: { upstreamTls: true } },
     'urlprefix-/bar prepend=/foo': { path: '/bar', options: { shaping: { strip: undefined, prepend: '/foo' } } },
     'urlprefix-/bar prepend=/baz strip=/foo': {
       path: '/bar',
@@ -101,7 +102,6 @@ void t.test("fabio's documented examples", async (t) => {
   const refused: Readonly<Record<string, RegExp>> = {
     // fabio's own parser refuses this one of its examples, too, and then lets everybody in but whom it had read so far.
     'urlprefix-/x deny=ip:fe80::1234,100.123.0.0/16': /^deny= takes ip:CIDR, not 100\.123\.0\.0\/16$/,
-    'urlprefix-/foo/bar proto=https': /proto=https is not supported/,
     'urlprefix-/foo/bar proto=https tlsskipverify=true': /is not supported/,
     'urlprefix-:3306 proto=tcp': /TCP port/,
     'urlprefix-:3306 proto=tcp pxyproto=true': /TCP port/,
@@ -157,7 +157,8 @@ void t.test('tags that make none, each with its reason', async (t) => {
     ['urlprefix-/x register=y', /^register= is not supported/, '/x'],
     ['urlprefix-/x auth=basic', /^auth= is not supported/, '/x'],
     ['urlprefix-/x strip', /options are written NAME=VALUE/, '/x'],
-    ['urlprefix-/x proto=https', /proto=https/, '/x'],
+    ['urlprefix-/x proto=grpc', /proto=grpc is not supported/, '/x'],
+    ['urlprefix-/x proto=https tlsskipverify=true', /tlsskipverify= is not supported: the configuration/, '/x'],
     ['urlprefix-/x proto=http nonsense', /the option nonsense is/, '/x'],
   ]
   for (const [tag, reason, place] of cases) {

@@ -7,6 +7,7 @@ import { cut, headText, places } from '../fixtures/heads.ts'
 import { type BackendConnection, type BackendScript, okAnswer } from '../fixtures/raw-backend.ts'
 import { settle, turn } from '../fixtures/raw-client.ts'
 import { Recording, type Sending, timeouts, withUpstream } from '../fixtures/upstream-parts.ts'
+import { tlsParts } from '../fixtures/tls-parts.ts'
 import { until } from '../fixtures/until.ts'
 
 interface Reading {
@@ -63,11 +64,21 @@ const readings: readonly Reading[] = [
   { name: 'no last chunk', answer: `${chunked}3\r\nabc\r\n`, fin: true, failure: 'closed cut' },
 ] // prettier-ignore
 
-for (const how of ['whole', 'bytes'] as const)
-  t.test(`answers, sent ${how === 'whole' ? 'in one piece' : 'byte by byte'}`, async (t) => {
+for (const [how, secure] of [
+  ['whole', false],
+  ['bytes', false],
+  ['whole', true],
+  ['bytes', true],
+] as const)
+  // prettier-ignore
+  t.test(`answers, sent ${how === 'whole' ? 'in one piece' : 'byte by byte'}${secure ? ', TLS' : ''}`, async (t) => {
+    const tls = secure ? await tlsParts() : undefined
+    if (secure && !tls) return t.comment('needs openssl')
     const run = async (reading: Reading): Promise<void> => {
       const { name, answer, fin, sending, limits } = reading
+      const failure = secure && name === 'to the end' ? 'closed unproven-end' : reading.failure
       const script: BackendScript = {
+        ...(tls && { tls: tls.server }),
         onHead: (_head, connection) =>
           void connection.send(answer, how).then(() => (fin ? connection.end() : undefined)),
       }
@@ -75,8 +86,8 @@ for (const how of ['whole', 'bytes'] as const)
         script,
         async (upstream) => {
           const exchange = await upstream.exchange(sending)
-          if (reading.failure === undefined) t.equal(exchange.failure?.detail, undefined, `${name}: no failure`)
-          else t.equal(`${exchange.failure?.kind} ${exchange.failure?.detail}`, reading.failure, `${name}: failure`)
+          if (failure === undefined) t.equal(exchange.failure?.detail, undefined, `${name}: no failure`)
+          else t.equal(`${exchange.failure?.kind} ${exchange.failure?.detail}`, failure, `${name}: failure`)
           if (reading.body !== undefined) t.equal(exchange.body, reading.body, `${name}: body`)
           if (reading.trailers !== undefined) t.equal(exchange.trailers, reading.trailers, `${name}: trailers`)
           // In pieces, surplus may come when the connection rests already; that ends it too, only later.
@@ -88,6 +99,8 @@ for (const how of ['whole', 'bytes'] as const)
           })
         },
         limits,
+        false,
+        tls?.client,
       )
     }
     await Promise.all(readings.map(run))
