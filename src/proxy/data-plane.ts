@@ -58,6 +58,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
   readonly deadlines: Deadlines
   readonly health: HealthJudge
   readonly replay: ReplayAccount = new ReplayAccount()
+  readonly sharesPorts: boolean
   readonly #judgement: Judgement
   readonly #options: DataPlaneOptions
   readonly #current: Current
@@ -79,6 +80,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
     this.limits = options.limits
     this.observer = options.observer
     this.random = options.random
+    this.sharesPorts = options.sharesPorts ?? false
     this.deadlines = new Deadlines(options.clock)
     this.registry = createRegistry(
       (endpoint) =>
