@@ -1,6 +1,6 @@
 /** A route as JSON shows it: where it is, where it leads and what it changes, in the words of the configuration. Pure. */
 import type { RoutePolicy } from '../policy/policy.ts'
-import { type HeaderChanges, noHeaderChanges, type Redirect } from '../policy/traffic.ts'
+import { type HeaderChanges, type MirrorPolicy, noHeaderChanges, type Redirect } from '../policy/traffic.ts'
 import type { Route } from '../table/table.ts'
 
 /** What a route does beyond sending requests on; what is absent it does not do. */
@@ -30,18 +30,22 @@ export interface RouteView {
   readonly origin: string
   /** Absent: it has none. */
   readonly options?: RouteOptions
+  /** Where the route has its own word on it: what it mirrors, or null for nothing; absent: as its service. */
+  readonly mirror?: MirrorPolicy | null
   /** Weights by version, where the route has its own; absent: its service's. */
   readonly weights?: Readonly<Record<string, number>>
 }
 
 export function routeView({ host, path, service, origin, policy, weights }: Route): RouteView {
   const options = routeOptions(policy)
+  const { traffic } = policy
   return {
     host,
     path,
     service: service.name,
     origin,
     ...(Object.keys(options).length === 0 ? {} : { options }),
+    ...(traffic && 'mirror' in traffic ? { mirror: traffic.mirror ?? null } : {}),
     ...(weights ? { weights: Object.fromEntries(weights) } : {}),
   }
 }

@@ -7,6 +7,7 @@ import { isoTime, type Milliseconds } from '../core/clock.ts'
 import type { HealthView } from '../health/port.ts'
 import type { BoundService, BoundTable, EndpointState, OperatorOrder } from '../live/runtime.ts'
 import type { Endpoint, Route, ServiceTable } from '../table/table.ts'
+import { type MirroredView, mirroredView } from './mirror-view.ts'
 import { routeView } from './route-view.ts'
 
 /** Where views learn what health thinks. */
@@ -69,11 +70,15 @@ export interface ServiceView {
     readonly retry: ServiceTable['policy']['retry']
     readonly health: ServiceTable['policy']['health']
     readonly drain: ServiceTable['policy']['drain']
+    /** Null: nothing is mirrored. */
+    readonly mirror: ServiceTable['policy']['mirror'] | null
   }
   readonly versions: readonly {
     readonly version: string
     readonly weight: number
     readonly endpoints: readonly EndpointView[]
+    /** Null: nothing was mirrored to it. */
+    readonly mirrored: MirroredView | null
   }[]
 }
 
@@ -93,6 +98,7 @@ export interface ServiceSummary {
 export function serviceView(service: BoundService, health?: HealthSource): ServiceView {
   const states = new Map<string, EndpointState>()
   for (const group of service.groups) for (const { endpoint, state } of group.endpoints) states.set(endpoint.key, state)
+  const mirrored = new Map(service.groups.map(({ version, stats }) => [version, stats.mirrored]))
   const { policy } = service.table
   return {
     name: service.table.name,
@@ -104,6 +110,7 @@ export function serviceView(service: BoundService, health?: HealthSource): Servi
       retry: policy.retry,
       health: policy.health,
       drain: policy.drain,
+      mirror: policy.mirror ?? null,
     },
     versions: service.table.groups.map((group) => ({
       version: group.version,
@@ -111,6 +118,7 @@ export function serviceView(service: BoundService, health?: HealthSource): Servi
       endpoints: group.endpoints.map((endpoint) => {
         return endpointView(endpoint, states.get(endpoint.key) ?? health?.find?.(endpoint), health)
       }),
+      mirrored: mirroredView(mirrored.get(group.version)),
     })),
   }
 }

@@ -5,7 +5,15 @@
 import type { ConsulOptions } from '../catalog/consul/options.ts'
 import type { HostClaim } from '../policy/host-claims.ts'
 import type { BalanceAlgorithm, HealthPolicy } from '../policy/policy.ts'
-import type { AccessPolicy, Redirect, Rule, ShapingPolicy, StickyPolicy, TrafficPolicy } from '../policy/traffic.ts'
+import type {
+  AccessPolicy,
+  MirrorPolicy,
+  Redirect,
+  Rule,
+  ShapingPolicy,
+  StickyPolicy,
+  TrafficPolicy,
+} from '../policy/traffic.ts'
 import type { ListenerOptions } from '../proxy/options.ts'
 import type { WireLimits } from '../wire/limits.ts'
 import type { Workers } from './workers.ts'
@@ -80,6 +88,7 @@ export interface TrafficSettings {
   readonly rules?: readonly Rule[] | undefined
   readonly sticky?: StickyPolicy | 'off' | undefined
   readonly fallback?: TrafficPolicy['fallback'] | undefined
+  readonly mirror?: MirrorPolicy | 'off' | undefined
 }
 
 /** One service's settings as far as they were written; what is undefined falls to `defaults`, then to the built-in. */

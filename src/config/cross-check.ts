@@ -226,6 +226,7 @@ function checkRoutes(file: Raw, found: Findings): void {
       warnings.push({ path: ['routes', index], message })
     } else seen.set(key, { index, route })
     checkVersions(childOf(entry, 'versions'), ['routes', index, 'versions'], found)
+    checkMirror(entry, ['routes', index], found)
   }
   const tags = childOf(childOf(file, 'policy'), 'tags')
   for (const name of ruleTargets(file)) routed.add(name)
@@ -266,8 +267,19 @@ function checkServices(file: Raw, found: Findings): void {
   for (const path of paths) {
     const service = path.reduce<Raw>(childOf, file)
     checkVersions(childOf(service, 'versions'), [...path, 'versions'], found)
+    checkMirror(service, path, found)
     checkHealth(childOf(service, 'health'), [...path, 'health'], found)
   }
+}
+
+function checkMirror(owner: Raw, path: Path, { warnings }: Findings): void {
+  const weights = childOf(owner, 'versions')
+  const version = childOf(childOf(owner, 'mirror'), 'version')
+  if (!isMapping(weights) || typeof version !== 'string' || hasKey(weights, '*')) return
+  const named = Object.keys(weights)
+  if (named.length !== 1 || named[0] !== version) return
+  const message = 'every request that no rule sends elsewhere goes to this version already, so none of them is mirrored'
+  warnings.push({ path: [...path, 'mirror', 'version'], message })
 }
 
 function checkVersions(weights: Raw, path: Path, { errors }: Findings): void {

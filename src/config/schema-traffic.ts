@@ -1,8 +1,17 @@
 /**
- * The settings that share requests among versions: weights, rules, stickiness, fallback.
+ * The settings that share requests among versions: weights, rules, stickiness, fallback, mirroring.
  * A service may have them all, and a route some of them. Declared as in `schema.ts`. Pure.
  */
-import type { Condition, FixedAnswer, Redirect, Rule, RuleAction, StickyPolicy, TextMatch } from '../policy/traffic.ts'
+import type {
+  Condition,
+  FixedAnswer,
+  MirrorPolicy,
+  Redirect,
+  Rule,
+  RuleAction,
+  StickyPolicy,
+  TextMatch,
+} from '../policy/traffic.ts'
 import { cidr } from './addresses.ts'
 import type { TrafficSettings } from './config.ts'
 import {
@@ -20,7 +29,7 @@ import {
   withDefault,
 } from './declare.ts'
 import type { Setting } from './declare.ts'
-import { cookieName, duration, flag, headerName, integer, plainText, weight } from './scalars.ts'
+import { cookieName, duration, flag, headerName, integer, plainText, share, weight } from './scalars.ts'
 
 const day = 86_400_000
 
@@ -267,6 +276,30 @@ export const stickySchema: Setting<StickyPolicy | 'off'> = orOff(
   }),
 )
 
+const mirrorSchema: Setting<MirrorPolicy | 'off'> = orOff(
+  mapped(
+    section({
+      version: required(versionName, 'The version that gets them too.'),
+      share: withDefault(share(), 1, 'Which share of the GET, HEAD and OPTIONS requests without a body.'),
+      timeout: withDefault(
+        duration({ min: 10, max: 600_000 }),
+        10_000,
+        'What the version has not answered whole by then is cut.',
+      ),
+      concurrency: withDefault(
+        integer({ min: 1, max: 1_024 }),
+        64,
+        'Most of them at once, for each version; what would be more is counted and not sent.',
+      ),
+    }),
+    'a version and a share above 0%',
+    ({ version, share: part, timeout, concurrency }): MirrorPolicy | Because =>
+      part > 0
+        ? Object.freeze({ version, share: part, timeoutMs: timeout, concurrency })
+        : new Because('a share of 0% mirrors nothing; write mirror: off'),
+  ),
+)
+
 /** What a service has and a route may have of its own. */
 export const trafficKeys: { readonly [K in keyof TrafficSettings]-?: Setting<TrafficSettings[K]> } = {
   versions: optional(
@@ -284,6 +317,11 @@ export const trafficKeys: { readonly [K in keyof TrafficSettings]-?: Setting<Tra
     choice('others', 'none'),
     'Where the share of a version goes while none of its instances is available: to the others, or nowhere (503).',
     'others',
+  ),
+  mirror: optional(
+    mirrorSchema,
+    'Sends a share of the safe requests to another version as well, whose answers are dropped and compared; `off`: none.',
+    'off',
   ),
 }
 

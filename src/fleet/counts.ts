@@ -48,8 +48,12 @@ function sumOf(values: Iterable<number>): number {
 }
 
 /** Anything that is counted makes it another one. */
-const versionMark = ({ codes, attempts }: VersionStats): string =>
-  `${String(sumOf(codes.values()))} ${String(sumOf(attempts.values()))}`
+function versionMark({ codes, attempts, mirrored }: VersionStats): string {
+  const mark = `${String(sumOf(codes.values()))} ${String(sumOf(attempts.values()))}`
+  if (!mirrored) return mark
+  const { inFlight, outcomes, failures } = mirrored
+  return [mark, inFlight, sumOf(outcomes.values()), sumOf(failures.values())].join(' ')
+}
 const serviceMark = ({ inFlight, rescued, retries, retryBudgetExhausted }: ServiceStats): string =>
   [inFlight, rescued, sumOf(retries.values()), retryBudgetExhausted].join(' ')
 

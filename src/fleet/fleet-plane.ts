@@ -372,6 +372,11 @@ export class FleetPlane implements DataPlane {
     }
     for (const state of before.keys()) if (!this.#used.has(state)) state.elsewhere = undefined
     for (const [state, use] of this.#used) state.elsewhere = use
+    const versions = new Map(
+      [...this.totals.versions()].map((stats) => [`${stats.service}\u001f${stats.version}`, stats]),
+    )
+    for (const stats of this.#local.figures().versions)
+      stats.mirrored = versions.get(`${stats.service}\u001f${stats.version}`)?.mirrored
     const sums = new Map([...this.totals.services()].map((stats) => [stats.service, stats]))
     for (const stats of this.#local.figures().services) {
       const sum = sums.get(stats.service)

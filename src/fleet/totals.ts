@@ -4,8 +4,9 @@
  * registry. It reads no clock and opens nothing.
  */
 import { absentServicesKept, absentVersionsKept, newServiceStats, newVersionStats } from '../live/registry.ts'
-import type { ServiceStats, VersionStats } from '../live/runtime.ts'
+import type { MirrorStats, ServiceStats, VersionStats } from '../live/runtime.ts'
 import { createShelf, type Shelf } from '../live/shelf.ts'
+import { newMirrorStats } from '../proxy/mirror.ts'
 import type { RouteTable } from '../table/table.ts'
 import type { WorkerFigures } from '../telemetry/worker-metrics.ts'
 import type { Connections, CountsReport, EndpointUse, ServiceCounts } from './counts.ts'
@@ -36,6 +37,24 @@ function addRisen<K>(
     const more = risen(before?.get(key) ?? 0, value)
     if (more > 0) sums.set(key, (sums.get(key) ?? 0) + more)
   }
+}
+
+function countOf({ outcomes }: MirrorStats): number {
+  let count = 0
+  for (const value of outcomes.values()) count += value
+  return count
+}
+
+function addMirrored(sums: MirrorStats, known: MirrorStats | undefined, now: MirrorStats): void {
+  // A sum of differences may fall by itself: the counts tell whether it began anew.
+  const before = known && countOf(known) <= countOf(now) ? known : undefined
+  addRisen(sums.outcomes, before?.outcomes, now.outcomes)
+  addRisen(sums.failures, before?.failures, now.failures)
+  addRisen(sums.classes, before?.classes, now.classes)
+  for (const [bucket, count] of now.differenceCounts.entries())
+    sums.differenceCounts[bucket] =
+      (sums.differenceCounts[bucket] ?? 0) + risen(before?.differenceCounts[bucket] ?? 0, count)
+  sums.differenceSumMs += now.differenceSumMs - (before?.differenceSumMs ?? 0)
 }
 
 export class Totals {
@@ -144,6 +163,7 @@ export class Totals {
       sums.durationCounts[bucket] =
         (sums.durationCounts[bucket] ?? 0) + risen(before?.durationCounts[bucket] ?? 0, count)
     sums.durationSumMs += risen(before?.durationSumMs ?? 0, now.durationSumMs)
+    if (now.mirrored) addMirrored((sums.mirrored ??= newMirrorStats()), before?.mirrored, now.mirrored)
     this.#place(now.service, now.version, sums)
   }
 
@@ -182,5 +202,11 @@ export class Totals {
       for (const [name, counts] of services) inFlight.set(name, (inFlight.get(name) ?? 0) + counts.inFlight)
     }
     for (const stats of this.#services.all()) stats.inFlight = inFlight.get(stats.service) ?? 0
+    for (const { service, version, mirrored } of this.#versions.all()) {
+      if (!mirrored) continue
+      mirrored.inFlight = 0
+      for (const { gone, versions } of this.#last.values())
+        if (!gone) mirrored.inFlight += versions.get(keyOf(service, version))?.mirrored?.inFlight ?? 0
+    }
   }
 }

@@ -58,6 +58,7 @@ export function newVersionStats(service: string, version: string): VersionStats 
     durationCounts: Array.from({ length: durationBucketsMs.length + 1 }, () => 0),
     durationSumMs: 0,
     attempts: new Map(),
+    mirrored: undefined,
   }
 }
 

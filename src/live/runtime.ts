@@ -112,6 +112,29 @@ export interface VersionStats {
   durationSumMs: number
   /** Attempts by outcome. */
   readonly attempts: Map<string, number>
+  /** What was mirrored to this version, which is in none of the counts above; undefined: nothing was. */
+  mirrored: MirrorStats | undefined
+}
+
+/**
+ * What became of a request that was mirrored to a version: `same` or `different` class of status (2xx, 4xx …) as the client's
+ * answer; `uncompared`: the client got none, or got it from this very version; `failed`: the version gave none that could be
+ * read; not sent: `overflow` (as many as may were under way), `no-instance` (none was available).
+ */
+export type MirrorOutcome = 'same' | 'different' | 'uncompared' | 'failed' | 'overflow' | 'no-instance'
+
+/** Counts of what was mirrored to one version. */
+export interface MirrorStats {
+  /** Under way at the version. */
+  inFlight: number
+  readonly outcomes: Map<MirrorOutcome, number>
+  /** The failed ones by reason. */
+  readonly failures: Map<string, number>
+  /** Compared ones by `class of the client's answer * 10 + class of the version's`: 25 is 2xx and 5xx. */
+  readonly classes: Map<number, number>
+  /** How much later the version's head came than the client's: count per bucket of `differenceBucketsMs`, then the rest. */
+  readonly differenceCounts: number[]
+  differenceSumMs: number
 }
 
 export interface ServiceStats {
@@ -131,6 +154,11 @@ export interface ServiceStats {
 /** Upper bounds of the duration histogram, ms. */
 export const durationBucketsMs: readonly number[] = [
   1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000,
+]
+
+/** Upper bounds of the histogram of differences, ms; below 0: the mirrored one was the faster. */
+export const differenceBucketsMs: readonly number[] = [
+  -1_000, -250, -100, -50, -25, -10, -5, -2.5, -1, 0, 1, 2.5, 5, 10, 25, 50, 100, 250, 1_000, 2_500, 10_000,
 ]
 
 export interface BoundEndpoint {

@@ -61,6 +61,7 @@ function routeTraffic(settings: TrafficSettings): Partial<TrafficPolicy> | undef
   if (settings.rules) said.rules = settings.rules
   if (settings.fallback) said.fallback = settings.fallback
   if (settings.sticky) said.sticky = unlessOff(settings.sticky, undefined)
+  if (settings.mirror) said.mirror = unlessOff(settings.mirror, undefined)
   return Object.keys(said).length === 0 ? undefined : Object.freeze(said)
 }
 
@@ -72,6 +73,7 @@ export function servicePolicy(settings: ServiceSettings, base: ServicePolicy): S
     rules: settings.rules ?? base.rules,
     sticky: unlessOff(settings.sticky, base.sticky),
     fallback: settings.fallback ?? base.fallback,
+    mirror: unlessOff(settings.mirror, base.mirror),
     balance: settings.balance ?? base.balance,
     timeouts: Object.freeze({
       connectMs: timeouts?.connect ?? base.timeouts.connectMs,

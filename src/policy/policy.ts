@@ -123,6 +123,7 @@ export const defaultServicePolicy: ServicePolicy = Object.freeze({
   rules: Object.freeze([]),
   sticky: undefined,
   fallback: 'others',
+  mirror: undefined,
   balance: 'least-request',
   timeouts: Object.freeze({ connectMs: 1_000, firstByteMs: 60_000, idleMs: 60_000 }),
   retry: Object.freeze({ attempts: 3, budget: 0.2, bodyBytes: 65_536 }),

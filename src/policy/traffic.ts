@@ -77,6 +77,17 @@ export type StickyPolicy =
   /** `maxAgeSeconds`: how long the browser keeps it; 0: until it is closed. */
   | { readonly from: 'cookie'; readonly name: string; readonly maxAgeSeconds: number }
 
+/** A share of the safe requests without a body goes to another version as well; its answers are dropped and compared. */
+export interface MirrorPolicy {
+  readonly version: string
+  /** Which share of them, above 0 to 1. */
+  readonly share: number
+  /** What has not ended after this long is cut, ms. */
+  readonly timeoutMs: number
+  /** Most of them at once; more are counted and not sent. */
+  readonly concurrency: number
+}
+
 /** What a route may say for itself, and then beats its service's own. */
 export interface TrafficPolicy {
   /** Weight by version, any scale, at least 0; `*` is every version not named. Undefined: all, by instance weights. */
@@ -86,6 +97,8 @@ export interface TrafficPolicy {
   readonly sticky: StickyPolicy | undefined
   /** What becomes of a version's share while none of its instances is available: the others get it, or 503. */
   readonly fallback: 'others' | 'none'
+  /** Undefined: nothing is sent twice. */
+  readonly mirror: MirrorPolicy | undefined
 }
 
 /** What a route changes on the way: what is undefined or empty changes nothing. */

@@ -6,11 +6,13 @@ import { pickEndpoint } from '../balance/pick-endpoint.ts'
 import { pickGroup } from '../balance/pick-group.ts'
 import type { BoundEndpoint, BoundGroup, BoundRoute, BoundService, EndpointState } from '../live/runtime.ts'
 import type { ServiceTimeouts } from '../policy/policy.ts'
+import type { MirrorPolicy } from '../policy/traffic.ts'
 import type { Plan, Shape } from '../table/plan.ts'
 import type { RequestHead } from '../wire/request-head.ts'
 import type { ServerConnection } from '../wire/server-connection.ts'
 import { withoutFields } from '../wire/syntax.ts'
 import { showHostPort } from '../core/host.ts'
+import type { Mirrored } from './mirror.ts'
 import type { Aim, NextEndpoint } from './next-endpoint.ts'
 import type { PlaneCore } from './plane-core.ts'
 import { SteeredRequest, steer, stickyLine, type Steered } from './steer.ts'
@@ -33,6 +35,9 @@ export class Course {
   shape: Shape | undefined
   /** Lines that the answer gets besides the upstream's own. */
   added = ''
+  /** Where a share of such requests goes as well; undefined: nowhere. */
+  mirror: MirrorPolicy | undefined
+  #mirrored: Mirrored | undefined
 
   constructor(core: PlaneCore, client: ServerConnection, tries: Tries) {
     this.#core = core
@@ -47,10 +52,13 @@ export class Course {
     this.endpoint = undefined
     this.shape = undefined
     this.added = ''
+    this.mirror = undefined
   }
 
-  /** The request is over; what is told of it later is its version and instance. */
-  leave(): void {
+  /** The request is over, its client having been sent `status`; what is told of it later is its version and instance. */
+  leave(status: number): void {
+    this.#mirrored?.clientEnded(status)
+    this.#mirrored = undefined
     this.#aim = undefined
     this.service = undefined
   }
@@ -74,8 +82,20 @@ export class Course {
     this.#aim = steered.aim
     this.group = steered.group
     this.shape = steered.shape
+    // A version of another service is no match for this one.
+    if (steered.aim === route) this.mirror = plan.mirror
     this.added = stickyLine(steered, this.#client.trusted && head.forwardedProto.toLowerCase() === 'https')
     return undefined
+  }
+
+  /** The request has been handed to its own version: sends it where it is mirrored to as well, if it is one of its share. */
+  sendMirrored(policy: MirrorPolicy, head: RequestHead, forwarding: ForwardingFacts, id: string): void {
+    this.#mirrored = this.#core.mirrors.send(policy, this, head, forwarding, id)
+  }
+
+  /** The answer's head is on its way to the client. */
+  answered(status: number): void {
+    this.#mirrored?.clientAnswered(status, this.group?.version)
   }
 
   /** The head for an attempt at `endpoint`. */

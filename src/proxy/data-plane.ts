@@ -36,6 +36,7 @@ import type {
   Trouble,
 } from './options.ts'
 import { noHealth } from './no-health.ts'
+import { Mirrors } from './mirror.ts'
 import { Judgement } from './judgement.ts'
 import { refOf } from './orders.ts'
 import type { Outcome, PlaneCore } from './plane-core.ts'
@@ -58,6 +59,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
   readonly deadlines: Deadlines
   readonly health: HealthJudge
   readonly replay: ReplayAccount = new ReplayAccount()
+  readonly mirrors: Mirrors = new Mirrors(this)
   readonly sharesPorts: boolean
   readonly #judgement: Judgement
   readonly #options: DataPlaneOptions
@@ -256,6 +258,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
     for (const listener of [...this.#listeners, ...this.#retired]) listener.destroy()
     this.#listeners.clear()
     this.#retired.clear()
+    this.mirrors.destroy()
     this.health.stop()
     this.deadlines.remove(this)
     this.registry.destroy()

@@ -98,6 +98,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
       this.#webSocketKey = key
     }
     this.#tryEndpoint(this.#course.first(), false)
+    const { mirror } = this.#course
+    if (mirror) this.#course.sendMirrored(mirror, head, this.#forwarding, this.#requestId)
   }
 
   onRefused(refusal: Refusal, isHead: boolean): void {
@@ -172,6 +174,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#status = head.status
     this.#delivery = deliveryOf(head, this.#head?.minor ?? 0)
     this.#persist = this.#client.mayPersist
+    this.#course.answered(head.status)
     if (this.#course.shape) head.lines = this.#course.answerLines(head.lines)
     const date = head.hasDate ? '' : this.#core.dateLine()
     const text = answerHead(head, this.#delivery, this.#persist, date, this.#course.added)
@@ -450,7 +453,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
       tellEnd(this.#core, this.#head, this.#client, this.#course, this.#tries, facts, troubled)
     }
     // An idle connection holds nothing of its last request: its strings would keep the whole head alive.
-    this.#course.leave()
+    this.#course.leave(this.#status)
     this.#head = undefined
     this.#upstreamHead = ''
     this.#upload.release()

@@ -5,6 +5,7 @@
 import { isUsable } from '../balance/usable.ts'
 import type { Random } from '../core/random.ts'
 import { admission, type BoundEndpoint, type BoundGroup, type BoundRoute, type BoundTable } from '../live/runtime.ts'
+import type { MirrorPolicy } from '../policy/traffic.ts'
 import { compileCondition } from '../table/condition.ts'
 import { actionText, conditionText, stickyText } from '../table/show-rule.ts'
 import type { Route } from '../table/table.ts'
@@ -12,6 +13,7 @@ import type { WireLimits } from '../wire/limits.ts'
 import { parseRequestHead, type RequestHead } from '../wire/request-head.ts'
 import { Refusal } from '../wire/syntax.ts'
 import type { Aim } from './next-endpoint.ts'
+import { whyNotMirrored } from './mirror.ts'
 import { routingPath } from './path.ts'
 import { routeAnswer } from './redirect.ts'
 import { SteeredRequest, steer, type SteerTrace } from './steer.ts'
@@ -61,6 +63,15 @@ export interface ConsideredEndpoint {
   readonly inFlight: number
 }
 
+export interface ConsideredMirror {
+  readonly version: string
+  /** Of those that may be mirrored, 0 to 1. */
+  readonly share: number
+  /** Whether this one may be. */
+  readonly applies: boolean
+  readonly why: string
+}
+
 export interface Explanation {
   readonly request: { readonly method: string; readonly host: string; readonly path: string; readonly client: string }
   /** Those that match or nearly do, in order of precedence. */
@@ -71,6 +82,8 @@ export interface Explanation {
   readonly service: string | null
   /** What the version was tied to, such as `cookie fairlead`; null: nothing. */
   readonly sticky: { readonly by: string; readonly key: string; readonly isNew: boolean } | null
+  /** Where such requests go as well; null: nowhere. */
+  readonly mirror: ConsideredMirror | null
   readonly fallback: 'others' | 'none'
   readonly balance: string | null
   readonly versions: readonly ConsideredVersion[]
@@ -111,6 +124,7 @@ function nothing(request: Explanation['request']): Explanation {
     rules: [],
     service: null,
     sticky: null,
+    mirror: null,
     fallback: 'others',
     balance: null,
     versions: [],
@@ -204,7 +218,27 @@ function explainRoute(
   const byRule = trace.rules.at(-1) === true && stuck === null
   const how = byRule ? `by rule ${String(trace.rules.length)}` : stuck ? `by ${stuck.by}` : 'by weight'
   const service = steered.aim.service.table.name
-  return explainAim({ ...said, service, sticky: stuck }, steered.aim, byRule || stuck ? steered.group : undefined, how)
+  const chosen = byRule || stuck ? steered.group : undefined
+  const mirror = plan.mirror ? considerMirror(plan.mirror, route, steered.aim, chosen, head) : null
+  return explainAim({ ...said, service, sticky: stuck, mirror }, steered.aim, chosen, how)
+}
+
+function considerMirror(
+  { version, share }: MirrorPolicy,
+  route: BoundRoute,
+  aim: Aim,
+  chosen: BoundGroup | undefined,
+  head: RequestHead,
+): ConsideredMirror {
+  const group = route.service.groups.find((one) => one.version === version)
+  const said = (applies: boolean, why: string): ConsideredMirror => ({ version, share, applies, why })
+  const never = whyNotMirrored(head)
+  if (never !== '') return said(false, never)
+  if (aim !== route) return said(false, 'a rule sends it to another service')
+  if (chosen?.version === version) return said(false, 'it goes to this version already')
+  if (!group) return said(false, 'no instance of it is registered')
+  if (!group.endpoints.some((one) => isUsable(one, []))) return said(false, 'no instance of it is available')
+  return said(true, 'by chance, unless it goes to this version already')
 }
 
 /** `chosen`: the version, where it is certain. */

@@ -9,6 +9,7 @@ import type { Deadlines } from '../wire/deadlines.ts'
 import type { Failure } from '../wire/failure.ts'
 import type { WireLimits } from '../wire/limits.ts'
 import type { ErrorPage } from './answers.ts'
+import type { Mirrors } from './mirror.ts'
 import type { DataPlaneObserver, Trouble } from './options.ts'
 import type { ReplayAccount } from './replay-body.ts'
 
@@ -25,6 +26,7 @@ export interface PlaneCore {
   readonly observer: DataPlaneObserver | undefined
   readonly health: HealthJudge
   readonly replay: ReplayAccount
+  readonly mirrors: Mirrors
   readonly errorPages: ReadonlyMap<number, ErrorPage>
   /** Unique among all processes, for all practical purposes. */
   nextRequestId(): string

@@ -81,7 +81,8 @@ export function steer(
     if (action.kind !== 'version' && action.kind !== 'service') return action
     let aim: Aim = route
     let { sticky } = plan
-    if (action.kind === 'service') {
+    // A rule that leads to the route's own service keeps what the route says of it.
+    if (action.kind === 'service' && action.service !== route.service.table.name) {
       const service = bound.services.get(action.service)
       if (service === undefined) return forward(route, undefined, shape)
       const { policy } = service.table

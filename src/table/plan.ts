@@ -7,6 +7,7 @@ import { type Ip, isWithin, parseRange } from '../policy/ip.ts'
 import {
   type AccessPolicy,
   type HeaderChanges,
+  type MirrorPolicy,
   noHeaderChanges,
   type Redirect,
   type Rule,
@@ -15,7 +16,7 @@ import {
   type StickyPolicy,
 } from '../policy/traffic.ts'
 import { compileConditions, type Test } from './condition.ts'
-import { rulesOf } from './rule-targets.ts'
+import { mirrorOf, rulesOf } from './rule-targets.ts'
 import type { Route } from './table.ts'
 
 /** A route's shaping, ready to be used. */
@@ -54,6 +55,7 @@ export interface Plan {
   readonly sticky: StickyPolicy | undefined
   readonly fallback: 'others' | 'none'
   readonly shape: Shape | undefined
+  readonly mirror: MirrorPolicy | undefined
 }
 
 /** Undefined: by weights, to any version that is available, and nothing else. */
@@ -63,9 +65,10 @@ export function planOf({ policy, service }: Route): Plan | undefined {
   const rules = rulesOf(policy, own)
   // A route may say that it has none of what its service has.
   const sticky = traffic && 'sticky' in traffic ? traffic.sticky : own.sticky
+  const mirror = mirrorOf(policy, own)
   const fallback = traffic?.fallback ?? own.fallback
   const plain = rules.length === 0 && fallback === 'others'
-  if (plain && !redirect && !access && !sticky && !shaping) return undefined
+  if (plain && !redirect && !access && !sticky && !shaping && !mirror) return undefined
   const shape = shaping && shapeOf(shaping)
   return {
     redirect,
@@ -79,6 +82,7 @@ export function planOf({ policy, service }: Route): Plan | undefined {
     sticky,
     fallback,
     shape,
+    mirror,
   }
 }
 

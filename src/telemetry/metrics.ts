@@ -11,8 +11,9 @@ import { durationBucketsMs, type BoundService, type EndpointState } from '../liv
 import type { DataPlane } from '../proxy/options.ts'
 import { collect, histogram, type Labels, type Sample } from './collected.ts'
 import { addKills } from './kill-metrics.ts'
-import { addWorkers, type WorkerSource } from './worker-metrics.ts'
 import type { KillLedger } from './kill-ledger.ts'
+import { addMirrors } from './mirror-metrics.ts'
+import { addWorkers, type WorkerSource } from './worker-metrics.ts'
 
 /** What the control side tells, read at scrape time. */
 export interface ControlFigures {
@@ -63,6 +64,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   addRequests(registry, options)
   addRetries(registry, options)
   addEndpoints(registry, options)
+  addMirrors(registry, () => options.dataPlane.figures().versions)
   addKills(registry, () => options.kills?.counts() ?? [])
   addControl(registry, options)
   const { workers } = options

@@ -144,6 +144,7 @@ t.test('run-time state is shown with each endpoint, and odd version names surviv
     durationCounts: [],
     durationSumMs: 0,
     attempts: new Map(),
+    mirrored: undefined,
   }
   const policy = { ...service.table.policy, versions: new Map([['__proto__', 3]]) }
   const withState: BoundTable = {

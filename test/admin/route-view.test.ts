@@ -21,6 +21,11 @@ t.test('a route in the words of the configuration', async (t) => {
   t.same(shown(''), plain)
   t.same(shown(', hostHeader: client'), plain, 'what changes nothing is not shown')
   t.same(shown(', versions: { 1: 2 }', { weights: new Map([['1', 2]]) }), { ...plain, weights: { 1: 2 } })
+  t.same(shown(', mirror: off'), { ...plain, mirror: null })
+  t.same(shown(', mirror: { version: 2, share: 5% }'), {
+    ...plain,
+    mirror: { version: '2', share: 0.05, timeoutMs: 10_000, concurrency: 64 },
+  })
   const options: Readonly<Record<string, unknown>> = {
     'strip: /a, prepend: /b': { strip: '/a', prepend: '/b' },
     'hostHeader: instance': { hostHeader: 'instance' },

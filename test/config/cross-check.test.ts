@@ -116,9 +116,14 @@ void t.test('warnings', (t) => {
     'catalog: { embedded: { address: 0.0.0.0:8500 } }': /whoever reaches this address/,
     'catalog: { consul: { address: "http://a:1", tls: { ca: x } } }': /tls: it has no effect/,
     'defaults: { health: { identity: x-id } }': /defaults\.health\.identity: without http it is asked only/,
+    'defaults: { versions: { 1: 5 }, mirror: { version: 1 } }':
+      /^f:1:52: defaults\.mirror\.version: every request that no rule sends elsewhere goes to this version already/,
+    'routes: [{ service: a, versions: { 1: 5 }, mirror: { version: 1 } }]': /routes\[0\]\.mirror\.version: every/,
   }
   for (const [text, message] of Object.entries(cases)) t.match(found(text), { errors: [], warnings: [message] }, text)
   t.same(found('services: { shop: {} }').warnings, [], 'tags may route it')
+  for (const versions of ['{ 1: 5, 2: 1 }', '{ 1: 5, "*": 1 }', '{ 2: 5 }'])
+    t.same(found(`defaults: { versions: ${versions}, mirror: { version: 1 } }`).warnings, [], versions)
   t.end()
 })
 

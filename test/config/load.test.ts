@@ -168,7 +168,6 @@ void t.test('what this version does not have is refused by name', (t) => {
   const refused = [
     ['services: { a: { affinity: { cookie: x } } }', 'services.a.affinity'],
     ['services: { a: { balance: hash } }', 'services.a.balance'],
-    ['routes: [{ service: a, mirror: { version: 1 } }]', 'routes[0].mirror'],
     ['tls: { cert: x }', 'tls'],
     ['http2: true', 'http2'],
     ['listen: [{ address: "a:1", tls: {} }]', 'listen[0].tls'],
@@ -218,6 +217,14 @@ void t.test('rules, stickiness and what a route changes: each mistake with what 
     'services: { a: { sticky: { cookie: "a b" } } }': /expected the name of a cookie/,
     'services: { a: { sticky: on } }': /sticky: expected a mapping with cookie, header, ip, maxAge; found "on"/,
     'services: { a: { fallback: never } }': /expected others or none/,
+    'services: { a: { mirror: { share: 10% } } }': /mirror\.version: /,
+    'services: { a: { mirror: 9.8.0 } }':
+      /mirror: expected a mapping with version, share, timeout, concurrency; found "9\.8\.0"/,
+    'routes: [{ service: a, mirror: { version: 1, share: 0% } }]': /routes\[0\]\.mirror: .*write mirror: off/,
+    'defaults: { mirror: { version: 1, share: 0.1 } }': /a share is written with %/,
+    'defaults: { mirror: { version: 1, share: 110% } }': /share/,
+    'defaults: { mirror: { version: 1, timeout: 1ms } }': /timeout/,
+    'defaults: { mirror: { version: 1, concurrency: 0 } }': /concurrency/,
     'policy: { kv: "a b" }': /policy\.kv: expected a prefix of keys/,
   }
   for (const [text, message] of Object.entries(cases)) t.match(errorsOf(text), [message], text)
@@ -267,6 +274,20 @@ services:
     },
     access: { allow: [], deny: ['10.0.0.1/32'] },
   })
+  t.end()
+})
+
+void t.test('what is mirrored, and where it is not', (t) => {
+  const { services, routes, defaults } = configOf(`
+routes:
+  - { service: a, path: /x, mirror: { version: 9.10, timeout: 2s, concurrency: 3 } }
+  - { service: a, mirror: off }
+services: { a: { mirror: { version: 9.8.0, share: 10% } } }
+`)
+  t.same(services.get('a')?.mirror, { version: '9.8.0', share: 0.1, timeoutMs: 10_000, concurrency: 64 })
+  t.match(routes[0], { traffic: { mirror: { version: '9.10', share: 1, timeoutMs: 2_000, concurrency: 3 } } })
+  t.match(routes[1], { traffic: { mirror: 'off' } })
+  t.equal(defaults.mirror, undefined)
   t.end()
 })
 

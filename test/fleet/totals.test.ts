@@ -4,6 +4,7 @@ import t from 'tap'
 import { CountsReporter, type CountsReport } from '../../src/fleet/counts.ts'
 import { Totals } from '../../src/fleet/totals.ts'
 import { absentVersionsKept, newServiceStats, newVersionStats } from '../../src/live/registry.ts'
+import { newMirrorStats } from '../../src/proxy/mirror.ts'
 import type { EndpointState, ServiceStats, VersionStats } from '../../src/live/runtime.ts'
 import type { DataPlaneFigures } from '../../src/proxy/options.ts'
 import { endpoint, noFigures, tableOf } from '../fixtures/data-plane.ts'
@@ -25,6 +26,10 @@ class Counting {
     this.service.retries.set('refused', (this.service.retries.get('refused') ?? 0) + 1)
     this.service.rescued++
     this.unrouted.set(404, (this.unrouted.get(404) ?? 0) + 1)
+    const mirrored = (this.version.mirrored ??= newMirrorStats())
+    mirrored.outcomes.set('same', (mirrored.outcomes.get('same') ?? 0) + 1)
+    mirrored.differenceCounts[0] = (mirrored.differenceCounts[0] ?? 0) + 1
+    mirrored.differenceSumMs -= 5
   }
 
   report(): CountsReport {
@@ -56,6 +61,9 @@ function sums(totals: Totals): Record<string, number> {
     retries: service?.retries.get('refused') ?? 0,
     rescued: service?.rescued ?? 0,
     unrouted: totals.unrouted.get(404) ?? 0,
+    mirrored: version?.mirrored?.outcomes.get('same') ?? 0,
+    differences: version?.mirrored?.differenceCounts[0] ?? 0,
+    differenceMs: 0 - (version?.mirrored?.differenceSumMs ?? 0),
   }
 }
 
@@ -67,6 +75,9 @@ const allOf = (n: number): Record<string, number> => ({
   retries: n,
   rescued: n,
   unrouted: n,
+  mirrored: n,
+  differences: n,
+  differenceMs: 5 * n,
 })
 
 const event = fc.record({
@@ -116,10 +127,12 @@ t.test('what is there now goes with its worker; what it counted stays', async (t
   const worker = new Counting()
   worker.request(200)
   worker.service.inFlight = 5
+  if (worker.version.mirrored) worker.version.mirrored.inFlight = 3
   totals.add(0, 'x', worker.report())
   totals.add(1, 'y', new Counting().report())
   t.same(totals.downstream, { open: 4, idle: 2 })
   t.equal([...totals.services()][0]?.inFlight, 5)
+  t.equal([...totals.versions()][0]?.mirrored?.inFlight, 3)
   t.same(
     [...totals.workers()].map(({ slot, connections }) => [slot, connections]),
     [
@@ -130,6 +143,7 @@ t.test('what is there now goes with its worker; what it counted stays', async (t
   totals.gone(0)
   t.same(totals.downstream, { open: 2, idle: 1 })
   t.equal([...totals.services()][0]?.inFlight, 0)
+  t.equal([...totals.versions()][0]?.mirrored?.inFlight, 0)
   t.same(
     [...totals.workers()].map(({ slot }) => slot),
     [1],

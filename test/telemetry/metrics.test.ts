@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { newEndpointState } from '../../src/live/endpoint-state.ts'
-import { durationBucketsMs, type BoundTable } from '../../src/live/runtime.ts'
+import { differenceBucketsMs, durationBucketsMs, type BoundTable } from '../../src/live/runtime.ts'
 import { createMetrics, type ControlFigures, type Metrics, type MetricsOptions } from '../../src/telemetry/metrics.ts'
 import { freePort } from '../fixtures/app.ts'
 import { boundOf, endpoint, noFigures, tableOf } from '../fixtures/data-plane.ts'
@@ -40,7 +40,15 @@ function withState(bound: BoundTable): BoundTable {
         endpoints: endpoints
           .filter((one) => one.weight > 0)
           .map((one) => ({ endpoint: one, state: newEndpointState(one, fakePool(one)) })),
-        stats: { service: name, version, codes: new Map(), durationCounts: [], durationSumMs: 0, attempts: new Map() },
+        stats: {
+          service: name,
+          version,
+          codes: new Map(),
+          durationCounts: [],
+          durationSumMs: 0,
+          attempts: new Map(),
+          mirrored: undefined,
+        },
       }))
       return [name, { ...service, groups }]
     }),
@@ -92,6 +100,20 @@ function full(): Metrics {
             durationCounts,
             durationSumMs: 1_500,
             attempts: new Map([['ok', 8]]),
+            mirrored: {
+              inFlight: 1,
+              outcomes: new Map([
+                ['same', 4],
+                ['different', 1],
+              ]),
+              failures: new Map([['timeout', 2]]),
+              classes: new Map([
+                [22, 4],
+                [25, 1],
+              ]),
+              differenceCounts: [1, ...differenceBucketsMs.slice(1).map(() => 0), 2],
+              differenceSumMs: -500,
+            },
           },
         ],
         services: [
@@ -138,6 +160,16 @@ t.test('names, labels and values', async (t) => {
     [`fairlead_request_duration_seconds_count{service="shop",${version}}`]: 8,
     'fairlead_requests_in_flight{service="shop"}': 3,
     [`fairlead_attempts_total{service="shop",${version},outcome="ok"}`]: 8,
+    [`fairlead_mirrored_requests_total{service="shop",${version},outcome="same"}`]: 4,
+    [`fairlead_mirrored_requests_total{service="shop",${version},outcome="different"}`]: 1,
+    [`fairlead_mirror_failures_total{service="shop",${version},reason="timeout"}`]: 2,
+    [`fairlead_mirror_compared_total{service="shop",${version},client="2xx",mirror="2xx"}`]: 4,
+    [`fairlead_mirror_compared_total{service="shop",${version},client="2xx",mirror="5xx"}`]: 1,
+    [`fairlead_mirror_latency_difference_seconds_bucket{le="-1",service="shop",${version}}`]: 1,
+    [`fairlead_mirror_latency_difference_seconds_bucket{le="10",service="shop",${version}}`]: 1,
+    [`fairlead_mirror_latency_difference_seconds_bucket{le="+Inf",service="shop",${version}}`]: 3,
+    [`fairlead_mirror_latency_difference_seconds_sum{service="shop",${version}}`]: -0.5,
+    [`fairlead_mirrored_requests_in_flight{service="shop",${version}}`]: 1,
     'fairlead_retries_total{service="shop",reason="refused"}': 2,
     'fairlead_retry_budget_exhausted_total{service="shop"}': 1,
     'fairlead_endpoints{service="shop",version="9.8.0",state="passing"}': 2,

@@ -17,6 +17,7 @@ export const explainAnswer: z.ZodType<ExplainAnswer> = z.object({
   ),
   service: z.string().nullable(),
   sticky: z.object({ by: z.string(), key: z.string(), isNew: z.boolean() }).nullable(),
+  mirror: z.object({ version: z.string(), share: z.number(), applies: z.boolean(), why: z.string() }).nullable(),
   fallback: z.enum(['others', 'none']),
   balance: z.string().nullable(),
   versions: z.array(

@@ -12,6 +12,7 @@ export function explanationText(answer: ExplainAnswer): string {
     ...routeLines(answer),
     ...ruleLines(answer),
     ...versionLines(answer),
+    ...mirrorLines(answer),
   ]
   if (answer.service !== null)
     lines.push(
@@ -39,6 +40,12 @@ function ruleLines({ rules }: ExplainAnswer): readonly string[] {
     return [first, ...conditions.map(({ text, holds }) => `       ${holds ? 'yes' : 'no '} ${safe(text)}`)]
   })
   return ['', 'Rules', ...rows]
+}
+
+function mirrorLines({ mirror }: ExplainAnswer): readonly string[] {
+  if (mirror === null) return []
+  const { version, share, applies, why } = mirror
+  return ['', `Mirrored to ${safe(version)}: ${applies ? percent(share) : 'no'}, ${safe(why)}`]
 }
 
 function versionLines({ versions, sticky, fallback }: ExplainAnswer): readonly string[] {
