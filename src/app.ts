@@ -25,6 +25,7 @@ import { sleep, type Clock } from './core/clock.ts'
 import { errorText } from './core/errors.ts'
 import { showHostPort } from './core/host.ts'
 import type { Problem } from './core/problem.ts'
+import type { Fleet } from './fleet/fleet.ts'
 import type { Random } from './core/random.ts'
 import type { HealthEvent } from './health/event.ts'
 import { createHealth } from './health/monitor.ts'
@@ -50,7 +51,12 @@ export interface AppDeps {
   readonly accessLog: AccessLog
   /** Version of this program. */
   readonly version: string
+  /** Requests run in other processes; absent: in this one. */
+  readonly fleet?: FleetOfWorkers
 }
+
+/** What the composition needs of worker processes. */
+export type FleetOfWorkers = Pick<Fleet, 'createPlane' | 'open' | 'notReady' | 'refresh' | 'figures'>
 
 export interface AppAddresses {
   readonly listeners: readonly ListenerAddress[]
@@ -113,7 +119,7 @@ class Composition implements App {
     this.#kills = createKillLedger({ clock })
     this.#history = createHistory({ stateDir: config.stateDir, ...deps })
     const troubles = createTroubleRing({ clock })
-    this.#plane = createDataPlane({
+    this.#plane = (deps.fleet?.createPlane ?? createDataPlane)({
       clock,
       random,
       log,
@@ -131,6 +137,7 @@ class Composition implements App {
       control: () => this.#figures(),
       kills: this.#kills,
       health,
+      workers: deps.fleet,
     })
     const asked = this.#asked()
     const sources = {
@@ -244,6 +251,7 @@ class Composition implements App {
       .filter(({ answered }) => !answered)
       .map(({ name, state }) => `waiting for catalog ${name}${state.kind === 'current' ? '' : `: ${state.reason}`}`)
     if (reasons.length === 0 && !this.#serving) reasons.push('starting')
+    reasons.push(...(this.#deps.fleet?.notReady() ?? []))
     return reasons
   }
 

@@ -9,6 +9,7 @@ import { addHealthCommand } from './cli/health.ts'
 import { addKillsCommand } from './cli/kills.ts'
 import { addOperatorCommands } from './cli/operate.ts'
 import { addPolicyCommands } from './cli/policy.ts'
+import { addProcessCommand } from './cli/process.ts'
 import { addServeCommand } from './cli/serve.ts'
 import { addTellingCommands } from './cli/tell.ts'
 import { packageVersion } from './cli/version.ts'
@@ -26,6 +27,7 @@ const program = new Command('fairlead')
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
 
 addServeCommand(program)
+addProcessCommand(program)
 addCheckCommand(program)
 addDemoCommand(program)
 addCatalogCommand(program)

@@ -137,10 +137,18 @@ export function endpointView(
     agentLost: endpoint.agentLost,
     weight: endpoint.weight,
     zone: endpoint.zone,
-    inFlight: state?.inFlight ?? 0,
-    connections: { open: state?.pool.open ?? 0, idle: state?.pool.idle ?? 0 },
+    ...useOf(state),
     health: state && health ? healthView(state, health) : null,
     order: state?.order ? orderView(state.order) : null,
+  }
+}
+
+function useOf(state: EndpointState | undefined): Pick<EndpointView, 'inFlight' | 'connections'> {
+  const { inFlight, open, idle } = state?.elsewhere ?? { inFlight: 0, open: 0, idle: 0 }
+  const pool = state?.pool ?? { open: 0, idle: 0 }
+  return {
+    inFlight: inFlight + (state?.inFlight ?? 0),
+    connections: { open: open + pool.open, idle: idle + pool.idle },
   }
 }
 

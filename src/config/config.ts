@@ -16,6 +16,7 @@ import type {
 } from '../policy/traffic.ts'
 import type { ListenerOptions } from '../proxy/options.ts'
 import type { WireLimits } from '../wire/limits.ts'
+import type { Workers } from './workers.ts'
 
 /** Where a server listens: a TCP port (0 lets the system choose) or a Unix socket. */
 export type Address =
@@ -190,6 +191,8 @@ export interface Config {
   readonly claims: readonly HostClaim[] | undefined
   /** CIDR ranges where instances may be; undefined: anywhere. */
   readonly addresses: readonly string[] | undefined
+  /** Processes that carry requests; see `workerCount`. */
+  readonly workers: Workers
   readonly stateDir: string | undefined
   readonly shutdown: { readonly lameDuckMs: number; readonly deadlineMs: number }
   readonly log: { readonly level: LogLevel; readonly access: AccessLog }

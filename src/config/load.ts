@@ -15,6 +15,7 @@ import { environmentProblems, resolveConfig } from './resolve.ts'
 import { fileSchema } from './schema.ts'
 import { substitute } from './substitute.ts'
 import type { Environment } from './substitute.ts'
+import { checkWorkers } from './workers.ts'
 
 /** Why a file cannot be read, as a sentence; undefined when it can. */
 export type FileProbe = (file: string) => string | undefined
@@ -27,8 +28,15 @@ export type LoadResult =
  * Reads `text` as the configuration file `fileName` (shown in errors; relative paths in it are taken from its folder).
  * Errors are in the order of the text; there is at least one when there is no config. With `probe`, files that the
  * settings name and that it cannot read become warnings (warnings, because they may exist only where it will run).
+ * `platform` is the system that it will run on, by Node's name; this one by default.
  */
-export function load(text: string, env: Environment, fileName: string, probe?: FileProbe): LoadResult {
+export function load(
+  text: string,
+  env: Environment,
+  fileName: string,
+  probe?: FileProbe,
+  platform: string = process.platform,
+): LoadResult {
   const read = readYaml(text, (value) => substitute(value, env))
   const make = errorMaker(fileName, text, read)
   const errors: ConfigError[] = read.mistakes.map(({ offset, path, message }) => make(offset, path, message))
@@ -47,7 +55,7 @@ export function load(text: string, env: Environment, fileName: string, probe?: F
   const issues = explainIssues(parsed.error?.issues ?? [], fileSchema, text, read, make)
   errors.push(...issues.filter(({ path }) => !refused.has(path)))
   const found = crossCheck(read.value)
-  errors.push(...found.errors.map(place))
+  errors.push(...found.errors.map(place), ...checkWorkers(read.value, platform).map(place))
   const warnings = found.warnings.map(place).toSorted(byPlace)
   if (errors.length > 0 || !parsed.success) return { errors: errors.toSorted(byPlace), warnings }
   const config = resolveConfig(parsed.data, env, fileName)

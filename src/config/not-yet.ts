@@ -5,7 +5,6 @@
 
 /** Key paths with `*` for an index or a name; `=` and a word is a value of a setting that exists. */
 export const notYet: ReadonlySet<string> = new Set([
-  'workers',
   'tls',
   'http2',
   'tracing',

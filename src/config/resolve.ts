@@ -69,6 +69,7 @@ export function resolveConfig(file: FileConfig, env: Environment, fileName: stri
     consulEntries: file.policy.consulEntries ? catalog.find(({ kind }) => kind === 'consul')?.name : undefined,
     claims: file.policy.claims,
     addresses: file.policy.addresses,
+    workers: file.workers,
     stateDir,
     shutdown: { lameDuckMs: file.shutdown.lameDuck, deadlineMs: file.shutdown.deadline },
     log: file.log,

@@ -26,6 +26,7 @@ import type { CatalogEntry } from './schema-catalog.ts'
 import { limitsSchema } from './schema-limits.ts'
 import { routeSchema } from './schema-route.ts'
 import { serviceSchema } from './schema-service.ts'
+import { workersMax, type Workers } from './workers.ts'
 
 /** The file as written, with the defaults that depend on nothing else. `resolve.ts` makes a Config of it. */
 export interface FileConfig {
@@ -46,6 +47,7 @@ export interface FileConfig {
   readonly services: ReadonlyMap<string, ServiceSettings>
   readonly defaults: ServiceSettings
   readonly versionFrom: { readonly meta: string; readonly tag: string }
+  readonly workers: Workers
   readonly stateDir: string | undefined
   readonly shutdown: { readonly lameDuck: number; readonly deadline: number }
   readonly log: { readonly level: LogLevel; readonly access: AccessLog }
@@ -266,6 +268,20 @@ export const fileSchema: Setting<FileConfig> = section({
       ),
     }),
     "Where an instance's version is looked for.",
+  ),
+  workers: withDefault(
+    scalar<Workers>({
+      type: 'integer \\| auto',
+      expected: `a number of processes, 1 to ${String(workersMax)}, or auto`,
+      bounds: `1 to ${String(workersMax)}`,
+      parse: (text) => {
+        if (text === 'auto') return text
+        const count = /^\d{1,4}$/.test(text) ? Number(text) : 0
+        return count >= 1 && count <= workersMax ? count : undefined
+      },
+    }),
+    1,
+    'Processes that carry requests: 1 is all in one process; with more, as many beside a control process; `auto`: one for each core. A change needs a new start.',
   ),
   stateDir: optional(path('the path of a folder'), 'Folder for what shall outlive a restart.', 'nothing is kept'),
   shutdown: withOwnDefaults(

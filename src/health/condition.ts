@@ -117,6 +117,16 @@ export function newCondition(state: 'joining' | 'healthy', nowMs: Milliseconds):
   }
 }
 
+export const stay = (condition: Condition): Step => ({ condition, verdict: undefined })
+
+/** Asks it at once whether it lives: nothing was heard of it since `quietFromMs`. */
+export function suspect(condition: Condition, quietFromMs: Milliseconds, { nowMs }: World): Step {
+  return {
+    condition: { ...condition, state: 'suspect', sinceMs: nowMs, probeAtMs: nowMs, quietFromMs },
+    verdict: { kind: 'state', state: 'suspect' },
+  }
+}
+
 function holdMs(doublings: number, world: World): Milliseconds {
   const { baseEjectionMs, maxEjectionMs } = world.settings
   return Math.min(maxEjectionMs, baseEjectionMs * 2 ** doublings * (1 + 0.2 * world.random()))

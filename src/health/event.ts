@@ -32,6 +32,8 @@ export type HealthEvent =
       readonly applied: boolean
       /** Requests it held when it was first suspected or ejected, whichever came first. */
       readonly inFlight: number
+      /** The same ejection as another process found and told: only `inFlight` is its own. */
+      readonly told?: boolean
       /** With the cause `operator`: whose. `forMs`: it ends by itself after that long. */
       readonly operator?: (OperatorWord & { readonly forMs: number | undefined }) | undefined
       /** Monotonic and wall-clock time, ms. */

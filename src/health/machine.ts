@@ -13,12 +13,15 @@ import {
   probeEveryMs,
   probeOftenMs,
   reject,
+  stay,
+  suspect,
   waitLonger,
   type Condition,
   type Step,
   type World,
 } from './condition.ts'
 import type { Finding, Purpose } from './probe-plan.ts'
+import { told, type ToldVerdict } from './told.ts'
 import type { EjectionCause } from './verdict.ts'
 
 export type Happening =
@@ -44,21 +47,15 @@ export type Happening =
     }
   /** It is worth asking at once: it is back in the table, or has its address for itself again. */
   | { readonly kind: 'seek' }
+  /** Another process that judges the same endpoints has come to a verdict. */
+  | { readonly kind: 'told'; readonly verdict: ToldVerdict }
 
 /** One that closes every probe, and has never answered any, joins after this long, ms. */
 const dislikeMs = 2_000
 /** And is tried again after this long, once it was ejected. */
 const ejectedDislikeMs = 10_000
 
-const stay = (condition: Condition): Step => ({ condition, verdict: undefined })
 const probeAt = (condition: Condition, probeAtMs: Milliseconds): Step => stay({ ...condition, probeAtMs })
-
-function suspect(condition: Condition, quietFromMs: Milliseconds, { nowMs }: World): Step {
-  return {
-    condition: { ...condition, state: 'suspect', sinceMs: nowMs, probeAtMs: nowMs, quietFromMs },
-    verdict: { kind: 'state', state: 'suspect' },
-  }
-}
 
 /** No longer suspected: what it was before. */
 function cleared(condition: Condition, { nowMs }: World): Step {
@@ -249,6 +246,7 @@ function whenEjected(condition: Condition, happening: Happening, world: World): 
 
 /** The next condition and what is to be told; the very same condition where nothing changed. */
 export function react(condition: Condition, happening: Happening, world: World): Step {
+  if (happening.kind === 'told') return told(condition, happening.verdict, world)
   switch (condition.state) {
     case 'joining':
       return whenJoining(condition, happening, world)

@@ -9,15 +9,16 @@ import type { Random } from '../core/random.ts'
 import type { BoundService, BoundTable, EndpointState } from '../live/runtime.ts'
 import { type Failure, unprovenEnd } from '../wire/failure.ts'
 import { Claims } from './claims.ts'
-import { illnessCauses, newCondition, probeEveryMs, type Condition, type World } from './condition.ts'
+import { newCondition, probeEveryMs, type Condition, type World } from './condition.ts'
 import { countFailure, endStreak, forgetFailures, sample } from './failures.ts'
 import { probing, react, type Happening } from './machine.ts'
 import { isPeriodic, planProbe, readProbe, type Finding, type Purpose } from './probe-plan.ts'
 import { ProbeRunner, type RunningProbe } from './probe-runner.ts'
-import type { HealthJudge, HealthView, Prober, ProbeResult, VerdictSink } from './port.ts'
+import type { HealthView, Prober, ProbeResult, SharedHealth, VerdictSink } from './port.ts'
 import { suspicionDeadlineMs } from './silence.ts'
 import { follow, isSpare, newService, recount, type Subject, type WatchedService } from './subject.ts'
-import { doubt, isAtRest, whatTimeBrings } from './time-passes.ts'
+import { doubt, isAtRest, isOverdue, isSought, whatTimeBrings } from './time-passes.ts'
+import { heldAgainst, type Held, type ToldVerdict } from './told.ts'
 import type { Verdict } from './verdict.ts'
 
 export interface HealthParts {
@@ -26,6 +27,11 @@ export interface HealthParts {
   readonly prober: Prober
   readonly sink: VerdictSink
   readonly log?: Logger
+  /**
+   * Whether it sends the probes that no request asks for: periodic ones, and those of endpoints that join or are ejected. False:
+   * another process does, and tells what they bring; but no endpoint waits for that for ever. Asked at each sweep; always by default.
+   */
+  readonly routine?: () => boolean
 }
 
 /** Deadline of a probe for proof, and the longest that `prove` takes. */
@@ -37,11 +43,12 @@ export const seekMax = 4
 /** For how long one that left is still known after its last request. */
 export const lingerMs = 1_000
 
-class Monitor implements HealthJudge {
+class Monitor implements SharedHealth {
   readonly #clock: Clock
   readonly #random: Random
   readonly #sink: VerdictSink
   readonly #log: Logger
+  readonly #routine: () => boolean
   readonly #probes: ProbeRunner
   readonly #claims = new Claims()
   readonly #services = new Map<string, WatchedService>()
@@ -53,11 +60,12 @@ class Monitor implements HealthJudge {
   #waiting: Subject | undefined
   #stopped = false
 
-  constructor({ clock, random, prober, sink, log = silentLogger }: HealthParts) {
+  constructor({ clock, random, prober, sink, log = silentLogger, routine = () => true }: HealthParts) {
     this.#clock = clock
     this.#random = random
     this.#sink = sink
     this.#log = log
+    this.#routine = routine
     this.#probes = new ProbeRunner(prober, clock, (probe, result) => this.#onResult(probe, result))
   }
 
@@ -166,6 +174,15 @@ class Monitor implements HealthJudge {
     return { state: standing === 'member' ? condition.state : 'draining', cause, sinceMs, ejections, applied }
   }
 
+  hear(state: EndpointState, verdict: ToldVerdict): void {
+    const subject = this.#judged(state)
+    if (subject) this.#feed(subject, { kind: 'told', verdict })
+  }
+
+  holds(): readonly Held[] {
+    return [...this.#subjects.values()].flatMap(heldAgainst)
+  }
+
   stop(): void {
     if (this.#stopped) return
     this.#stopped = true
@@ -221,7 +238,8 @@ class Monitor implements HealthJudge {
       forgetFailures(subject, nowMs)
       subject.periodicFails = 0
       subject.condition = newCondition('healthy', nowMs)
-      if (held && wasApplied) this.#sink.verdict(subject.state, { kind: 'admit', state: 'healthy', ramp: false }, true)
+      if (held && wasApplied)
+        this.#sink.verdict(subject.state, { kind: 'admit', state: 'healthy', ramp: false }, true, false)
     }
     recount(service)
   }
@@ -278,7 +296,7 @@ class Monitor implements HealthJudge {
     subject.condition = condition
     if (condition.state !== before.state) this.#changed(subject, before)
     if (condition.trialSinceMs !== before.trialSinceMs) subject.trialAnswers = subject.state.answers
-    if (verdict) this.#tell(subject, verdict)
+    if (verdict) this.#tell(subject, verdict, happening.kind === 'told')
     if (condition.state === 'ejected' && condition.proven) this.#answer(subject, true)
     this.#startDue(subject)
   }
@@ -300,15 +318,17 @@ class Monitor implements HealthJudge {
     this.#timePeriodic(subject, nowMs)
   }
 
-  #tell(subject: Subject, verdict: Verdict): void {
+  #tell(subject: Subject, verdict: Verdict, told = false): void {
     const applied = subject.service.settings.mode === 'act'
     const { handle, service, id, address, port } = subject.endpoint
     const fields = { service, endpoint: handle, id, address: `${address}:${port}`, applied }
     const would = applied ? '' : ' (observed only, nothing is done)'
-    if (verdict.kind === 'eject')
+    // One line for each verdict, by whoever came to it.
+    if (told) this.#log.debug({ ...fields, verdict: verdict.kind }, `verdict of another process taken over${would}`)
+    else if (verdict.kind === 'eject')
       this.#log.warn({ ...fields, cause: verdict.cause }, `endpoint ejected: ${verdict.cause}${would}`)
     else if (verdict.kind === 'admit') this.#log.info({ ...fields, state: verdict.state }, `endpoint admitted${would}`)
-    this.#sink.verdict(subject.state, verdict, applied)
+    this.#sink.verdict(subject.state, verdict, applied, told)
   }
 
   #answer(subject: Subject, dead: boolean): void {
@@ -360,33 +380,26 @@ class Monitor implements HealthJudge {
     const { condition, service, standing } = subject
     if (this.#stopped || service.settings.mode === 'off') return
     const nowMs = this.#clock.now()
+    const seeks = standing === 'member' && isSought(subject, nowMs) && (this.#routine() || isOverdue(subject, nowMs))
     switch (condition.state) {
       case 'suspect':
         if (nowMs >= condition.probeAtMs && this.#probes.count(subject, 'suspicion') === 0)
           this.#startSuspicion(subject, nowMs)
         break
       case 'joining':
-        if (standing === 'member' && this.#isSought(subject, nowMs) && this.#probes.count(subject, 'join') === 0)
-          this.#seek(subject, 'join', nowMs)
+        if (seeks && this.#probes.count(subject, 'join') === 0) this.#seek(subject, 'join', nowMs)
         break
       case 'ejected':
-        if (standing === 'member' && this.#isSought(subject, nowMs)) this.#seek(subject, 'return', nowMs)
+        if (seeks) this.#seek(subject, 'return', nowMs)
         break
       case 'healthy':
       case 'probation':
         break
     }
-    if (nowMs >= subject.periodicAtMs) this.#startPeriodic(subject)
-  }
-
-  /** True when the next probe of a joining or ejected one is due: sooner than it planned, while nothing else is there. */
-  #isSought({ condition, service, soughtMs }: Subject, nowMs: Milliseconds): boolean {
-    if (nowMs >= condition.probeAtMs) return true
-    if (service.available > 0 || nowMs - soughtMs < probeEveryMs) return false
-    if (condition.state === 'joining') return true
-    return (
-      condition.probeAtMs < Infinity && nowMs - condition.sinceMs >= probeEveryMs && !illnessCauses.has(condition.cause)
-    )
+    if (nowMs < subject.periodicAtMs) return
+    if (this.#routine()) this.#startPeriodic(subject)
+    // Should the other process fall away, not all are due at once.
+    else subject.periodicAtMs = nowMs + this.#random() * service.settings.intervalMs
   }
 
   #start(subject: Subject, purpose: Purpose, deadlineMs: Milliseconds): boolean {
@@ -466,6 +479,6 @@ class Monitor implements HealthJudge {
  * Makes the judge of all endpoints. Call `retain` with every table once it stands, and `sweep` every 50 ms for as long as it
  * lives; `stop` ends its probes.
  */
-export function createHealth(parts: HealthParts): HealthJudge {
+export function createHealth(parts: HealthParts): SharedHealth {
   return new Monitor(parts)
 }

@@ -6,6 +6,7 @@ import type { Milliseconds } from '../core/clock.ts'
 import type { BoundTable, EndpointState } from '../live/runtime.ts'
 import type { Connector } from '../wire/connector.ts'
 import type { Failure } from '../wire/failure.ts'
+import type { Held, ToldVerdict } from './told.ts'
 import type { EjectionCause, HealthState, Verdict } from './verdict.ts'
 
 /** Everything here is called outside the fast path, but for `sweep`, which the clock calls every 50 ms. */
@@ -45,9 +46,20 @@ export interface HealthView {
   readonly applied: boolean
 }
 
+/** What a judge that is one of several can do besides: it takes over verdicts of the others, and says what it holds. */
+export interface SharedHealth extends HealthJudge {
+  /** Another process came to this verdict on the endpoint. */
+  hear(state: EndpointState, verdict: ToldVerdict): void
+  /** All that is ejected or joins here, as verdicts that bring another judge to the same. */
+  holds(): readonly Held[]
+}
+
 export interface VerdictSink {
-  /** Carries out a verdict. `applied` false: the service's mode is `observe`; it is only to be told. */
-  verdict(state: EndpointState, verdict: Verdict, applied: boolean): void
+  /**
+   * Carries out a verdict. `applied` false: the service's mode is `observe`; it is only to be told. `told`: another process
+   * came to it, and has said so.
+   */
+  verdict(state: EndpointState, verdict: Verdict, applied: boolean, told: boolean): void
 }
 
 /** A probe's answer. */

@@ -1,5 +1,6 @@
 /** What has happened to an endpoint without anybody telling: read from its state at each sweep. Pure. */
 import type { Milliseconds } from '../core/clock.ts'
+import { illnessCauses, probeEveryMs } from './condition.ts'
 import type { Happening } from './machine.ts'
 import { isPeriodic } from './probe-plan.ts'
 import { isSilent, silentSinceMs } from './silence.ts'
@@ -27,6 +28,24 @@ export function isAtRest(subject: Subject, nowMs: Milliseconds): boolean {
     waiters.length === 0 &&
     standing !== 'leaving'
   )
+}
+
+/** True when the next probe of a joining or ejected one is due: sooner than it planned, while nothing else is there. */
+export function isSought({ condition, service, soughtMs }: Subject, nowMs: Milliseconds): boolean {
+  if (nowMs >= condition.probeAtMs) return true
+  if (service.available > 0 || nowMs - soughtMs < probeEveryMs) return false
+  if (condition.state === 'joining') return true
+  return (
+    condition.probeAtMs < Infinity && nowMs - condition.sinceMs >= probeEveryMs && !illnessCauses.has(condition.cause)
+  )
+}
+
+/** Where another process asks those that join or are ejected, and nothing is heard of one, it is asked here this often, ms. */
+export const otherWaitMs = 2_000
+
+/** True when the other process has had its time: it may think otherwise of this endpoint, and has nothing to tell. */
+export function isOverdue({ condition, soughtMs }: Subject, nowMs: Milliseconds): boolean {
+  return nowMs - Math.max(soughtMs, condition.sinceMs) >= otherWaitMs
 }
 
 /** `taken`: whether a younger registration has its address. `late`: our own loop was held up until now. */

@@ -15,6 +15,7 @@ export function newEndpointState(endpoint: Endpoint, pool: Pool): EndpointState 
     endpoint,
     pool,
     inFlight: 0,
+    elsewhere: undefined,
     attempts: [],
     leaving: false,
     draining: false,

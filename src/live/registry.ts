@@ -49,7 +49,8 @@ export function newServiceStats(service: string): ServiceStats {
   return { service, inFlight: 0, retrying: 0, rescuing: 0, rescued: 0, retries: new Map(), retryBudgetExhausted: 0 }
 }
 
-function newVersionStats(service: string, version: string): VersionStats {
+/** Counts of a version of which nothing has happened yet. */
+export function newVersionStats(service: string, version: string): VersionStats {
   return {
     service,
     version,

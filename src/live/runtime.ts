@@ -67,6 +67,8 @@ export interface EndpointState {
   readonly pool: Pool
   /** Requests that hold it now; as many as `attempts` has. */
   inFlight: number
+  /** What other processes of this proxy have there, where it has any; told now and then, for showing. */
+  elsewhere: { readonly inFlight: number; readonly open: number; readonly idle: number } | undefined
   /** The attempts that hold it now, in no order. */
   readonly attempts: ActiveAttempt[]
   /** True once it is in no table any more: it gets nothing new and ends when inFlight is 0. */

@@ -60,6 +60,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
   readonly health: HealthJudge
   readonly replay: ReplayAccount = new ReplayAccount()
   readonly mirrors: Mirrors = new Mirrors(this)
+  readonly sharesPorts: boolean
   readonly #judgement: Judgement
   readonly #options: DataPlaneOptions
   readonly #current: Current
@@ -81,6 +82,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
     this.limits = options.limits
     this.observer = options.observer
     this.random = options.random
+    this.sharesPorts = options.sharesPorts ?? false
     this.deadlines = new Deadlines(options.clock)
     this.registry = createRegistry(
       (endpoint) =>

@@ -90,7 +90,7 @@ export class Judgement implements VerdictSink {
     return known && nowMs - known.nowMs <= breakKeptMs ? known : undefined
   }
 
-  verdict(state: EndpointState, verdict: Verdict, applied: boolean): void {
+  verdict(state: EndpointState, verdict: Verdict, applied: boolean, told = false): void {
     const service = this.#host.bound.services.get(state.service)
     switch (verdict.kind) {
       case 'state':
@@ -101,7 +101,7 @@ export class Judgement implements VerdictSink {
       case 'admit':
         return this.#admit(state, service, verdict.ramp, applied)
       case 'eject':
-        return this.#eject(state, service, verdict, applied)
+        return this.#eject(state, service, verdict, applied, told)
     }
     if (service) setOpen(service)
   }
@@ -157,6 +157,7 @@ export class Judgement implements VerdictSink {
     service: BoundService | undefined,
     verdict: Extract<Verdict, { kind: 'eject' }>,
     applied: boolean,
+    told: boolean,
   ): void {
     const { clock } = this.#host
     const { cause, proven, certain } = verdict
@@ -169,6 +170,7 @@ export class Judgement implements VerdictSink {
       proven,
       applied,
       inFlight,
+      ...(told ? { told } : {}),
       nowMs,
       wallMs: clock.wall(),
     })

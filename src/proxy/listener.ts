@@ -15,6 +15,8 @@ import { plainAddress } from './upstream-head.ts'
 export interface ListenerHost {
   readonly deadlines: Deadlines
   readonly limits: WireLimits
+  /** Other processes of this proxy listen on the same ports; the system shares connections among them. */
+  readonly sharesPorts: boolean
   createExchange(connection: ServerConnection): ServerExchange
   /** Takes a place among all client connections, or says that there is none for this address. */
   admit(address: string): boolean
@@ -63,7 +65,7 @@ export class Listener implements ServerOwner {
         const shown = name === where ? where : `${where} (${name})`
         reject(listenError(`the listener ${shown}`, 'the setting listen[].address', error))
       })
-      this.#server.listen({ host, port, backlog: 4_096 }, () => {
+      this.#server.listen({ host, port, backlog: 4_096, reusePort: this.#host.sharesPorts }, () => {
         this.#server.removeAllListeners('error')
         this.#server.on('error', (error) =>
           this.#host.warn({ listener: name, error: error.message }, 'accepting failed'),

@@ -115,6 +115,8 @@ export interface DataPlaneOptions {
   readonly limits: WireLimits
   /** Undefined: nobody wants records, and none are made. */
   readonly observer: DataPlaneObserver | undefined
+  /** Other processes of this proxy listen on the same ports; false by default. */
+  readonly sharesPorts?: boolean
   /** Makes the judge of endpoints; absent: nothing is judged, every endpoint of the table gets traffic. */
   readonly createHealth?: (sink: VerdictSink) => HealthJudge
   /** Takes what happens to endpoints; called synchronously, must be quick. */

@@ -143,6 +143,9 @@ class Ledger implements KillLedger {
     const key = lifeKey(event.endpoint)
     const isDeath = deathCauses.has(event.cause)
     const known = this.#latest.get(key)
+    // What another process of this proxy held there; the ejection itself is counted where it was found.
+    if (event.told && !isDeath) return
+    if (event.told && known && isSameDeath(known, event.nowMs)) return known.join(event)
     if (isDeath && known && isSameDeath(known, event.nowMs)) return this.#confirm(known, event)
     this.#counts.ejected(event)
     if (!isDeath) return

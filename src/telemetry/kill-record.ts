@@ -85,6 +85,7 @@ export class KillRecord {
   #proven: boolean
   #provenBy: Kill['provenBy']
   #applied: boolean
+  #inFlight: number
   #rescued = 0
   #retried = 0
   #retriedUnsent = 0
@@ -100,6 +101,7 @@ export class KillRecord {
     this.#first = event
     this.#proven = event.proven
     this.#applied = event.applied
+    this.#inFlight = event.inFlight
   }
 
   get service(): string {
@@ -124,6 +126,11 @@ export class KillRecord {
     if (!event.proven || this.#proven) return
     this.#proven = true
     this.#provenBy = { cause: event.cause, afterMs: Math.max(0, event.nowMs - this.atMs) }
+  }
+
+  /** Another process held requests there, too. */
+  join(event: EjectedEvent): void {
+    this.#inFlight += event.inFlight
   }
 
   add(event: OutcomeEvent): void {
@@ -159,7 +166,7 @@ export class KillRecord {
       proven: this.#proven,
       provenBy: this.#provenBy,
       applied: this.#applied,
-      inFlight: this.#first.inFlight,
+      inFlight: this.#inFlight,
       rescued: this.#rescued,
       retried: this.#retried,
       retriedUnsent: this.#retriedUnsent,

@@ -11,7 +11,15 @@ export interface LineWriterOptions {
   readonly clock: Clock
   /** Most bytes waiting, those in flight included; 1 MiB by default. */
   readonly bufferBytesMax?: number
+  /**
+   * Most bytes in one write, but for a single line that is longer; no limit by default. With {@link atomicBytes}, lines of
+   * processes that share a pipe never run into each other.
+   */
+  readonly writeBytesMax?: number
 }
+
+/** What a system writes to a pipe as one piece or not at all (POSIX: PIPE_BUF; 4096 on Linux, 512 at the least elsewhere). */
+export const atomicBytes = 4_096
 
 export interface LineWriter {
   /**
@@ -38,6 +46,7 @@ class BufferedLineWriter implements LineWriter {
   readonly #sink: Sink
   readonly #clock: Clock
   readonly #max: number
+  readonly #writeMax: number
   #lines: string[] = []
   #waitingBytes = 0
   /** What is being written, and how much of it is out. */
@@ -55,6 +64,7 @@ class BufferedLineWriter implements LineWriter {
     this.#sink = options.sink
     this.#clock = options.clock
     this.#max = options.bufferBytesMax ?? 1_048_576
+    this.#writeMax = options.writeBytesMax ?? Infinity
   }
 
   write(lines: string, important = false): boolean {
@@ -93,16 +103,32 @@ class BufferedLineWriter implements LineWriter {
   #next(): void {
     if (!this.#chunk) {
       if (this.#lines.length === 0) return this.#rest()
-      const text = this.#lines.join('')
+      const lines = this.#take()
+      const text = lines.join('')
       this.#chunk = Buffer.from(this.#torn ? `\n${text}` : text, 'utf8')
       this.#torn = false
-      this.#chunkLines = this.#lines.length
+      this.#chunkLines = lines.length
       this.#offset = 0
-      this.#lines = []
-      this.#waitingBytes = 0
+      this.#waitingBytes -= text.length
     }
     const rest = this.#offset === 0 ? this.#chunk : this.#chunk.subarray(this.#offset)
     this.#sink.write(rest, (error, written) => this.#wrote(error, written))
+  }
+
+  /** What goes out in one write. */
+  #take(): readonly string[] {
+    const lines = this.#lines
+    let count = lines.length
+    if (this.#writeMax < Infinity) {
+      let bytes = this.#torn ? 1 : 0
+      for (count = 0; count < lines.length; count++) {
+        bytes += Buffer.byteLength(lines[count] ?? '')
+        if (count > 0 && bytes > this.#writeMax) break
+      }
+    }
+    if (count < lines.length) return lines.splice(0, count)
+    this.#lines = []
+    return lines
   }
 
   #wrote(error: NodeJS.ErrnoException | null, written: number): void {

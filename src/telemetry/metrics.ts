@@ -11,8 +11,9 @@ import { durationBucketsMs, type BoundService, type EndpointState } from '../liv
 import type { DataPlane } from '../proxy/options.ts'
 import { collect, histogram, type Labels, type Sample } from './collected.ts'
 import { addKills } from './kill-metrics.ts'
-import { addMirrors } from './mirror-metrics.ts'
 import type { KillLedger } from './kill-ledger.ts'
+import { addMirrors } from './mirror-metrics.ts'
+import { addWorkers, type WorkerSource } from './worker-metrics.ts'
 
 /** What the control side tells, read at scrape time. */
 export interface ControlFigures {
@@ -40,6 +41,8 @@ export interface MetricsOptions {
   readonly health?: (state: EndpointState) => HealthView | undefined
   /** Version of this program. */
   readonly version: string
+  /** Where requests run in other processes: theirs, beside the sums that `dataPlane` has. */
+  readonly workers?: WorkerSource | undefined
 }
 
 export interface Metrics {
@@ -64,6 +67,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   addMirrors(registry, () => options.dataPlane.figures().versions)
   addKills(registry, () => options.kills?.counts() ?? [])
   addControl(registry, options)
+  const { workers } = options
+  if (workers) addWorkers(registry, workers)
   collect(registry, {
     name: 'fairlead_event_loop_lag_seconds',
     help: 'How late the event loop was since the last scrape',
@@ -82,7 +87,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
   })
   return {
     contentType: registry.contentType,
-    text: () => registry.metrics(),
+    text: async () => {
+      await workers?.refresh()
+      return registry.metrics()
+    },
     stop: () => void loop.disable(),
   }
 }

@@ -106,8 +106,10 @@ t.test('a changed file is applied; a bad one is refused with its place and the l
   t.equal((await ask(proxy, '/web')).body, 'hello')
   writeFileSync(served.file, `${good}timouts: 3\n`)
   await until(async () => (await metric()) === '0', slow)
-  const refusal = served.lines().find(({ level, msg }) => level === 'error' && msg?.includes('timouts'))
-  t.match(refusal?.msg, /fairlead\.yaml:8:1: timouts/)
+  // The metric and the line come by different ways.
+  const isRefusal = ({ level, msg }: Line): boolean => level === 'error' && msg?.includes('timouts') === true
+  const refusal = await until(() => served.lines().find(isRefusal), slow)
+  t.match(refusal.msg, /fairlead\.yaml:8:1: timouts/)
   t.equal((await ask(proxy, '/web')).body, 'hello')
   writeFileSync(served.file, good)
   await until(async () => (await metric()) === '1', slow)

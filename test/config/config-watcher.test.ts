@@ -48,12 +48,12 @@ void t.test('a good one is handed over, a bad one is refused and the last good o
   await passing(() => zones.length > 0)
   t.same(zones, ['b'], 'what was known is not handed over again')
 
-  writeFileSync(path, 'zone: c\nlog: { level: x }\nworkers: 2\n')
+  writeFileSync(path, 'zone: c\nlog: { level: x }\ntracing: 2\n')
   await passing(() => refused.length > 0)
-  t.match(refused, [[{ path: 'log.level', line: 2 }, { path: 'workers' }]])
+  t.match(refused, [[{ path: 'log.level', line: 2 }, { path: 'tracing' }]])
   t.match(
     lines.filter(({ level }) => level === 'error').map(({ message }) => message),
-    [/f\.yaml:2:15: log\.level: expected/, /f\.yaml:3:1: workers: /, /refused; the last good one stays/],
+    [/f\.yaml:2:15: log\.level: expected/, /f\.yaml:3:1: tracing: /, /refused; the last good one stays/],
   )
   t.same(zones, ['b'])
 

@@ -201,6 +201,7 @@ t.test('whose words on forwarding are believed', async (t) => {
   const host: ListenerHost = {
     deadlines: new Deadlines(new FakeClock()),
     limits: defaultWireLimits,
+    sharesPorts: false,
     createExchange: () => {
       throw new Error('nobody comes')
     },

@@ -100,6 +100,20 @@ t.test('a death, from its detection to the end', async (t) => {
   )
 })
 
+t.test('what other processes of this proxy held is part of the same death', async (t) => {
+  const { ledger, send, only, ejected } = rig()
+  const a = ref('a')
+  send(ejected(a, { cause: 'silence', proven: false, inFlight: 7 }))
+  send(ejected(a, { cause: 'silence', proven: false, inFlight: 3, told: true }))
+  t.match(only(), { id: 'k-1', inFlight: 10 })
+  send(ejected(ref('b'), { cause: 'failure-rate', told: true }))
+  const [shop] = [...ledger.counts()]
+  t.same([...(shop?.ejections ?? [])], [['silence', 1]], 'an ejection is counted where it was found')
+  // The word of a death may come before its first event.
+  send(ejected(ref('c'), { inFlight: 2, told: true }))
+  t.match(ledger.read().kills[0], { handle: 'c', inFlight: 2 })
+})
+
 t.test('what comes shortly before a death belongs to it', async (t) => {
   const { clock, ledger, send, only, ejected, outcome } = rig()
   const [a, b] = [ref('a'), ref('b')]

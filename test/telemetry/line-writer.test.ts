@@ -44,6 +44,50 @@ t.test('lines of one turn go out in one write, one write at a time', async (t) =
   t.equal(await flushed, true)
 })
 
+t.test('with a bound, no write is longer than it and none ends within a line', async (t) => {
+  const { sink, asked } = handSink()
+  const writer = createLineWriter({ sink, clock: new FakeClock(), writeBytesMax: 8 })
+  for (const line of ['abc\n', 'def\n', 'g\n', 'longer than that\n', 'h\n', '\u00e9\u00e9\u00e9\n', 'i\n'])
+    writer.write(line)
+  await turn()
+  for (let i = 0; i < asked.length; i++) asked[i]?.done(null, Buffer.byteLength(asked[i]?.bytes ?? ''))
+  t.same(
+    asked.map(({ bytes }) => bytes),
+    ['abc\ndef\n', 'g\n', 'longer than that\n', 'h\n', '\u00e9\u00e9\u00e9\n', 'i\n'],
+  )
+  t.equal(await writer.flush(1), true)
+})
+
+t.test('processes that share a pipe never write into each other', async (t) => {
+  const script = `
+    import { systemClock } from '${new URL('../../src/core/clock.ts', import.meta.url).href}'
+    import { atomicBytes, createLineWriter } from '${new URL('../../src/telemetry/line-writer.ts', import.meta.url).href}'
+    import { createSink } from '${new URL('../../src/telemetry/sink.ts', import.meta.url).href}'
+    const writer = createLineWriter({ sink: createSink(1), clock: systemClock, writeBytesMax: atomicBytes })
+    const hold = setInterval(() => {}, 1000)
+    for (let i = 0; i < 20; i++) {
+      for (let j = 0; j < 200; j++) writer.write(process.argv[1].repeat(100 + j) + '\\n')
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await writer.flush(20000)
+    clearInterval(hold)
+    process.exit(0)`
+  const shell = spawn(
+    'sh',
+    ['-c', '"$0" --input-type=module -e "$1" a & "$0" --input-type=module -e "$1" b; wait', process.execPath, script],
+    {
+      env: { PATH: process.env['PATH'] },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
+  let text = ''
+  shell.stdout.setEncoding('latin1').on('data', (piece: string) => (text += piece))
+  await new Promise((resolve) => shell.on('close', resolve))
+  const lines = text.split('\n').slice(0, -1)
+  t.equal(lines.filter((line) => !/^(a+|b+)$/.test(line)).length, 0)
+  t.equal(lines.length, 8_000)
+})
+
 t.test('a write that takes a part is continued where it stopped', async (t) => {
   const { sink, asked } = handSink()
   const writer = createLineWriter({ sink, clock: new FakeClock() })

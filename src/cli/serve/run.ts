@@ -1,86 +1,79 @@
 /**
- * The process around the proxy: log, configuration and its changes, signals, the last words of a crash, the exit code.
- * Crash-only: whatever was not foreseen is logged and ends the process; starting again is the recovery.
+ * `fairlead serve`: the proxy in this process, or, with several workers, the supervisor of the processes that it is made of.
+ * What stands here is the process around the proxy: its configuration and the changes of it, its orders, its exit code.
  */
-import { readFileSync } from 'node:fs'
-import { createApp, type App } from '../../app.ts'
-import { formatConfigError } from '../../config/config-error.ts'
+import { availableParallelism } from 'node:os'
+import { createApp, type App, type AppDeps } from '../../app.ts'
 import { createConfigWatcher, type ConfigWatcher } from '../../config/config-watcher.ts'
 import type { Config } from '../../config/config.ts'
-import { load } from '../../config/load.ts'
+import { workerCount } from '../../config/workers.ts'
 import { systemClock } from '../../core/clock.ts'
 import { errorText, FairleadError } from '../../core/errors.ts'
 import { systemRandom } from '../../core/random.ts'
-import { createAccessLog } from '../../telemetry/access-log.ts'
-import { createLineWriter, type LineWriter } from '../../telemetry/line-writer.ts'
-import { createLogger, type AppLogger } from '../../telemetry/log.ts'
-import { createSink } from '../../telemetry/sink.ts'
+import type { AppLogger } from '../../telemetry/log.ts'
 import { packageVersion } from '../version.ts'
-
-/** How long the log may take to get out at the end, ms. */
-const lastWordsMs = 500
+import { holdProcess, openOutput, type Output } from './output.ts'
+import { readConfig, type ReadConfig } from './read-config.ts'
+import type { Orders } from './child.ts'
+import { onSignals } from './signals.ts'
 
 /** Runs until it is told to stop, and then ends the process. */
 export async function serve(file: string | undefined): Promise<void> {
-  const text = file === undefined ? '' : readConfig(file)
-  if (text === undefined) return
-  const loaded = load(text, process.env, file ?? '(no file)')
-  if (loaded.errors) {
-    for (const error of loaded.errors) process.stderr.write(`${formatConfigError(error)}\n`)
-    process.stderr.write('fairlead serve: this configuration cannot be used\n')
-    process.exitCode = 1
-    return
+  const read = readConfig(file)
+  if (!read) return
+  const workers = countOf(read.config)
+  if (workers > 1) {
+    const { supervise } = await import('./supervise.ts')
+    return supervise(read, workers)
   }
-  const { config } = loaded
-  const sink = createSink(1)
-  const writer = createLineWriter({ sink, clock: systemClock })
-  const pretty = sink.terminal
-  const color = pretty && !process.env['NO_COLOR']
-  const log = createLogger({ writer, level: config.log.level, pretty, color })
-  const accessLog = createAccessLog({ writer, clock: systemClock, pretty })
-  for (const warning of loaded.warnings) log.warn({ path: warning.path }, formatConfigError(warning))
-  log.info({ version: packageVersion, node: process.versions.node, config: file ?? null }, 'fairlead starts')
-  const app = createApp(config, { clock: systemClock, random: systemRandom, log, accessLog, version: packageVersion })
-  await run(app, file === undefined ? undefined : { file, text }, { log, writer })
+  const output = openOutput(read.config.log.level, false)
+  announce(read, output.log)
+  await run(read, output, output, ({ stop, reload }) => {
+    onSignals(() => stop(false), output)
+    process.on('SIGHUP', reload)
+  })
 }
 
-interface Output {
-  readonly log: AppLogger
-  readonly writer: LineWriter
+/** How many workers a configuration means here. */
+export function countOf({ workers }: Config): number {
+  return workerCount(workers, process.platform, availableParallelism())
 }
 
-async function run(
-  app: App,
-  source: { readonly file: string; readonly text: string } | undefined,
+export function announce({ file, warnings }: ReadConfig, log: AppLogger, more: object = {}): void {
+  for (const { path, message } of warnings) log.warn({ path }, message)
+  log.info({ version: packageVersion, node: process.versions.node, config: file ?? null, ...more }, 'fairlead starts')
+}
+
+/**
+ * Runs the proxy whose parts are `parts`, in this process. `takeOrders` is called once, with what an order does.
+ * `onServing` is called when requests are taken.
+ */
+export async function run(
+  read: ReadConfig,
   output: Output,
+  parts: Pick<AppDeps, 'log' | 'accessLog' | 'fleet'>,
+  takeOrders: (orders: Orders) => void,
+  onServing: () => void = () => {},
 ): Promise<void> {
-  const { log, writer } = output
-  // Timers of the clock let a process end; waiting for a catalog must not.
-  // oxlint-disable-next-line no-restricted-globals -- measures nothing, only holds the process
-  const hold = setInterval(() => {}, 2 ** 30)
-  const end = async (code: number): Promise<void> => {
-    clearInterval(hold)
-    await writer.flush(lastWordsMs)
-    process.exit(code)
-  }
-  const crash = (error: unknown): void => {
-    log.error({ err: error }, `a fault of ours ends this process: ${errorText(error)}`)
-    void end(1)
-  }
-  process.on('uncaughtException', crash)
-  process.on('unhandledRejection', crash)
-  const watcher = source && watchConfig(app, source, log)
-  onSignals(async () => {
-    watcher?.close()
-    await app.stop()
-    await end(0)
-  }, output)
-  process.on('SIGHUP', () => {
-    if (watcher) void watcher.reload()
-    else log.info({}, 'there is no configuration file to read again')
+  const { log } = output
+  const end = holdProcess(output)
+  const deps = { clock: systemClock, random: systemRandom, version: packageVersion, ...parts }
+  const app = createApp(read.config, deps)
+  const watcher = watchConfig(app, read, log)
+  takeOrders({
+    stop: () => {
+      watcher?.close()
+      void app.stop().then(() => end(0))
+    },
+    reload: () => {
+      if (watcher) void watcher.reload()
+      else log.info({}, 'there is no configuration file to read again')
+    },
   })
   try {
+    await parts.fleet?.open()
     await app.start()
+    onServing()
   } catch (error) {
     log.error(
       error instanceof FairleadError ? { code: error.code } : { err: error },
@@ -90,48 +83,19 @@ async function run(
   }
 }
 
-function watchConfig(
-  app: App,
-  source: { readonly file: string; readonly text: string },
-  log: AppLogger,
-): ConfigWatcher {
+function watchConfig(app: App, { file, text, config: first }: ReadConfig, log: AppLogger): ConfigWatcher | undefined {
+  if (file === undefined) return undefined
   return createConfigWatcher({
-    path: source.file,
-    known: source.text,
+    path: file,
+    known: text,
     env: process.env,
     clock: systemClock,
     log,
-    onConfig: (config: Config) => app.reload(config),
+    onConfig: (config: Config) => {
+      if (countOf(config) !== countOf(first))
+        log.warn({ workers: countOf(first) }, 'the number of workers changes only with a new start')
+      return app.reload(config)
+    },
     onRefused: () => app.setReloadOk(false),
   })
-}
-
-/** The first TERM or INT stops gently; a second one ends the process as the shell would have it. */
-function onSignals(stop: () => Promise<void>, { log, writer }: Output): void {
-  let asked = false
-  for (const [signal, number] of [
-    ['SIGTERM', 15],
-    ['SIGINT', 2],
-  ] as const) {
-    process.on(signal, () => {
-      if (asked) {
-        log.warn({ signal }, 'a second signal: ending at once')
-        void writer.flush(lastWordsMs).then(() => process.exit(128 + number))
-        return
-      }
-      asked = true
-      log.info({ signal }, `${signal}: stopping`)
-      void stop()
-    })
-  }
-}
-
-function readConfig(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    process.stderr.write(`fairlead serve: cannot read the configuration: ${errorText(error)}\n`)
-    process.exitCode = 2
-    return undefined
-  }
 }

@@ -1,0 +1,95 @@
+/**
+ * What a worker counts, as it is sent: running totals since it began, so that a report that is lost or late costs nothing
+ * but freshness. A report names only what changed since the last one. It reads what the data plane counts anyway.
+ */
+import type { ServiceStats, VersionStats } from '../live/runtime.ts'
+import type { DataPlaneFigures } from '../proxy/options.ts'
+
+/** How many requests and connections there are at one registration now. */
+export interface EndpointUse {
+  readonly key: string
+  readonly life: number
+  readonly inFlight: number
+  readonly open: number
+  readonly idle: number
+}
+
+export type ServiceCounts = Omit<ServiceStats, 'retrying' | 'rescuing'>
+
+export interface Connections {
+  readonly open: number
+  readonly idle: number
+}
+
+export interface CountsReport {
+  /** Running totals of those that changed since the last report. */
+  readonly versions: readonly VersionStats[]
+  readonly services: readonly ServiceCounts[]
+  readonly unrouted: ReadonlyMap<number, number>
+  /** All that are in use now. */
+  readonly endpoints: readonly EndpointUse[]
+  readonly downstream: Connections
+  readonly upstream: Connections
+  /** Lines of the access log that nobody took, and messages to control that were given up, since it began. */
+  readonly linesDropped: number
+  readonly messagesLost: number
+  /** Of the process: CPU time since it began, ms; resident memory, bytes. */
+  readonly cpuMs: number
+  readonly residentBytes: number
+}
+
+/** What only the process knows. */
+export type ProcessFigures = Pick<CountsReport, 'linesDropped' | 'messagesLost' | 'cpuMs' | 'residentBytes'>
+
+function sumOf(values: Iterable<number>): number {
+  let sum = 0
+  for (const value of values) sum += value
+  return sum
+}
+
+/** Anything that is counted makes it another one. */
+function versionMark({ codes, attempts, mirrored }: VersionStats): string {
+  const mark = `${String(sumOf(codes.values()))} ${String(sumOf(attempts.values()))}`
+  if (!mirrored) return mark
+  const { inFlight, outcomes, failures } = mirrored
+  return [mark, inFlight, sumOf(outcomes.values()), sumOf(failures.values())].join(' ')
+}
+const serviceMark = ({ inFlight, rescued, retries, retryBudgetExhausted }: ServiceStats): string =>
+  [inFlight, rescued, sumOf(retries.values()), retryBudgetExhausted].join(' ')
+
+export class CountsReporter {
+  #versions = new WeakMap<VersionStats, string>()
+  #services = new WeakMap<ServiceStats, string>()
+
+  /** What changed since the last report. */
+  report(figures: DataPlaneFigures, process: ProcessFigures): CountsReport {
+    const versions: VersionStats[] = []
+    for (const stats of figures.versions) {
+      const mark = versionMark(stats)
+      if ((this.#versions.get(stats) ?? '0 0') === mark) continue
+      this.#versions.set(stats, mark)
+      versions.push(stats)
+    }
+    const services: ServiceCounts[] = []
+    for (const stats of figures.services) {
+      const mark = serviceMark(stats)
+      if ((this.#services.get(stats) ?? '0 0 0 0') === mark) continue
+      this.#services.set(stats, mark)
+      const { service, inFlight, rescued, retries, retryBudgetExhausted } = stats
+      services.push({ service, inFlight, rescued, retries, retryBudgetExhausted })
+    }
+    const endpoints: EndpointUse[] = []
+    for (const { key, life, inFlight, pool } of figures.endpoints) {
+      const { open, idle } = pool
+      if (inFlight > 0 || open > 0) endpoints.push({ key, life, inFlight, open, idle })
+    }
+    const { downstream, upstream, unrouted } = figures
+    return { versions, services, unrouted, endpoints, downstream, upstream, ...process }
+  }
+
+  /** The next report says all: who reads it knows nothing yet. */
+  forget(): void {
+    this.#versions = new WeakMap()
+    this.#services = new WeakMap()
+  }
+}
