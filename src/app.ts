@@ -282,6 +282,7 @@ class Composition implements App {
     log.setLevel(config.log.level)
     this.#plane.setObserver(accessLog.observer(config.log.access))
     this.#plane.setLimits(config.limits)
+    this.#plane.setZone(config.zone)
     this.#saved.use(config.stateDir)
     this.#history.use(config.stateDir)
     const policy = this.#policy(config)

@@ -4,7 +4,17 @@
  */
 import type { ConsulOptions } from '../catalog/consul/options.ts'
 import type { BalanceAlgorithm, HealthPolicy } from '../policy/policy.ts'
-import type { AccessPolicy, Redirect, Rule, ShapingPolicy, StickyPolicy, TrafficPolicy } from '../policy/traffic.ts'
+import type {
+  AccessPolicy,
+  AffinityPolicy,
+  HashPolicy,
+  MirrorPolicy,
+  Redirect,
+  Rule,
+  ShapingPolicy,
+  StickyPolicy,
+  TrafficPolicy,
+} from '../policy/traffic.ts'
 import type { ListenerOptions } from '../proxy/options.ts'
 import type { WireLimits } from '../wire/limits.ts'
 
@@ -78,10 +88,13 @@ export interface TrafficSettings {
   readonly rules?: readonly Rule[] | undefined
   readonly sticky?: StickyPolicy | 'off' | undefined
   readonly fallback?: TrafficPolicy['fallback'] | undefined
+  readonly mirror?: MirrorPolicy | 'off' | undefined
 }
 
 /** One service's settings as far as they were written; what is undefined falls to `defaults`, then to the built-in. */
 export interface ServiceSettings extends TrafficSettings {
+  readonly hash?: HashPolicy | undefined
+  readonly affinity?: AffinityPolicy | 'off' | undefined
   readonly balance?: BalanceAlgorithm | undefined
   readonly timeouts?: TimeoutSettings | undefined
   readonly retry?: RetrySettings | undefined

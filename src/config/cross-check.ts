@@ -215,6 +215,7 @@ function checkRoutes(file: Raw, found: Findings): void {
       warnings.push({ path: ['routes', index], message })
     } else seen.set(key, { index, route })
     checkVersions(childOf(entry, 'versions'), ['routes', index, 'versions'], found)
+    checkTraffic(entry, ['routes', index], found)
   }
   const tags = childOf(childOf(file, 'policy'), 'tags')
   for (const name of ruleTargets(file)) routed.add(name)
@@ -254,6 +255,8 @@ function checkServices(file: Raw, found: Findings): void {
   ]
   for (const path of paths) {
     const service = path.reduce<Raw>(childOf, file)
+    checkTraffic(service, path, found)
+    checkBalance(service, path, found)
     checkVersions(childOf(service, 'versions'), [...path, 'versions'], found)
     checkHealth(childOf(service, 'health'), [...path, 'health'], found)
   }
@@ -264,6 +267,23 @@ function checkVersions(weights: Raw, path: Path, { errors }: Findings): void {
   const values = Object.values(weights)
   if (values.every((weight) => typeof weight === 'string' && /^0+(\.0+)?$/.test(weight)))
     errors.push({ path, message: 'every weight is zero, so nothing would get a request' })
+}
+
+function checkTraffic(owner: Raw, path: Path, { warnings }: Findings): void {
+  const versions = childOf(owner, 'versions')
+  if (!isMapping(versions) || hasKey(versions, '*')) return
+  const mirror = childOf(childOf(owner, 'mirror'), 'version')
+  const only = Object.keys(versions)
+  if (typeof mirror === 'string' && only.length === 1 && only[0] === mirror)
+    warnings.push({
+      path: [...path, 'mirror', 'version'],
+      message: 'every request goes to this version already, so nothing is mirrored',
+    })
+}
+
+function checkBalance(service: Raw, path: Path, { warnings }: Findings): void {
+  if (hasKey(service, 'hash') && childOf(service, 'balance') !== 'hash')
+    warnings.push({ path: [...path, 'hash'], message: 'it has no effect without balance: hash beside it' })
 }
 
 function checkHealth(health: Raw, path: Path, { errors, warnings }: Findings): void {

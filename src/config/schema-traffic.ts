@@ -1,8 +1,20 @@
 /**
- * The settings that share requests among versions: weights, rules, stickiness, fallback.
+ * The settings that share requests among versions and instances: weights, rules, stickiness, affinity, hashing, mirroring.
  * A service may have them all, and a route some of them. Declared as in `schema.ts`. Pure.
  */
-import type { Condition, FixedAnswer, Redirect, Rule, RuleAction, StickyPolicy, TextMatch } from '../policy/traffic.ts'
+import type {
+  AffinityPolicy,
+  Condition,
+  FixedAnswer,
+  HashPolicy,
+  MirrorPolicy,
+  Redirect,
+  RequestKey,
+  Rule,
+  RuleAction,
+  StickyPolicy,
+  TextMatch,
+} from '../policy/traffic.ts'
 import { cidr } from './addresses.ts'
 import type { TrafficSettings } from './config.ts'
 import {
@@ -20,7 +32,7 @@ import {
   withDefault,
 } from './declare.ts'
 import type { Setting } from './declare.ts'
-import { cookieName, duration, flag, headerName, integer, plainText, weight } from './scalars.ts'
+import { cookieName, duration, flag, headerName, integer, plainText, share, weight } from './scalars.ts'
 
 const day = 86_400_000
 
@@ -229,14 +241,12 @@ const requestKeyKeys = {
   ip: optional(flag(), 'By the client address.'),
 }
 
-type Key = Extract<StickyPolicy, { from: 'header' | 'client' }> | { readonly from: 'cookie'; readonly name: string }
-
 /** The key that one of cookie, header and ip makes. */
 function toKey(value: {
   readonly cookie?: string | undefined
   readonly header?: string | undefined
   readonly ip?: boolean | undefined
-}): Key | Because {
+}): RequestKey | Because {
   const kind = only(value, ['cookie', 'header', 'ip'])
   if (kind instanceof Because) return kind
   if (kind === 'cookie') return { from: 'cookie', name: value.cookie ?? '' }
@@ -265,6 +275,50 @@ export const stickySchema: Setting<StickyPolicy | 'off'> = orOff(
   }),
 )
 
+/** Ties clients to an instance. */
+export const affinitySchema: Setting<AffinityPolicy | 'off'> = orOff(
+  mapped(
+    section({
+      cookie: required(cookieName(), 'The cookie; it names the instance without telling its address.'),
+      maxAge,
+    }),
+    'a cookie',
+    ({ cookie, maxAge: age }): AffinityPolicy => ({ cookie, maxAgeSeconds: seconds(age) }),
+  ),
+)
+
+const loadFactor: Setting<number> = scalar({
+  type: 'number',
+  expected: 'a factor of 1 to 10',
+  bounds: '1 to 10',
+  parse: (text) =>
+    /^\d{1,2}(\.\d+)?$/.test(text) && Number(text) >= 1 && Number(text) <= 10 ? Number(text) : undefined,
+})
+
+/** What `balance: hash` goes by. */
+export const hashSchema: Setting<HashPolicy> = mapped(
+  section({
+    ...requestKeyKeys,
+    loadFactor: withDefault(
+      loadFactor,
+      1.25,
+      'No instance gets more than this times the average of requests in flight: what is too much goes to the next one.',
+    ),
+  }),
+  'one of cookie, header and ip',
+  (value): HashPolicy | Because => {
+    const key = toKey(value)
+    return key instanceof Because ? key : { key, loadFactor: value.loadFactor }
+  },
+)
+
+const mirrorSchema: Setting<MirrorPolicy | 'off'> = orOff(
+  section({
+    version: required(versionName, 'The version that gets them too.'),
+    share: withDefault(share(), 1, 'Which share of the GET, HEAD and OPTIONS requests without a body.'),
+  }),
+)
+
 /** What a service has and a route may have of its own. */
 export const trafficKeys: { readonly [K in keyof TrafficSettings]-?: Setting<TrafficSettings[K]> } = {
   versions: optional(
@@ -282,6 +336,11 @@ export const trafficKeys: { readonly [K in keyof TrafficSettings]-?: Setting<Tra
     choice('others', 'none'),
     'Where the share of a version goes while none of its instances is available: to the others, or nowhere (503).',
     'others',
+  ),
+  mirror: optional(
+    mirrorSchema,
+    'Sends a share of the safe requests to another version as well, whose answers are dropped and counted; `off`: none.',
+    'off',
   ),
 }
 

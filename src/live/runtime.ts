@@ -134,15 +134,30 @@ export const durationBucketsMs: readonly number[] = [
 export interface BoundEndpoint {
   readonly endpoint: Endpoint
   readonly state: EndpointState
+  /** Of its identity, for `balance: hash`; 0 to 2^32 - 1. */
+  readonly hash: number
+  /** What an affinity cookie names it by; '' where its service has no affinity. */
+  readonly token: string
 }
 
-export interface BoundGroup {
+/** What an endpoint is picked from. */
+export interface Candidates {
+  /** Those the catalog allows (weight above 0); health filters further. */
+  readonly endpoints: readonly BoundEndpoint[]
+  /** The same, apart: those in the proxy's own zone, and the rest. Undefined: there is nothing to prefer. */
+  readonly zones: Zones | undefined
+}
+
+export interface Zones {
+  readonly own: readonly BoundEndpoint[]
+  readonly others: readonly BoundEndpoint[]
+}
+
+export interface BoundGroup extends Candidates {
   readonly version: string
   /** The hash of `version`, for stickiness. */
   readonly seed: number
   readonly weight: number
-  /** Those the catalog allows (weight above 0); health filters further. */
-  readonly endpoints: readonly BoundEndpoint[]
   readonly stats: VersionStats
 }
 

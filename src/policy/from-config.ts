@@ -47,6 +47,7 @@ function routeTraffic(settings: TrafficSettings): Partial<TrafficPolicy> | undef
   if (settings.rules) said.rules = settings.rules
   if (settings.fallback) said.fallback = settings.fallback
   if (settings.sticky) said.sticky = unlessOff(settings.sticky, undefined)
+  if (settings.mirror) said.mirror = unlessOff(settings.mirror, undefined)
   return Object.keys(said).length === 0 ? undefined : Object.freeze(said)
 }
 
@@ -58,6 +59,9 @@ export function servicePolicy(settings: ServiceSettings, base: ServicePolicy): S
     rules: settings.rules ?? base.rules,
     sticky: unlessOff(settings.sticky, base.sticky),
     fallback: settings.fallback ?? base.fallback,
+    mirror: unlessOff(settings.mirror, base.mirror),
+    hash: settings.hash ?? base.hash,
+    affinity: unlessOff(settings.affinity, base.affinity),
     balance: settings.balance ?? base.balance,
     timeouts: Object.freeze({
       connectMs: timeouts?.connect ?? base.timeouts.connectMs,

@@ -3,7 +3,7 @@
  */
 import type { Problem } from '../core/problem.ts'
 import { type AddressCheck, defaultAddressCheck } from './addresses.ts'
-import type { AccessPolicy, Redirect, ShapingPolicy, TrafficPolicy } from './traffic.ts'
+import type { AccessPolicy, AffinityPolicy, HashPolicy, Redirect, ShapingPolicy, TrafficPolicy } from './traffic.ts'
 
 export interface RoutePolicy {
   /** Names the route in logs and problems; unique in a policy: `config:routes[0]`, `tag:web:urlprefix-/x`. */
@@ -83,10 +83,13 @@ export interface DrainPolicy {
   readonly tunnelDeadlineMs: number
 }
 
-export type BalanceAlgorithm = 'least-request' | 'round-robin'
+export type BalanceAlgorithm = 'least-request' | 'round-robin' | 'hash'
 
 export interface ServicePolicy extends TrafficPolicy {
   readonly balance: BalanceAlgorithm
+  /** What `balance: 'hash'` goes by. */
+  readonly hash: HashPolicy
+  readonly affinity: AffinityPolicy | undefined
   readonly timeouts: ServiceTimeouts
   readonly retry: RetryPolicy
   readonly health: HealthPolicy
@@ -120,7 +123,10 @@ export const defaultServicePolicy: ServicePolicy = Object.freeze({
   rules: Object.freeze([]),
   sticky: undefined,
   fallback: 'others',
+  mirror: undefined,
   balance: 'least-request',
+  hash: Object.freeze({ key: Object.freeze({ from: 'client' }), loadFactor: 1.25 }),
+  affinity: undefined,
   timeouts: Object.freeze({ connectMs: 1_000, firstByteMs: 60_000, idleMs: 60_000 }),
   retry: Object.freeze({ attempts: 3, budget: 0.2, bodyBytes: 65_536 }),
   health: Object.freeze({
