@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { addCatalogCommand } from './cli/catalog.ts'
 import { addCheckCommand } from './cli/check.ts'
+import { addCompareCommand } from './cli/compare.ts'
 import { addDemoCommand } from './cli/demo.ts'
 import { addExplainCommand } from './cli/explain.ts'
 import { addHealthCommand } from './cli/health.ts'
@@ -34,6 +35,7 @@ addKillsCommand(program)
 addExplainCommand(program)
 addOperatorCommands(program)
 addPolicyCommands(program)
+addCompareCommand(program)
 
 try {
   await program.parseAsync()

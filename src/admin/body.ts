@@ -1,5 +1,6 @@
 /** Reads the JSON object that a request to change something carries: bounded, in UTF-8, and nothing but an object. It knows no keys. */
 import type { IncomingMessage } from 'node:http'
+import { isObject } from './asked.ts'
 
 const bodyBytesMax = 4_096
 /** What is too large is read to its end up to this, so that its sender gets to see the answer. */
@@ -39,8 +40,4 @@ function parsed(bytes: Buffer): unknown {
   } catch {
     return undefined
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

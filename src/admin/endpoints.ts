@@ -8,6 +8,7 @@ import { formatDuration, parseDuration } from '../core/units.ts'
 import { admission, type BoundService, type BoundTable } from '../live/runtime.ts'
 import type { DataPlane, OperatorCommand } from '../proxy/options.ts'
 import type { Endpoint } from '../table/table.ts'
+import { decodedPart, isReason } from './asked.ts'
 import { json, type Action, type ActionRouter, type Answer } from './door.ts'
 import { endpointView, type EndpointView, type HealthSource } from './views.ts'
 
@@ -39,12 +40,8 @@ const comparedMax = 1_000
 /** The handle in `/v1/endpoints/HANDLE`; undefined: it is another path. */
 export function handleIn(path: string): string | undefined {
   if (!path.startsWith(prefix)) return undefined
-  try {
-    const handle = decodeURIComponent(path.slice(prefix.length))
-    return handle === '' || handle.includes('/') ? undefined : handle
-  } catch {
-    return undefined
-  }
+  const handle = decodedPart(path.slice(prefix.length))
+  return handle === '' || handle?.includes('/') ? undefined : handle
 }
 
 /** What a POST to `/v1/endpoints/HANDLE/drain|eject|restore` does. */
@@ -93,7 +90,7 @@ function readCommand(verb: Verb, body: Readonly<Record<string, unknown>>, by: st
     return `There is no such key here; ${keys.length === 1 ? 'the only one is' : 'there are'} ${keys.join(', ')}.`
   }
   const { for: time, reason = '' } = body
-  if (typeof reason !== 'string' || reason.length > reasonCharsMax || /\p{Cc}|\p{Cs}|[\u2028\u2029]/u.test(reason)) {
+  if (!isReason(reason, reasonCharsMax)) {
     return `The reason is text of at most ${reasonCharsMax} characters, on one line.`
   }
   if (verb === 'restore') return { kind: 'restore', reason, by }

@@ -12,6 +12,7 @@ import { documentKey, historyFolder } from '../policy/kv/keys.ts'
 import type { KvStore } from '../policy/kv/kv-store.ts'
 import { type ChangeResult, writeDocument } from '../policy/kv/write-document.ts'
 import { weighGroups } from '../table/weigh.ts'
+import { decodedPart, isObject, isReason } from './asked.ts'
 import { json, type Action, type ActionRouter, type Answer } from './door.ts'
 
 export interface PolicyPlane {
@@ -69,11 +70,8 @@ function read(path: string): { readonly name: string; readonly word: string } | 
   if (!path.startsWith(prefix)) return undefined
   const [name = '', word = '', ...more] = path.slice(prefix.length).split('/')
   if (more.length > 0 || word === '') return undefined
-  try {
-    return { name: decodeURIComponent(name), word }
-  } catch {
-    return undefined
-  }
+  const decoded = decodedPart(name)
+  return decoded === undefined ? undefined : { name: decoded, word }
 }
 
 /** What a POST to `/v1/services/NAME/split|rollback` does. */
@@ -120,7 +118,7 @@ function readCommon(body: Readonly<Record<string, unknown>>, own: readonly strin
   for (const key of Object.keys(body))
     if (!known.includes(key)) return `There is no such key here; there are ${known.join(', ')}.`
   const { reason = '', cas, dryRun = false } = body
-  if (typeof reason !== 'string' || reason.length > reasonCharsMax || /\p{Cc}|\p{Cs}|[\u2028\u2029]/u.test(reason))
+  if (!isReason(reason, reasonCharsMax))
     return `The reason is text of at most ${String(reasonCharsMax)} characters, on one line.`
   if (cas !== undefined && (typeof cas !== 'number' || !Number.isSafeInteger(cas) || cas < 0))
     return 'cas is the modifyIndex of an earlier answer, a whole number.'
@@ -161,10 +159,6 @@ async function lookUp(plane: PolicyPlane, name: string): Promise<Now | Answer> {
   } catch (error) {
     return json(502, { error: `The policy in force cannot be read: ${errorText(error)}` })
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 // === Split ===

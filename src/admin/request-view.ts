@@ -1,9 +1,13 @@
 /** What the API shows of a request that had trouble: plain values for JSON. */
 import { isoTime } from '../core/clock.ts'
 import { counted } from '../core/counted.ts'
+import type { AttemptRecord } from '../proxy/options.ts'
 import type { TroubledRequest, TroubleRing } from '../telemetry/trouble-ring.ts'
 import { json, type Answer } from './door.ts'
 import { tenths } from './kill-views.ts'
+
+/** One try of it, as it is kept; another version of the program may know other outcomes. */
+export type AttemptView = Omit<AttemptRecord, 'outcome'> & { readonly outcome: string }
 
 /** The answer of `/v1/requests/ID`. Times are from the first byte of the request, ms. */
 export interface RequestView {
@@ -27,18 +31,7 @@ export interface RequestView {
   readonly durationMs: number
   /** Attempts in all; the list may lack the last ones. */
   readonly attemptsTotal: number
-  readonly attempts: readonly {
-    readonly handle: string
-    readonly address: string
-    readonly port: number
-    readonly version: string
-    readonly startedMs: number
-    readonly endedMs: number
-    readonly outcome: string
-    readonly reason: string
-    readonly reused: boolean
-    readonly unsent: boolean
-  }[]
+  readonly attempts: readonly AttemptView[]
 }
 
 function requestView({ requestId, atMs, clientAddress, durationMs, attempts, ...rest }: TroubledRequest): RequestView {

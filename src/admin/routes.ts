@@ -1,6 +1,6 @@
 /**
  * The paths of the status and the admin address. Both have metrics, livez and readyz; only the admin address has /v1.
- * Everything here reads; what changes something is in `endpoints.ts`.
+ * Everything here reads; what changes something is in `endpoints.ts` and `policy.ts`.
  */
 import type { History } from '../control/history.ts'
 import type { Problem } from '../core/problem.ts'
@@ -9,6 +9,7 @@ import type { DataPlane } from '../proxy/options.ts'
 import type { KillLedger } from '../telemetry/kill-ledger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { TroubleRing } from '../telemetry/trouble-ring.ts'
+import { decodedPart } from './asked.ts'
 import { json, type Answer, type Handler, type Router } from './door.ts'
 import { endpointAnswer, handleIn, type OperatorPlane } from './endpoints.ts'
 import { explainAnswer, type ExplainSources } from './explain.ts'
@@ -121,10 +122,5 @@ function killsAnswer(kills: Pick<KillLedger, 'read'>, dataPlane: AdminSources['d
 
 /** What follows `prefix`, decoded; undefined: it is another path, or nothing follows. */
 function nameAfter(prefix: string, path: string): string | undefined {
-  if (!path.startsWith(prefix)) return undefined
-  try {
-    return decodeURIComponent(path.slice(prefix.length)) || undefined
-  } catch {
-    return undefined
-  }
+  return path.startsWith(prefix) ? decodedPart(path.slice(prefix.length)) || undefined : undefined
 }

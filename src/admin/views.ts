@@ -7,6 +7,7 @@ import { isoTime, type Milliseconds } from '../core/clock.ts'
 import type { HealthView } from '../health/port.ts'
 import type { BoundService, BoundTable, EndpointState, OperatorOrder } from '../live/runtime.ts'
 import type { Endpoint, Route, ServiceTable } from '../table/table.ts'
+import { routeView } from './route-view.ts'
 
 /** Where views learn what health thinks. */
 export interface HealthSource {
@@ -197,7 +198,7 @@ export async function* jsonList<T>(
 /** The whole table as JSON text, in pieces: a service each. */
 export function tableJson(bound: BoundTable, health?: HealthSource): AsyncGenerator<string> {
   const { table } = bound
-  const routes = table.routes.map(({ origin, host, path, service }) => ({ host, path, service: service.name, origin }))
+  const routes = table.routes.map(routeView)
   const { version, problems } = table
   const head = `{"version":${version},"problems":${problems.length},"routes":${JSON.stringify(routes)},"services":[`
   return jsonList(head, bound.services.values(), (service) => serviceView(service, health), 1)

@@ -16,6 +16,20 @@ function canAnswer(group: BoundGroup, tried: readonly EndpointState[]): boolean 
   return false
 }
 
+/** Whether a choice may fall on `group`: with `strict` also where it cannot answer. */
+function takesPart(group: BoundGroup, tried: readonly EndpointState[], strict: boolean): boolean {
+  return group.weight > 0 && (strict || canAnswer(group, tried))
+}
+
+/** With `strict` a choice may have fallen on a group that cannot answer, and then there is none. */
+function ifAble(
+  group: BoundGroup | undefined,
+  tried: readonly EndpointState[],
+  strict: boolean,
+): BoundGroup | undefined {
+  return strict && group && !canAnswer(group, tried) ? undefined : group
+}
+
 /**
  * The version group for `random` in [0, 1); undefined when no group with a weight above 0 has a usable endpoint.
  * A group that cannot answer is left out first and its share goes to the others in proportion: 90:10 with the first
@@ -29,26 +43,25 @@ export function pickGroup(
   strict = false,
 ): BoundGroup | undefined {
   let total = 0
-  let last: BoundGroup | undefined
+  let picked: BoundGroup | undefined
   for (let i = 0; i < groups.length; i++) {
     const group = groups[i]
-    if (!group || group.weight <= 0 || !(strict || canAnswer(group, tried))) continue
+    if (!group || !takesPart(group, tried, strict)) continue
     total += group.weight
-    last = group
+    picked = group
   }
-  if (!last || last.weight === total) return last && canAnswer(last, tried) ? last : undefined
+  // Where there is one alone, and where rounding leaves nobody, it is the last.
+  if (!picked || picked.weight === total) return ifAble(picked, tried, strict)
   let left = random * total
-  let picked = last
   for (let i = 0; i < groups.length; i++) {
     const group = groups[i]
-    if (!group || group.weight <= 0 || !(strict || canAnswer(group, tried))) continue
+    if (!group || !takesPart(group, tried, strict)) continue
     left -= group.weight
-    if (left < 0) {
-      picked = group
-      break
-    }
+    if (left >= 0) continue
+    picked = group
+    break
   }
-  return !strict || canAnswer(picked, tried) ? picked : undefined
+  return ifAble(picked, tried, strict)
 }
 
 /** The group for a sticky `key`: among those that can answer, or with `strict` among all; see {@link pickGroup}. */
@@ -57,13 +70,13 @@ export function pickStickyGroup(groups: readonly BoundGroup[], key: string, stri
   let highest = -1
   for (let i = 0; i < groups.length; i++) {
     const group = groups[i]
-    if (!group || group.weight <= 0 || !(strict || canAnswer(group, none))) continue
+    if (!group || !takesPart(group, none, strict)) continue
     const score = rank(pairHash(key, group.seed), group.weight)
     if (score <= highest) continue
     highest = score
     best = group
   }
-  return best && (!strict || canAnswer(best, none)) ? best : undefined
+  return ifAble(best, none, strict)
 }
 
 /** The group of this version, if it can answer: what a rule asks for, whatever its weight. */

@@ -67,6 +67,12 @@ export const timeText = (iso: string): string =>
 
 export const safe = (text: string, charsMax = 128): string => escapeField(text, charsMax)
 
+/** The same, of texts that are sentences. */
+export const safeLong = (text: string): string => safe(text, 512)
+
+/** A share of 0 to 1 to three digits, such as `12.5 %`. */
+export const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`
+
 /** A service and its version. */
 export const serviceText = (of: { readonly service: string; readonly version: string }): string =>
   safe(of.version === '' ? of.service : `${of.service} ${of.version}`)

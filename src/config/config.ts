@@ -3,12 +3,12 @@
  * Types only. What may be written, its bounds and its defaults stand in `schema.ts`; `load.ts` makes one of the other.
  */
 import type { ConsulOptions } from '../catalog/consul/options.ts'
+import type { HostClaim } from '../policy/host-claims.ts'
 import type { BalanceAlgorithm, HealthPolicy } from '../policy/policy.ts'
 import type {
   AccessPolicy,
   AffinityPolicy,
   HashPolicy,
-  MirrorPolicy,
   Redirect,
   Rule,
   ShapingPolicy,
@@ -88,7 +88,6 @@ export interface TrafficSettings {
   readonly rules?: readonly Rule[] | undefined
   readonly sticky?: StickyPolicy | 'off' | undefined
   readonly fallback?: TrafficPolicy['fallback'] | undefined
-  readonly mirror?: MirrorPolicy | 'off' | undefined
 }
 
 /** One service's settings as far as they were written; what is undefined falls to `defaults`, then to the built-in. */
@@ -176,6 +175,8 @@ export interface Config {
   readonly tagPrefix: string | undefined
   /** The source in whose KV policy is kept, and below which prefix; undefined: none is. */
   readonly kv: { readonly source: string; readonly prefix: string } | undefined
+  /** Undefined: any service's tags may route any host. */
+  readonly claims: readonly HostClaim[] | undefined
   /** CIDR ranges where instances may be; undefined: anywhere. */
   readonly addresses: readonly string[] | undefined
   readonly stateDir: string | undefined

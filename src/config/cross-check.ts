@@ -36,7 +36,7 @@ export function crossCheck(file: Raw): Findings {
   checkAddresses(file, found)
   checkAdmin(file, found)
   checkEmpty(file, found)
-  checkRanges(file, found)
+  checkTagBounds(file, found)
   checkSources(file, found)
   checkRoutes(file, found)
   checkServices(file, found)
@@ -107,13 +107,24 @@ function checkEmpty(file: Raw, { warnings }: Findings): void {
   }
 }
 
-function checkRanges(file: Raw, { errors }: Findings): void {
-  const ranges = childOf(childOf(file, 'policy'), 'addresses')
-  if (isList(ranges) && ranges.length === 0)
-    errors.push({
-      path: ['policy', 'addresses'],
-      message: 'an empty list would refuse every instance; leave it out for all',
-    })
+/** Lists that allow: an empty one allows nothing, which is hardly what somebody meant by it. */
+function checkTagBounds(file: Raw, { errors, warnings }: Findings): void {
+  const policy = childOf(file, 'policy')
+  const claims = childOf(policy, 'claims')
+  const refuse = (path: Path, list: Raw, message: string): void => {
+    if (isList(list) && list.length === 0) errors.push({ path, message })
+  }
+  const all = 'an empty list would refuse every'
+  refuse(['policy', 'addresses'], childOf(policy, 'addresses'), `${all} instance; leave it out for all`)
+  refuse(['policy', 'claims'], claims, `${all} tag; leave it out for all, or write tags: false`)
+  for (const [index, claim] of itemsOf(claims).entries())
+    refuse(['policy', 'claims', index, 'hosts'], childOf(claim, 'hosts'), 'an empty list allows no host')
+  const tags = childOf(policy, 'tags')
+  const routed = itemsOf(childOf(file, 'routes')).length > 0
+  if (claims === undefined || (tags === undefined ? !routed : tags !== 'false')) return
+  const why =
+    tags === undefined ? 'with routes configured tags make none; policy.tags would change that' : 'tags: false'
+  warnings.push({ path: ['policy', 'claims'], message: `it has no effect: ${why}` })
 }
 
 function checkAdmin(file: Raw, { errors }: Findings): void {
@@ -215,7 +226,6 @@ function checkRoutes(file: Raw, found: Findings): void {
       warnings.push({ path: ['routes', index], message })
     } else seen.set(key, { index, route })
     checkVersions(childOf(entry, 'versions'), ['routes', index, 'versions'], found)
-    checkTraffic(entry, ['routes', index], found)
   }
   const tags = childOf(childOf(file, 'policy'), 'tags')
   for (const name of ruleTargets(file)) routed.add(name)
@@ -255,7 +265,6 @@ function checkServices(file: Raw, found: Findings): void {
   ]
   for (const path of paths) {
     const service = path.reduce<Raw>(childOf, file)
-    checkTraffic(service, path, found)
     checkBalance(service, path, found)
     checkVersions(childOf(service, 'versions'), [...path, 'versions'], found)
     checkHealth(childOf(service, 'health'), [...path, 'health'], found)
@@ -267,18 +276,6 @@ function checkVersions(weights: Raw, path: Path, { errors }: Findings): void {
   const values = Object.values(weights)
   if (values.every((weight) => typeof weight === 'string' && /^0+(\.0+)?$/.test(weight)))
     errors.push({ path, message: 'every weight is zero, so nothing would get a request' })
-}
-
-function checkTraffic(owner: Raw, path: Path, { warnings }: Findings): void {
-  const versions = childOf(owner, 'versions')
-  if (!isMapping(versions) || hasKey(versions, '*')) return
-  const mirror = childOf(childOf(owner, 'mirror'), 'version')
-  const only = Object.keys(versions)
-  if (typeof mirror === 'string' && only.length === 1 && only[0] === mirror)
-    warnings.push({
-      path: [...path, 'mirror', 'version'],
-      message: 'every request goes to this version already, so nothing is mirrored',
-    })
 }
 
 function checkBalance(service: Raw, path: Path, { warnings }: Findings): void {

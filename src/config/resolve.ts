@@ -66,6 +66,7 @@ export function resolveConfig(file: FileConfig, env: Environment, fileName: stri
     versionFrom: file.versionFrom,
     tagPrefix: tagPrefix(file),
     kv: kvPlace(file.policy.kv, catalog),
+    claims: file.policy.claims,
     addresses: file.policy.addresses,
     stateDir,
     shutdown: { lameDuckMs: file.shutdown.lameDuck, deadlineMs: file.shutdown.deadline },

@@ -1,5 +1,5 @@
 /**
- * The settings that share requests among versions and instances: weights, rules, stickiness, affinity, hashing, mirroring.
+ * The settings that share requests among versions and instances: weights, rules, stickiness, affinity, hashing.
  * A service may have them all, and a route some of them. Declared as in `schema.ts`. Pure.
  */
 import type {
@@ -7,7 +7,6 @@ import type {
   Condition,
   FixedAnswer,
   HashPolicy,
-  MirrorPolicy,
   Redirect,
   RequestKey,
   Rule,
@@ -32,7 +31,7 @@ import {
   withDefault,
 } from './declare.ts'
 import type { Setting } from './declare.ts'
-import { cookieName, duration, flag, headerName, integer, plainText, share, weight } from './scalars.ts'
+import { cookieName, duration, flag, headerName, integer, plainText, weight } from './scalars.ts'
 
 const day = 86_400_000
 
@@ -312,13 +311,6 @@ export const hashSchema: Setting<HashPolicy> = mapped(
   },
 )
 
-const mirrorSchema: Setting<MirrorPolicy | 'off'> = orOff(
-  section({
-    version: required(versionName, 'The version that gets them too.'),
-    share: withDefault(share(), 1, 'Which share of the GET, HEAD and OPTIONS requests without a body.'),
-  }),
-)
-
 /** What a service has and a route may have of its own. */
 export const trafficKeys: { readonly [K in keyof TrafficSettings]-?: Setting<TrafficSettings[K]> } = {
   versions: optional(
@@ -336,11 +328,6 @@ export const trafficKeys: { readonly [K in keyof TrafficSettings]-?: Setting<Tra
     choice('others', 'none'),
     'Where the share of a version goes while none of its instances is available: to the others, or nowhere (503).',
     'others',
-  ),
-  mirror: optional(
-    mirrorSchema,
-    'Sends a share of the safe requests to another version as well, whose answers are dropped and counted; `off`: none.',
-    'off',
   ),
 }
 

@@ -2,8 +2,9 @@
  * Every setting, declared once: name, type, unit, bounds, default and what it does. Validation, messages, spelling help
  * and the README's reference all come from here. What depends on other settings is in `cross-check.ts`. Pure.
  */
+import type { HostClaim } from '../policy/host-claims.ts'
 import { defaultVersionFrom } from '../policy/policy.ts'
-import { cidr, hostPort, optionalAddress } from './addresses.ts'
+import { cidr, hostPattern, hostPort, optionalAddress } from './addresses.ts'
 import type { AccessLog, Address, AdminToken, LogLevel, RouteConfig, ServiceSettings } from './config.ts'
 import {
   Because,
@@ -11,6 +12,7 @@ import {
   list,
   named,
   optional,
+  orWord,
   required,
   scalar,
   section,
@@ -36,6 +38,7 @@ export interface FileConfig {
   readonly policy: {
     readonly tags: string | false | undefined
     readonly kv: string | false
+    readonly claims: readonly HostClaim[] | undefined
     readonly addresses: readonly string[] | undefined
   }
   readonly routes: readonly RouteConfig[]
@@ -82,6 +85,17 @@ export const listenSchema: Setting<ListenEntry> = section({
     [],
     'Peers whose Forwarded and X-Forwarded-* headers are believed; from all others they are replaced.',
     'none',
+  ),
+})
+
+const claimSchema: Setting<HostClaim> = section({
+  service: required(
+    plainText('the name of a service, or a pattern such as shop-*'),
+    'Its name; `*` is any characters.',
+  ),
+  hosts: required(
+    list(orWord(hostPattern(), '*'), 'hosts', 1_000),
+    'Exact, `*.example.com` for any name below it, or `*` for any host and for tags without one.',
   ),
 })
 
@@ -207,6 +221,11 @@ export const fileSchema: Setting<FileConfig> = section({
         kvSetting,
         'fairlead',
         'Prefix in the KV of the first consul or embedded source, where `fairlead split` and others keep policy for all proxies. Another prefix is another environment. `false`: none is read.',
+      ),
+      claims: optional(
+        list(claimSchema, 'claims'),
+        'Which services may route which hosts by tags; what no entry allows is refused and listed. Routes of this file and of the KV need none.',
+        'any service, any host',
       ),
       addresses: optional(
         list(cidr(), 'CIDR ranges'),

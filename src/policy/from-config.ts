@@ -22,6 +22,7 @@ export function policyFromConfig(config: Config, checkAddress: AddressCheck = ch
     defaults,
     versionFrom: Object.freeze({ metaKey: config.versionFrom.meta, tagPrefix: config.versionFrom.tag }),
     tagPrefix: config.tagPrefix,
+    claims: config.claims,
     checkAddress,
     origins: new Map([...config.services.keys()].map((name) => [name, [`config:services.${name}`]])),
     problems: Object.freeze([]),
@@ -47,7 +48,6 @@ function routeTraffic(settings: TrafficSettings): Partial<TrafficPolicy> | undef
   if (settings.rules) said.rules = settings.rules
   if (settings.fallback) said.fallback = settings.fallback
   if (settings.sticky) said.sticky = unlessOff(settings.sticky, undefined)
-  if (settings.mirror) said.mirror = unlessOff(settings.mirror, undefined)
   return Object.keys(said).length === 0 ? undefined : Object.freeze(said)
 }
 
@@ -59,7 +59,6 @@ export function servicePolicy(settings: ServiceSettings, base: ServicePolicy): S
     rules: settings.rules ?? base.rules,
     sticky: unlessOff(settings.sticky, base.sticky),
     fallback: settings.fallback ?? base.fallback,
-    mirror: unlessOff(settings.mirror, base.mirror),
     hash: settings.hash ?? base.hash,
     affinity: unlessOff(settings.affinity, base.affinity),
     balance: settings.balance ?? base.balance,

@@ -3,6 +3,7 @@
  */
 import type { Problem } from '../core/problem.ts'
 import { type AddressCheck, defaultAddressCheck } from './addresses.ts'
+import type { HostClaim } from './host-claims.ts'
 import type { AccessPolicy, AffinityPolicy, HashPolicy, Redirect, ShapingPolicy, TrafficPolicy } from './traffic.ts'
 
 export interface RoutePolicy {
@@ -111,6 +112,8 @@ export interface Policy {
   readonly versionFrom: VersionFrom
   /** Catalog tags that start with this make routes; undefined: none do. */
   readonly tagPrefix: string | undefined
+  /** Which services' tags may route which hosts; undefined: all may route any. */
+  readonly claims: readonly HostClaim[] | undefined
   /** Which addresses must not be routed to; another function is another rule. */
   readonly checkAddress: AddressCheck
   /** Where a service's settings come from, the strongest first; a service that is absent has the defaults. */
@@ -123,7 +126,6 @@ export const defaultServicePolicy: ServicePolicy = Object.freeze({
   rules: Object.freeze([]),
   sticky: undefined,
   fallback: 'others',
-  mirror: undefined,
   balance: 'least-request',
   hash: Object.freeze({ key: Object.freeze({ from: 'client' }), loadFactor: 1.25 }),
   affinity: undefined,
@@ -158,6 +160,7 @@ export const emptyPolicy: Policy = Object.freeze({
   defaults: defaultServicePolicy,
   versionFrom: defaultVersionFrom,
   tagPrefix: undefined,
+  claims: undefined,
   checkAddress: defaultAddressCheck,
   origins: new Map(),
   problems: Object.freeze([]),

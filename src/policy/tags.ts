@@ -6,12 +6,14 @@
 import type { ServiceSnapshot, Snapshot } from '../catalog/snapshot.ts'
 import type { Problem } from '../core/problem.ts'
 import { sameData } from '../table/same.ts'
+import { claimFault, type HostClaim } from './host-claims.ts'
 import { parseTag } from './parse-tag.ts'
 import type { Policy, RoutePolicy } from './policy.ts'
 
 /** What the tags of one service say. */
 export interface TagRoutes {
   readonly prefix: string
+  readonly claims: readonly HostClaim[] | undefined
   readonly routes: readonly RoutePolicy[]
   readonly problems: readonly Problem[]
 }
@@ -23,20 +25,28 @@ function originOf(service: string, tag: string): string {
   return `tag:${service}:${tag}`
 }
 
-function badTag(service: string, tag: string, reason: string, where: string): Problem {
+/** Of `shop.example.com/cart`. */
+function hostOf(place: string): string {
+  return place.slice(0, place.indexOf('/'))
+}
+
+type Fault = 'bad-tag' | 'claim-refused'
+
+function tagProblem(code: Fault, service: string, tag: string, reason: string, where: string): Problem {
   // No instance is named: the text must stay the same while instances come and go, or it would be reported each time.
   const message = `tag ${JSON.stringify(tag)} of service ${service} makes no route: ${reason}`
-  return Object.freeze({ code: 'bad-tag', where, message })
+  return Object.freeze({ code, where, message })
 }
 
 /**
  * The routes in the tags of `service`, each host and path once, whatever the health of those that carry them, with one
- * problem (`bad-tag`) for each tag that cannot be used. Its `where` is the origin of the route that it would have been
- * where that is known, so that a build can keep the route's last good form.
+ * problem for each tag that cannot be used: `bad-tag`, or `claim-refused` for what `claims` do not leave to the service, whatever
+ * else may be wrong with it. Its `where` is the origin of the route that it would have been where that is known, so that a build
+ * can keep the last good form of a route whose tag is bad.
  */
-export function readTags(service: ServiceSnapshot, prefix: string): TagRoutes {
+export function readTags(service: ServiceSnapshot, prefix: string, claims?: readonly HostClaim[]): TagRoutes {
   const known = reads.get(service)
-  if (known?.prefix === prefix) return known
+  if (known?.prefix === prefix && known.claims === claims) return known
 
   const tags = new Set<string>()
   for (const instance of service.instances) for (const tag of instance.tags) tags.add(tag)
@@ -44,20 +54,29 @@ export function readTags(service: ServiceSnapshot, prefix: string): TagRoutes {
   const problems: Problem[] = []
   for (const tag of [...tags].sort()) {
     const parsed = parseTag(tag, prefix)
-    if (parsed?.kind === 'route') {
+    if (parsed === undefined) continue
+    const place = parsed.kind === 'route' ? `${parsed.host}${parsed.path}` : parsed.place
+    const origin = originOf(service.name, place === undefined ? tag : `${prefix}${place}`)
+    const fault = (code: Fault, reason: string): void => {
+      problems.push(tagProblem(code, service.name, tag, reason, origin))
+    }
+    const refused = place === undefined ? undefined : claimFault(claims, service.name, hostOf(place))
+    if (refused !== undefined) fault('claim-refused', refused)
+    else if (parsed.kind === 'bad') fault('bad-tag', parsed.reason)
+    else {
       const { host, path, options } = parsed
-      const origin = originOf(service.name, `${prefix}${host}${path}`)
       const route = Object.freeze({ origin, host, path, ...options, service: options.redirect ? '' : service.name })
       const known = routes.get(origin)
       if (known === undefined) routes.set(origin, route)
-      else if (!sameData(known, route))
-        problems.push(badTag(service.name, tag, 'another tag says otherwise of the same host and path', origin))
-    } else if (parsed) {
-      const where = originOf(service.name, parsed.place === undefined ? tag : `${prefix}${parsed.place}`)
-      problems.push(badTag(service.name, tag, parsed.reason, where))
+      else if (!sameData(known, route)) fault('bad-tag', 'another tag says otherwise of the same host and path')
     }
   }
-  const read = Object.freeze({ prefix, routes: Object.freeze([...routes.values()]), problems: Object.freeze(problems) })
+  const read = Object.freeze({
+    prefix,
+    claims,
+    routes: Object.freeze([...routes.values()]),
+    problems: Object.freeze(problems),
+  })
   reads.set(service, read)
   return read
 }
@@ -75,7 +94,7 @@ export function mergePolicy(base: Policy, snapshot: Snapshot): Policy {
   for (const name of [...snapshot.services.keys()].sort()) {
     const service = snapshot.services.get(name)
     if (!service) continue
-    const read = readTags(service, prefix)
+    const read = readTags(service, prefix, base.claims)
     if (read.routes.length === 0 && read.problems.length === 0) continue
     const before = known?.parts[parts.length]
     same &&= before !== undefined && sameData(before, read)

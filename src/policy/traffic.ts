@@ -79,13 +79,6 @@ export interface AffinityPolicy {
   readonly maxAgeSeconds: number
 }
 
-/** A share of the safe requests without a body goes to another version, too; its answers are dropped and counted. */
-export interface MirrorPolicy {
-  readonly version: string
-  /** 0 to 1. */
-  readonly share: number
-}
-
 /** Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam, 2016). */
 export interface HashPolicy {
   /** Requests without the key are balanced as `least-request`. */
@@ -103,7 +96,6 @@ export interface TrafficPolicy {
   readonly sticky: StickyPolicy | undefined
   /** What becomes of a version's share while none of its instances is available: the others get it, or 503. */
   readonly fallback: 'others' | 'none'
-  readonly mirror: MirrorPolicy | undefined
 }
 
 /** What a route changes on the way: what is undefined or empty changes nothing. */

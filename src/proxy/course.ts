@@ -99,7 +99,7 @@ export class Course {
     return (changes.drop.size === 0 ? lines : withoutFields(lines, changes.drop)) + changes.lines
   }
 
-  /** The instance for the first attempt. */
+  /** The instance for the first attempt; undefined: there is none. */
   first(): BoundEndpoint | undefined {
     if (this.group === undefined || this.service === undefined) return undefined
     return pickEndpoint(this.group.endpoints, this.#core.random, this.#tries.tried, this.service.table.policy.balance)

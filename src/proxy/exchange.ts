@@ -97,7 +97,6 @@ export class Exchange implements ServerExchange, AttemptOwner {
       if (key === undefined) return this.#answerOwn(refusalAnswer(400), 'websocket-key')
       this.#webSocketKey = key
     }
-    if (this.#course.group === undefined) return this.#answerOwn(own.noEndpoint, 'no-endpoint')
     this.#tryEndpoint(this.#course.first(), false)
   }
 

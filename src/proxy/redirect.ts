@@ -3,6 +3,7 @@ import type { FixedAnswer, Redirect } from '../policy/traffic.ts'
 import type { RequestHead } from '../wire/request-head.ts'
 import type { Answered } from './course.ts'
 import { routingPath } from './path.ts'
+import { queryOf } from './shape.ts'
 
 export interface RouteAnswer {
   readonly answer: FixedAnswer
@@ -29,7 +30,7 @@ export function routeAnswer(
  * came (for the query), `routePath` the route's own, of which `$path` is the rest. Never a path that begins with `//`, which
  * browsers take for another host. Undefined: it asks for a host, and the request names none.
  */
-export function locationOf(
+function locationOf(
   { to }: Redirect,
   path: string,
   target: string,
@@ -37,10 +38,8 @@ export function locationOf(
   host: string,
 ): string | undefined {
   if (to.includes('$host') && host === '') return undefined
-  const mark = target.indexOf('?')
-  const query = mark < 0 ? '' : target.slice(mark)
-  const rest = routePath === '/' ? path : path.slice(routePath.length)
-  const location = to.replaceAll('$host', () => host).replaceAll('$path', () => rest + query)
+  const rest = (routePath === '/' ? path : path.slice(routePath.length)) + queryOf(target)
+  const location = to.replaceAll('$host', () => host).replaceAll('$path', () => rest)
   if (/^https?:\/\//.test(to)) return location
   const local = location.startsWith('/') ? location : '/' + location
   return local.replace(/^\/{2,}/, '/')

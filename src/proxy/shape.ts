@@ -11,19 +11,31 @@ import { routingPath } from './path.ts'
  */
 export function shapeTarget(target: string, strip: string, prepend: string): string {
   if (target === '*') return target
-  const mark = target.indexOf('?')
-  const path = mark < 0 ? target : target.slice(0, mark)
-  const query = mark < 0 ? '' : target.slice(mark)
-  const rest = strip === '' ? path : (behind(path, strip) ?? behind(routingPath(target) ?? path, strip) ?? path)
-  const tail = rest.replace(/^\/{2,}/, '/')
-  return (tail === '' && prepend === '' ? '/' : prepend + tail) + query
+  const tail = (restOf(target, strip) ?? pathOf(target)).replace(/^\/{2,}/, '/')
+  return (tail === '' && prepend === '' ? '/' : prepend + tail) + queryOf(target)
 }
 
 /** Whether {@link shapeTarget} finds the prefix. */
 export function isStripped(target: string, strip: string): boolean {
+  return restOf(target, strip) !== undefined
+}
+
+/** The query of a target with its question mark; '' without one. */
+export function queryOf(target: string): string {
   const mark = target.indexOf('?')
-  const path = mark < 0 ? target : target.slice(0, mark)
-  return strip !== '' && (behind(path, strip) ?? behind(routingPath(target) ?? path, strip)) !== undefined
+  return mark < 0 ? '' : target.slice(mark)
+}
+
+function pathOf(target: string): string {
+  const mark = target.indexOf('?')
+  return mark < 0 ? target : target.slice(0, mark)
+}
+
+/** What follows the prefix; undefined: it is another path, or there is no prefix to take off. */
+function restOf(target: string, strip: string): string | undefined {
+  if (strip === '') return undefined
+  const path = pathOf(target)
+  return behind(path, strip) ?? behind(routingPath(target) ?? path, strip)
 }
 
 function behind(path: string, prefix: string): string | undefined {

@@ -101,17 +101,16 @@ function bySplit(
   request: SteeredRequest,
   trace: SteerTrace | undefined,
 ): Steered {
-  if (sticky === undefined) return forward(aim, pickGroup(aim.groups, random(), undefined, aim.strict))
-  let key = stickyKey(sticky, request)
+  let key = sticky && stickyKey(sticky, request)
   let newKey: string | undefined
-  if (key === undefined && sticky.from === 'cookie') key = newKey = randomKey(random)
+  if (key === undefined && sticky?.from === 'cookie') key = newKey = randomKey(random)
   if (key === undefined) return forward(aim, pickGroup(aim.groups, random(), undefined, aim.strict))
   if (trace) trace.key = key
   return forward(aim, pickStickyGroup(aim.groups, key, aim.strict), newKey, sticky)
 }
 
 /** What ties the request; undefined: nothing does yet. A cookie that we would not set is none of ours. */
-export function stickyKey(sticky: StickyPolicy, request: SteeredRequest): string | undefined {
+function stickyKey(sticky: StickyPolicy, request: SteeredRequest): string | undefined {
   switch (sticky.from) {
     case 'header':
       return headerValue(request.lines, sticky.name) || undefined
@@ -133,17 +132,13 @@ function randomKey(random: Random): string {
   return key
 }
 
-/** The line that tells a new user's browser its key; '' where there is nothing to tell. */
+/** The line that tells a new user's browser its key, `secure` where it came over TLS; '' where there is nothing to tell. */
 export function stickyLine(
   { newKey, sticky }: Extract<Steered, { readonly kind: 'forward' }>,
   secure: boolean,
 ): string {
   if (newKey === undefined || sticky?.from !== 'cookie') return ''
-  return cookieLine(sticky.name, newKey, sticky.maxAgeSeconds, secure)
-}
-
-/** The line that gives a browser its key; `secure` where it came over TLS. */
-export function cookieLine(name: string, value: string, maxAgeSeconds: number, secure: boolean): string {
+  const { name, maxAgeSeconds } = sticky
   const age = maxAgeSeconds > 0 ? `; Max-Age=${String(maxAgeSeconds)}` : ''
-  return `Set-Cookie: ${name}=${value}; Path=/; HttpOnly; SameSite=Lax${age}${secure ? '; Secure' : ''}\r\n`
+  return `Set-Cookie: ${name}=${newKey}; Path=/; HttpOnly; SameSite=Lax${age}${secure ? '; Secure' : ''}\r\n`
 }

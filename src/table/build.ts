@@ -44,6 +44,7 @@ interface Entry {
 
 interface Memo {
   readonly given: readonly RoutePolicy[]
+  /** They and the defaults, which come with them, may have rules that lead to other services. */
   readonly policies: Policy['services']
   readonly kept: readonly RoutePolicy[]
   readonly ordered: OrderedRoutes
@@ -115,14 +116,10 @@ function buildRoutes(
     }
     const unchanged = known?.service === service && (known.policy === policy || sameData(known.policy, policy))
     const versions = policy.traffic?.versions
-    let weights = known?.weights
-    if (versions) {
-      const weighed = weighGroups(origin, service.groups, versions)
-      problems.push(...weighed.problems)
-      weights = weighed.weights
-    }
+    const weighed = versions && weighGroups(origin, service.groups, versions)
+    if (weighed) problems.push(...weighed.problems)
     const route =
-      known && unchanged ? known : Object.freeze({ origin, host, path, service, policy, weights: versions && weights })
+      known && unchanged ? known : Object.freeze({ origin, host, path, service, policy, weights: weighed?.weights })
     same &&= route === previous.routes[i]
     routes.push(route)
   }

@@ -3,6 +3,7 @@
  * instance. The only thing a build takes from the table before it but sameness.
  */
 import type { Snapshot } from '../catalog/snapshot.ts'
+import { claimFault } from '../policy/host-claims.ts'
 import type { Policy, RoutePolicy } from '../policy/policy.ts'
 import { routePrefix } from './prefix.ts'
 import type { Route, RouteTable } from './table.ts'
@@ -14,7 +15,8 @@ const TAG = 'tag:'
  * - while a tag that says the same host and path cannot be used (a `bad-tag` problem at the route's own origin): its
  *   last good form beats none;
  * - while its service is known to have no instance: the tag is gone because the instances are, and the answer is 503, not
- *   whatever stands at a shorter path. When the source forgets the service, the route goes too.
+ *   whatever stands at a shorter path. When the source forgets the service, or no
+ *   claim leaves it the host any more, the route goes too.
  * and only while nobody else claims its host and path.
  */
 export function lastGoodRoutes(previous: RouteTable, snapshot: Snapshot, policy: Policy): readonly RoutePolicy[] {
@@ -32,6 +34,8 @@ export function lastGoodRoutes(previous: RouteTable, snapshot: Snapshot, policy:
   const stays = ({ origin, host, path, service }: Route): boolean =>
     !present.has(origin) &&
     !taken.has(`${host}${path}`) &&
-    (bad.has(origin) || snapshot.services.get(service.name)?.instances.length === 0)
+    (bad.has(origin) ||
+      (snapshot.services.get(service.name)?.instances.length === 0 &&
+        claimFault(policy.claims, service.name, host) === undefined))
   return candidates.filter(stays).map(({ policy: last }) => last)
 }

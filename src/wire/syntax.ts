@@ -104,18 +104,32 @@ export function withoutFields(lines: string, names: ReadonlySet<string>): string
   return kept
 }
 
-/** The trimmed value of the only line with that lower-case name in well-formed header lines; undefined: none, or several. */
-export function fieldValue(lines: string, name: string): string | undefined {
-  let value: string | undefined
-  let at = 0
+/** The start of the first line at or after `from`, itself the start of a line, with that lower-case name; -1: there is none. */
+export function nextField(lines: string, name: string, from: number): number {
+  let at = from
   while (at < lines.length) {
-    const colon = lines.indexOf(':', at)
+    if (lines.charCodeAt(at + name.length) === 0x3a && isNamed(lines, at, name)) return at
     const eol = lines.indexOf('\r\n', at)
-    if (colon - at === name.length && lines.slice(at, colon).toLowerCase() === name) {
-      if (value !== undefined) return undefined
-      value = trimmed(lines, colon + 1, eol)
-    }
+    if (eol < 0) return -1
     at = eol + 2
   }
-  return value
+  return -1
+}
+
+/** Whether the text at `at` is `name`, of which case is no matter; without a copy. */
+function isNamed(lines: string, at: number, name: string): boolean {
+  for (let i = 0; i < name.length; i++) {
+    const code = lines.charCodeAt(at + i)
+    const lower = code >= 0x41 && code <= 0x5a ? code | 0x20 : code
+    if (lower !== name.charCodeAt(i)) return false
+  }
+  return true
+}
+
+/** The trimmed value of the only line with that lower-case name in well-formed header lines; undefined: none, or several. */
+export function fieldValue(lines: string, name: string): string | undefined {
+  const at = nextField(lines, name, 0)
+  if (at < 0) return undefined
+  const eol = lines.indexOf('\r\n', at)
+  return nextField(lines, name, eol + 2) < 0 ? trimmed(lines, at + name.length + 1, eol) : undefined
 }

@@ -58,13 +58,33 @@ void t.test('what is no conflict', (t) => {
   t.end()
 })
 
+void t.test('lists that allow', (t) => {
+  const one = '{ service: a, hosts: [a.test] }'
+  const cases: Readonly<Record<string, RegExp>> = {
+    'policy: { addresses: [] }': /policy\.addresses: an empty list would refuse every instance; leave it out for all$/,
+    'policy: { claims: [] }':
+      /policy\.claims: an empty list would refuse every tag; leave it out for all, or write tags: /,
+    [`policy: { claims: [${one}, { service: b, hosts: [] }] }`]:
+      /policy\.claims\[1\]\.hosts: an empty list allows no host$/,
+  }
+  for (const [text, message] of Object.entries(cases)) t.match(found(text).errors, [message], text)
+  const routed = `routes: [{ service: a }]\npolicy: { claims: [${one}]`
+  t.match(found(`${routed} }`), {
+    errors: [],
+    warnings: [/policy\.claims: it has no effect: with routes configured tags make none; policy\.tags would change/],
+  })
+  t.match(found(`policy: { tags: false, claims: [${one}] }`).warnings, [/it has no effect: tags: false$/])
+  t.same(found(`${routed}, tags: urlprefix- }`).warnings, [])
+  t.same(found(`policy: { claims: [${one}] }`).warnings, [])
+  t.end()
+})
+
 void t.test('health', (t) => {
   t.match(found('services: { a: { health: { http: /x, tcp: true } } }').errors, [
     /^f:1:\d+: services\.a\.health\.tcp: http is probed already/,
   ])
   t.same(found('services: { a: { health: { http: /x, tcp: false } } }').errors, [])
   t.match(found('defaults: { health: { baseEjection: 5m, maxEjection: 1s } }').errors, [/baseEjection: it is longer/])
-  t.match(found('policy: { addresses: [] }').errors, [/policy\.addresses: an empty list would refuse every instance/])
   t.match(found('defaults: { health: { interval: 200ms, timeout: 5s } }'), {
     errors: [],
     warnings: [/timeout: it is longer/],

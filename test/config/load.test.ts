@@ -283,6 +283,25 @@ void t.test('what looks like a switch is no beginning of tags', (t) => {
   t.end()
 })
 
+void t.test('who may claim which hosts by tags', (t) => {
+  t.equal(configOf('').claims, undefined)
+  t.same(configOf('policy: { claims: [{ service: shop-*, hosts: [Shop.Example.com, "*.x.test", "*"] }] }').claims, [
+    { service: 'shop-*', hosts: ['shop.example.com', '*.x.test', '*'] },
+  ])
+  const cases: Readonly<Record<string, RegExp>> = {
+    'policy: { claims: { shop: [a.test] } }': /^1:19 policy\.claims: expected a list of claims; found a mapping$/,
+    'policy: { claims: [{ hosts: [a.test] }] }':
+      /claims\[0\]\.service: expected the name of a service, or a pattern such as shop-\*; found nothing$/,
+    'policy: { claims: [{ service: shop }] }': /claims\[0\]\.hosts: expected a list of hosts; found nothing$/,
+    'policy: { claims: [{ service: shop, hosts: [a.*.test] }] }': /hosts\[0\]: .*a \* stands only for the whole first/,
+    'policy: { claims: [{ service: shop, hosts: [a.test/x] }] }': /hosts\[0\]: .*the path belongs into path/,
+    'policy: { claims: [{ service: shop, host: a.test }] }':
+      /host: there is no setting "host"; did you mean "hosts"\?$/,
+  }
+  for (const [text, message] of Object.entries(cases)) t.match(errorsOf(text), [message], text)
+  t.end()
+})
+
 void t.test('where instances may be', (t) => {
   t.equal(configOf('').addresses, undefined)
   t.same(configOf('policy: { addresses: [10.0.0.0/8, fd00::1] }').addresses, ['10.0.0.0/8', 'fd00::1/128'])

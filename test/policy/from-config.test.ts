@@ -75,5 +75,9 @@ void t.test('routes switch tags off, unless they are asked for', (t) => {
   t.equal(policyOf('routes: [{ service: a }]').tagPrefix, undefined)
   t.equal(policyOf('routes: [{ service: a }]\npolicy: { tags: urlprefix- }').tagPrefix, 'urlprefix-')
   t.equal(policyOf('policy: { tags: false }').tagPrefix, undefined)
+  t.equal(policyOf('').claims, undefined)
+  t.same(policyOf('policy: { claims: [{ service: a, hosts: [x.test] }] }').claims, [
+    { service: 'a', hosts: ['x.test'] },
+  ])
   t.end()
 })

@@ -67,6 +67,56 @@ void t.test("fabio's options", async (t) => {
   t.match(problems, [{ code: 'bad-tag', message: /another tag says otherwise of the same host and path/ }])
 })
 
+/** Each tag in fabio's documentation (quickstart, path stripping and prepending, redirects, access control, config language). */
+void t.test("fabio's documented examples", async (t) => {
+  const routes: Readonly<Record<string, unknown>> = {
+    'urlprefix-/css': { host: '', path: '/css', options: {} },
+    'urlprefix-i.com/static': { host: 'i.com', path: '/static', options: {} },
+    'urlprefix-mysite.com/': { host: 'mysite.com', path: '/', options: {} },
+    'urlprefix-mysite.com/foo': { host: 'mysite.com', path: '/foo', options: {} },
+    'urlprefix-/foo/bar strip=/foo': { path: '/foo/bar', options: { shaping: { strip: '/foo', prepend: undefined } } },
+    'urlprefix-/bar prepend=/foo': { path: '/bar', options: { shaping: { strip: undefined, prepend: '/foo' } } },
+    'urlprefix-/bar prepend=/baz strip=/foo': {
+      path: '/bar',
+      options: { shaping: { strip: '/foo', prepend: '/baz' } },
+    },
+    'urlprefix-/x host=name': { options: { shaping: { host: { kind: 'name', name: 'name' } } } },
+    'urlprefix-/x host=dst': { options: { shaping: { host: { kind: 'instance' } } } },
+    'urlprefix-/path redirect=301,https://www.google.com/': {
+      path: '/path',
+      options: { redirect: { status: 301, to: 'https://www.google.com/' } },
+    },
+    'urlprefix-/path redirect=303,https://www.foo.com$path': {
+      options: { redirect: { status: 303, to: 'https://www.foo.com/path$path' } },
+    },
+    'urlprefix-/x allow=ip:192.168.1.0/24,ip:fe80::/10': {
+      options: { access: { allow: ['192.168.1.0/24', 'fe80::/10'], deny: [] } },
+    },
+    'urlprefix-/x deny=ip:10.0.0.0/8,ip:fe80::1234': {
+      options: { access: { allow: [], deny: ['10.0.0.0/8', 'fe80::1234'] } },
+    },
+  }
+  for (const [tag, expected] of Object.entries(routes))
+    t.match(parseTag(tag, 'urlprefix-'), { kind: 'route', ...(expected as object) }, tag)
+  const refused: Readonly<Record<string, RegExp>> = {
+    // fabio's own parser refuses this one of its examples, too, and then lets everybody in but whom it had read so far.
+    'urlprefix-/x deny=ip:fe80::1234,100.123.0.0/16': /^deny= takes ip:CIDR, not 100\.123\.0\.0\/16$/,
+    'urlprefix-/foo/bar proto=https': /proto=https is not supported/,
+    'urlprefix-/foo/bar proto=https tlsskipverify=true': /is not supported/,
+    'urlprefix-:3306 proto=tcp': /TCP port/,
+    'urlprefix-:3306 proto=tcp pxyproto=true': /TCP port/,
+    'urlprefix-/my.service/Method proto=grpc': /proto=grpc is not supported/,
+    'urlprefix-/my.service proto=grpcs grpcservername=my.service': /proto=grpcs is not supported/,
+    'urlprefix-/my.service proto=grpcs tlsskipverify=true': /is not supported/,
+    'urlprefix-example.com:80/ redirect=301,https://example.com$path': /host with a port/,
+    'urlprefix-/x register=name': /^register= is not supported/,
+    'urlprefix-/x auth=name': /^auth= is not supported/,
+    'urlprefix-/x weight=.05': /^weight= is not supported/,
+  }
+  for (const [tag, reason] of Object.entries(refused))
+    t.match(parseTag(tag, 'urlprefix-'), { kind: 'bad', reason }, tag)
+})
+
 void t.test('tags that make none, each with its reason', async (t) => {
   const cases: readonly [string, RegExp, string?][] = [
     ['urlprefix-', /neither a host nor a path/],

@@ -1,10 +1,7 @@
 /** An explanation for a person. Pure; nothing from elsewhere reaches the terminal unescaped. */
 import type { ExplainAnswer } from '../../admin/explain.ts'
 import { counted } from '../../core/counted.ts'
-import { escapeField } from '../../telemetry/escape.ts'
-
-const safe = (text: string): string => escapeField(text, 512)
-const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`
+import { percent, safeLong as safe } from '../table-text.ts'
 
 /** The result first, then what led to it; newline included. */
 export function explanationText(answer: ExplainAnswer): string {

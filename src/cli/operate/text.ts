@@ -1,7 +1,7 @@
 /** An order for a person: what it will do, and what it has done. Pure; nothing from elsewhere reaches the terminal unescaped. */
 import { counted } from '../../core/counted.ts'
 import { showHostPort } from '../../core/host.ts'
-import { escapeField } from '../../telemetry/escape.ts'
+import { safeLong as safe } from '../table-text.ts'
 import type { Endpoint } from './answer.ts'
 
 type Verb = 'drain' | 'eject' | 'restore'
@@ -60,5 +60,3 @@ function orderText({ kind, since, until, reason, by }: NonNullable<Endpoint['end
   const why = reason === '' ? '' : `: ${safe(reason)}`
   return `${safe(kind)} by ${safe(by)} since ${safe(since)}${until === null ? '' : ` until ${safe(until)}`}${why}`
 }
-
-const safe = (text: string): string => escapeField(text, 512)

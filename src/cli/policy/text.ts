@@ -1,11 +1,9 @@
 /** A change of policy for a person: what it will do, what it has done, how to undo it. Pure; what comes from elsewhere is escaped. */
 import { counted } from '../../core/counted.ts'
-import { escapeField } from '../../telemetry/escape.ts'
+import { percent, safeLong as safe } from '../table-text.ts'
 import type { PolicyChange, Share } from './answer.ts'
 
-const safe = (text: string): string => escapeField(text, 512)
 const nameOf = (version: string): string => (version === '' ? '(no version)' : safe(version))
-const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`
 
 /** What will be done, newline included. */
 export function planText({ service, before, after, warnings }: PolicyChange): string {
