@@ -1,6 +1,6 @@
 /**
  * What balancing and affinity know an instance by: hashes of who and where it is, as the catalog says. How this proxy names its
- * catalog sources does not count, so that every proxy has the same. Part of the contract, as the hash itself is.
+ * catalog sources does not count, so that every proxy and every restart has the same. Part of the contract, as the hash itself is.
  */
 import type { Endpoint } from '../table/table.ts'
 import { hashText } from './rendezvous.ts'
@@ -14,10 +14,16 @@ export function identityHash(endpoint: Identity): number {
   return hashText(textOf(endpoint), 0)
 }
 
-/** What an affinity cookie says: 16 hexadecimal digits, of other hashes than {@link identityHash}. Tells no address. */
+/** Hexadecimal digits of a token that its service has; the rest is the instance. */
+export const serviceDigits = 8
+
+/**
+ * What an affinity cookie calls it: 24 hexadecimal digits, of other hashes than {@link identityHash}; instances of one service
+ * share the first {@link serviceDigits}. Tells no address.
+ */
 export function affinityToken(endpoint: Identity): string {
   const text = textOf(endpoint)
-  return hex(hashText(text, 0x9e3779b9)) + hex(hashText(text, 0x7f4a7c15))
+  return hex(hashText(endpoint.service, 0x2545f491)) + hex(hashText(text, 0x9e3779b9)) + hex(hashText(text, 0x7f4a7c15))
 }
 
 const hex = (hash: number): string => hash.toString(16).padStart(8, '0')

@@ -57,15 +57,17 @@ function bindGroup(
 }
 
 function bindService(table: ServiceTable, registry: Registry, zone: string): BoundService {
+  const { balance, affinity } = table.policy
   return {
     table,
+    tied: balance === 'hash' || affinity !== undefined,
     groups: table.groups.map((group) => bindGroup(table, group, registry, zone)),
     stats: registry.service(table.name),
   }
 }
 
 /** Where routes lead that only redirect. */
-const nowhere: BoundService = { table: noService, groups: [], stats: newServiceStats('') }
+const nowhere: BoundService = { table: noService, tied: false, groups: [], stats: newServiceStats('') }
 
 function bindRoute(route: Route, service: BoundService): BoundRoute {
   const { weights } = route

@@ -136,7 +136,7 @@ export interface BoundEndpoint {
   readonly state: EndpointState
   /** Of its identity, for `balance: hash`; 0 to 2^32 - 1. */
   readonly hash: number
-  /** What an affinity cookie names it by; '' where its service has no affinity. */
+  /** What an affinity cookie names it by, see `balance/identity.ts`; '' where its service has no affinity. */
   readonly token: string
 }
 
@@ -163,6 +163,8 @@ export interface BoundGroup extends Candidates {
 
 export interface BoundService {
   readonly table: ServiceTable
+  /** Something of a request says which instance it gets: a hash key or an affinity cookie. The others' are never read for it. */
+  readonly tied: boolean
   readonly groups: readonly BoundGroup[]
   readonly stats: ServiceStats
 }
