@@ -7,6 +7,7 @@ import { parseDuration } from '../core/units.ts'
 import { parseAddress, showAddress } from './addresses.ts'
 import type { Rule } from '../policy/traffic.ts'
 import type { Address, RouteConfig } from './config.ts'
+import { checkBalance } from './check-balance.ts'
 import { Because } from './declare.ts'
 import { childOf, isList } from './locate.ts'
 import type { Path } from './locate.ts'
@@ -265,7 +266,7 @@ function checkServices(file: Raw, found: Findings): void {
   ]
   for (const path of paths) {
     const service = path.reduce<Raw>(childOf, file)
-    checkBalance(service, path, found)
+    checkBalance(file, service, path, found)
     checkVersions(childOf(service, 'versions'), [...path, 'versions'], found)
     checkHealth(childOf(service, 'health'), [...path, 'health'], found)
   }
@@ -276,11 +277,6 @@ function checkVersions(weights: Raw, path: Path, { errors }: Findings): void {
   const values = Object.values(weights)
   if (values.every((weight) => typeof weight === 'string' && /^0+(\.0+)?$/.test(weight)))
     errors.push({ path, message: 'every weight is zero, so nothing would get a request' })
-}
-
-function checkBalance(service: Raw, path: Path, { warnings }: Findings): void {
-  if (hasKey(service, 'hash') && childOf(service, 'balance') !== 'hash')
-    warnings.push({ path: [...path, 'hash'], message: 'it has no effect without balance: hash beside it' })
 }
 
 function checkHealth(health: Raw, path: Path, { errors, warnings }: Findings): void {

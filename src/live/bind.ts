@@ -28,12 +28,7 @@ function zonesOf(endpoints: readonly BoundEndpoint[], zone: string): Zones | und
   return { own, others: endpoints.filter(({ endpoint }) => endpoint.zone !== zone) }
 }
 
-function bindGroup(
-  { name, policy }: ServiceTable,
-  group: VersionGroup,
-  registry: Registry,
-  zone: string,
-): BoundGroup {
+function bindGroup({ name, policy }: ServiceTable, group: VersionGroup, registry: Registry, zone: string): BoundGroup {
   const endpoints: BoundEndpoint[] = []
   for (const endpoint of group.endpoints) {
     // Those with weight 0 have state too: a check that turns critical must not cost its counts and connections.

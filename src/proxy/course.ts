@@ -113,7 +113,8 @@ export class Course {
   /** The instance of the last attempt answers: its lines become what the client gets of them, and {@link added} is complete. */
   answered(head: ResponseHead): void {
     const changes = this.shape?.response
-    if (changes) head.lines = (changes.drop.size === 0 ? head.lines : withoutFields(head.lines, changes.drop)) + changes.lines
+    if (changes)
+      head.lines = (changes.drop.size === 0 ? head.lines : withoutFields(head.lines, changes.drop)) + changes.lines
     this.named()
   }
 
@@ -128,7 +129,10 @@ export class Course {
     const { tried } = this.#tries
     const { policy } = this.service.table
     if (this.#tie === undefined) return pickEndpoint(this.group, this.#core.random, tried, policy)
-    return this.#tie.holder(this.group, tried) ?? pickEndpoint(this.group, this.#core.random, tried, policy, this.#tie.keyHash)
+    return (
+      this.#tie.holder(this.group, tried) ??
+      pickEndpoint(this.group, this.#core.random, tried, policy, this.#tie.keyHash)
+    )
   }
 
   /** Where to go now; `from`: away from where the requests have gone that this one held when it broke. */

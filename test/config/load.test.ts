@@ -167,8 +167,6 @@ errorPages: { 200: a, 404: }
 void t.test('what this version does not have is refused by name', (t) => {
   const refused = [
     ['workers: 2', 'workers'],
-    ['services: { a: { affinity: { cookie: x } } }', 'services.a.affinity'],
-    ['services: { a: { balance: hash } }', 'services.a.balance'],
     ['routes: [{ service: a, mirror: { version: 1 } }]', 'routes[0].mirror'],
     ['tls: { cert: x }', 'tls'],
     ['http2: true', 'http2'],

@@ -19,6 +19,7 @@ export const explainAnswer: z.ZodType<ExplainAnswer> = z.object({
   sticky: z.object({ by: z.string(), key: z.string(), isNew: z.boolean() }).nullable(),
   fallback: z.enum(['others', 'none']),
   balance: z.string().nullable(),
+  instance: z.object({ by: z.string(), key: z.string(), handle: z.string() }).nullable(),
   versions: z.array(
     z.object({
       version: z.string(),
