@@ -20,7 +20,7 @@ interface Proxy {
   explain(query: string): Promise<Record<string, unknown>>
   /** Registers only these, on the ports they had. */
   register(names: readonly string[]): void
-  operate(verb: 'drain' | 'eject' | 'restore', name: string): Promise<number>
+  operate(verb: 'drain' | 'eject' | 'restore', name: string): Promise<number | string>
 }
 
 async function proxy(t: Test, instances: readonly Instance[], settings: string): Promise<Proxy> {
