@@ -33,6 +33,7 @@ import type { HealthView } from './health/port.ts'
 import { createProber } from './health/prober.ts'
 import type { EndpointState } from './live/runtime.ts'
 import { layeredPolicy } from './policy/layers.ts'
+import { sameData } from './table/same.ts'
 import type { Policy } from './policy/policy.ts'
 import { createDataPlane } from './proxy/data-plane.ts'
 import type { DataPlane, ListenerAddress } from './proxy/options.ts'
@@ -139,15 +140,14 @@ class Composition implements App {
       health,
       workers: deps.fleet,
     })
-    const asked = this.#asked()
     const sources = {
       metrics: this.#metrics,
       dataPlane: this.#plane,
       notReady: () => this.notReady(),
       problems: () => this.#problems(),
       kills: this.#kills,
-      explain: asked,
-      policy: asked,
+      explain: this.#asked(),
+      policy: this.#asked(),
       history: this.#history,
       troubles,
       health: {
@@ -201,6 +201,7 @@ class Composition implements App {
     log.setLevel(this.#config.log.level)
     const saved = (this.#loaded = this.#saved.load())
     this.#plane.setErrorPages(await readErrorPages(this.#config.errorPages))
+    this.#plane.setZone(this.#config.zone)
     this.#access.use(await this.#access.load(this.#config.adminTokens))
     await this.#tls.load(this.#config)
     await (await this.#doors.prepare(this.#config)).commit()
@@ -273,7 +274,7 @@ class Composition implements App {
       const doors = await this.#doors.prepare(config)
       let next: Generation | undefined
       try {
-        if (!sameValue(before.catalog, config.catalog)) next = await this.#begin(config, () => this.#promote(next))
+        if (!sameData(before.catalog, config.catalog)) next = await this.#begin(config, () => this.#promote(next))
         if (this.#serving) await this.#plane.listen(config.listen)
       } catch (error) {
         await next?.stop()
@@ -299,6 +300,7 @@ class Composition implements App {
     log.setLevel(config.log.level)
     this.#plane.setObserver(accessLog.observer(config.log.access))
     this.#plane.setLimits(config.limits)
+    this.#plane.setZone(config.zone)
     this.#saved.use(config.stateDir)
     this.#history.use(config.stateDir)
     this.#tls.use(config)
@@ -315,7 +317,7 @@ class Composition implements App {
     }
     this.#leading?.setPolicy(policy, causes)
     if (!next) this.#usePolicies()
-    if (!sameValue(before.listen, config.listen)) {
+    if (!sameData(before.listen, config.listen)) {
       const listeners = this.#plane.addresses().map(({ host, port }) => showHostPort(host, port))
       log.info({ listeners }, `listening on ${listeners.join(', ')}`)
     }
@@ -451,9 +453,4 @@ class Composition implements App {
       ...this.#plane.current().table.problems,
     ]
   }
-}
-
-/** Config values are plain data; none that is compared here holds a Map. */
-function sameValue(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
 }

@@ -57,3 +57,8 @@ export function rank(hash: number, weight: number): number {
 export function pairHash(key: string, seed: number): number {
   return mix(hashText(key, seed) ^ seed)
 }
+
+/** As {@link pairHash}, of a key that was hashed once for all candidates: a pick among many only mixes. Other hashes than there. */
+export function mixedHash(keyHash: number, seed: number): number {
+  return mix(keyHash ^ seed)
+}

@@ -7,6 +7,8 @@ import type { HostClaim } from '../policy/host-claims.ts'
 import type { BalanceAlgorithm, HealthPolicy } from '../policy/policy.ts'
 import type {
   AccessPolicy,
+  AffinityPolicy,
+  HashPolicy,
   MirrorPolicy,
   Redirect,
   Rule,
@@ -93,6 +95,8 @@ export interface TrafficSettings {
 
 /** One service's settings as far as they were written; what is undefined falls to `defaults`, then to the built-in. */
 export interface ServiceSettings extends TrafficSettings {
+  readonly hash?: HashPolicy | undefined
+  readonly affinity?: AffinityPolicy | 'off' | undefined
   readonly balance?: BalanceAlgorithm | undefined
   readonly timeouts?: TimeoutSettings | undefined
   readonly retry?: RetrySettings | undefined

@@ -7,6 +7,7 @@ import { parseDuration } from '../core/units.ts'
 import { parseAddress, showAddress } from './addresses.ts'
 import type { Rule } from '../policy/traffic.ts'
 import type { Address, RouteConfig } from './config.ts'
+import { checkBalance } from './check-balance.ts'
 import { Because } from './declare.ts'
 import { childOf, isList } from './locate.ts'
 import type { Path } from './locate.ts'
@@ -280,6 +281,7 @@ function checkServices(file: Raw, found: Findings): void {
   ]
   for (const path of paths) {
     const service = path.reduce<Raw>(childOf, file)
+    checkBalance(file, service, path, found)
     checkVersions(childOf(service, 'versions'), [...path, 'versions'], found)
     checkMirror(service, path, found)
     checkHealth(childOf(service, 'health'), [...path, 'health'], found)

@@ -7,7 +7,7 @@ import type { HealthSettings, ServiceSettings, TlsSettings } from './config.ts'
 import { Because, choice, optional, orWord, scalar, section, shapeOf, shorthand } from './declare.ts'
 import type { Setting } from './declare.ts'
 import { duration, flag, headerName, hostName, integer, path, share, size } from './scalars.ts'
-import { trafficKeys } from './schema-traffic.ts'
+import { affinitySchema, hashSchema, trafficKeys } from './schema-traffic.ts'
 
 const second = 1_000
 const minute = 60_000
@@ -127,9 +127,15 @@ const tlsSchema: Setting<TlsSettings | 'off'> = shorthand(
 export const serviceSchema: Setting<ServiceSettings> = section({
   ...trafficKeys,
   balance: inherited(
-    choice('least-request', 'round-robin'),
+    choice('least-request', 'round-robin', 'hash'),
     built.balance,
-    'How an instance is picked: the less loaded of two chosen at random, or in turn.',
+    'How an instance is picked: the less loaded of two chosen at random; in turn; or by `hash`.',
+  ),
+  hash: optional(hashSchema, 'What `balance: hash` goes by.', 'the client address'),
+  affinity: optional(
+    affinitySchema,
+    'Keeps a client on one instance by a cookie, as long as that is available; `off`: not.',
+    'off',
   ),
   timeouts: optional(
     section({

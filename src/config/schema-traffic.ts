@@ -1,12 +1,15 @@
 /**
- * The settings that share requests among versions: weights, rules, stickiness, fallback, mirroring.
+ * The settings that share requests among versions and instances: weights, rules, stickiness, affinity, hashing, mirroring.
  * A service may have them all, and a route some of them. Declared as in `schema.ts`. Pure.
  */
 import type {
+  AffinityPolicy,
   Condition,
   FixedAnswer,
+  HashPolicy,
   MirrorPolicy,
   Redirect,
+  RequestKey,
   Rule,
   RuleAction,
   StickyPolicy,
@@ -240,14 +243,12 @@ const requestKeyKeys = {
   ip: optional(flag(), 'By the client address.'),
 }
 
-type Key = Extract<StickyPolicy, { from: 'header' | 'client' }> | { readonly from: 'cookie'; readonly name: string }
-
 /** The key that one of cookie, header and ip makes. */
 function toKey(value: {
   readonly cookie?: string | undefined
   readonly header?: string | undefined
   readonly ip?: boolean | undefined
-}): Key | Because {
+}): RequestKey | Because {
   const kind = only(value, ['cookie', 'header', 'ip'])
   if (kind instanceof Because) return kind
   if (kind === 'cookie') return { from: 'cookie', name: value.cookie ?? '' }
@@ -298,6 +299,43 @@ const mirrorSchema: Setting<MirrorPolicy | 'off'> = orOff(
         ? Object.freeze({ version, share: part, timeoutMs: timeout, concurrency })
         : new Because('a share of 0% mirrors nothing; write mirror: off'),
   ),
+)
+
+/** Ties clients to an instance. */
+export const affinitySchema: Setting<AffinityPolicy | 'off'> = orOff(
+  mapped(
+    section({
+      cookie: required(cookieName(), 'The cookie; it names the instance without telling its address.'),
+      maxAge,
+    }),
+    'a cookie',
+    ({ cookie, maxAge: age }): AffinityPolicy => ({ cookie, maxAgeSeconds: seconds(age) }),
+  ),
+)
+
+const loadFactor: Setting<number> = scalar({
+  type: 'number',
+  expected: 'a factor of 1 to 10',
+  bounds: '1 to 10',
+  parse: (text) =>
+    /^\d{1,2}(\.\d+)?$/.test(text) && Number(text) >= 1 && Number(text) <= 10 ? Number(text) : undefined,
+})
+
+/** What `balance: hash` goes by. */
+export const hashSchema: Setting<HashPolicy> = mapped(
+  section({
+    ...requestKeyKeys,
+    loadFactor: withDefault(
+      loadFactor,
+      1.25,
+      'No instance gets more than this times the average of requests in flight: what is too much goes to the next one.',
+    ),
+  }),
+  'one of cookie, header and ip',
+  (value): HashPolicy | Because => {
+    const key = toKey(value)
+    return key instanceof Because ? key : { key, loadFactor: value.loadFactor }
+  },
 )
 
 /** What a service has and a route may have of its own. */

@@ -91,7 +91,13 @@ export class FleetPlane implements DataPlane {
     this.#plane = plane
     this.#modeOf = modeOf
     this.#beatMs = options.clock.now()
-    this.#settings = { limits: plane.limits, access: modeOf(plane.observer), level: 'info', errorPages: new Map() }
+    this.#settings = {
+      limits: plane.limits,
+      access: modeOf(plane.observer),
+      level: 'info',
+      errorPages: new Map(),
+      zone: '',
+    }
     this.#local = createDataPlane({
       ...plane,
       observer: undefined,
@@ -179,6 +185,11 @@ export class FleetPlane implements DataPlane {
 
   setErrorPages(errorPages: ReadonlyMap<number, ErrorPage>): void {
     this.#set({ errorPages })
+  }
+
+  setZone(zone: string): void {
+    this.#local.setZone(zone)
+    this.#set({ zone })
   }
 
   isAlive(key: string, life: number): 'alive' | 'dead' | 'unknown' {

@@ -40,6 +40,8 @@ export interface WorkerSettings {
   readonly access: AccessMode
   readonly level: LogLevel
   readonly errorPages: ReadonlyMap<number, ErrorPage>
+  /** Where the proxy is; '' is nowhere. */
+  readonly zone: string
 }
 
 export type ToWorker =

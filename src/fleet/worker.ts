@@ -180,11 +180,12 @@ export class Worker {
     }
   }
 
-  #set({ limits, access, level, errorPages }: WorkerSettings): void {
+  #set({ limits, access, level, errorPages, zone }: WorkerSettings): void {
     const { log, accessLog } = this.#options
     this.#plane.setLimits(limits)
     this.#plane.setObserver(accessLog.observer(access))
     this.#plane.setErrorPages(errorPages)
+    this.#plane.setZone(zone)
     log.setLevel(level)
   }
 

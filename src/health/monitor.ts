@@ -91,7 +91,8 @@ class Monitor implements SharedHealth {
 
   attemptFailed(state: EndpointState, failure: Failure): void {
     const subject = this.#judged(state)
-    if (!subject) return
+    // Who ends its answers so does it always; that they are cut must not eject all of an app's instances.
+    if (!subject || failure.detail === unprovenEnd) return
     const { kind, received, reused } = failure
     switch (kind) {
       case 'refused':
@@ -99,8 +100,6 @@ class Monitor implements SharedHealth {
         break
       case 'closed':
       case 'reset':
-        // Such an app answers so always; that it is cut must not eject all of its instances.
-        if (failure.detail === unprovenEnd) break
         if (received) this.#failed(subject, true)
         // One that was kept and is closed just then says nothing of how the endpoint does; but it may be the first sign.
         else if (reused) this.#doubt(subject)

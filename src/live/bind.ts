@@ -2,22 +2,33 @@
  * Ties a table to run-time state, once per swap, so that a request looks nothing up by name. Pure but for what the
  * registry makes on the way: a service whose table object is the very one of the binding before is taken over as it is.
  */
+import { affinityToken, identityHash } from '../balance/identity.ts'
 import { hashText } from '../balance/rendezvous.ts'
 import { createMatcher } from '../table/match.ts'
 import { planOf } from '../table/plan.ts'
 import { noService, type Route, type RouteTable, type ServiceTable, type VersionGroup } from '../table/table.ts'
 import { newServiceStats, type Registry } from './registry.ts'
-import type { BoundEndpoint, BoundGroup, BoundRoute, BoundService, BoundTable, Matcher } from './runtime.ts'
+import type { BoundEndpoint, BoundGroup, BoundRoute, BoundService, BoundTable, Matcher, Zones } from './runtime.ts'
 
 /** What a binding keeps for the next one: where each route stands, and the routes in that order. */
 interface Memo {
+  /** The proxy's own zone. */
+  readonly zone: string
   readonly places: Matcher<number>
   readonly routes: readonly BoundRoute[]
 }
 
 const memos = new WeakMap<BoundTable, Memo>()
 
-function bindGroup({ name, policy }: ServiceTable, group: VersionGroup, registry: Registry): BoundGroup {
+/** Apart where some are in `zone` and some are not; '' is no zone. */
+function zonesOf(endpoints: readonly BoundEndpoint[], zone: string): Zones | undefined {
+  if (zone === '') return undefined
+  const own = endpoints.filter(({ endpoint }) => endpoint.zone === zone)
+  if (own.length === 0 || own.length === endpoints.length) return undefined
+  return { own, others: endpoints.filter(({ endpoint }) => endpoint.zone !== zone) }
+}
+
+function bindGroup({ name, policy }: ServiceTable, group: VersionGroup, registry: Registry, zone: string): BoundGroup {
   const endpoints: BoundEndpoint[] = []
   for (const endpoint of group.endpoints) {
     // Those with weight 0 have state too: a check that turns critical must not cost its counts and connections.
@@ -27,27 +38,32 @@ function bindGroup({ name, policy }: ServiceTable, group: VersionGroup, registry
     state.pool.useTls(policy.tls === 'off' ? undefined : policy.tls)
     state.draining = endpoint.status === 'maintenance'
     state.doubted = endpoint.agentLost || endpoint.held === true
-    if (endpoint.weight > 0) endpoints.push({ endpoint, state })
+    if (endpoint.weight <= 0) continue
+    const token = policy.affinity ? affinityToken(endpoint) : ''
+    endpoints.push({ endpoint, state, hash: identityHash(endpoint), token })
   }
   return {
     version: group.version,
     seed: hashText(group.version, 0),
     weight: group.weight,
     endpoints,
+    zones: zonesOf(endpoints, zone),
     stats: registry.version(name, group.version),
   }
 }
 
-function bindService(table: ServiceTable, registry: Registry): BoundService {
+function bindService(table: ServiceTable, registry: Registry, zone: string): BoundService {
+  const { balance, affinity } = table.policy
   return {
     table,
-    groups: table.groups.map((group) => bindGroup(table, group, registry)),
+    tied: balance === 'hash' || affinity !== undefined,
+    groups: table.groups.map((group) => bindGroup(table, group, registry, zone)),
     stats: registry.service(table.name),
   }
 }
 
 /** Where routes lead that only redirect. */
-const nowhere: BoundService = { table: noService, groups: [], stats: newServiceStats('') }
+const nowhere: BoundService = { table: noService, tied: false, groups: [], stats: newServiceStats('') }
 
 function bindRoute(route: Route, service: BoundService): BoundRoute {
   const { weights } = route
@@ -66,17 +82,19 @@ function samePlaces(a: readonly Route[], b: readonly Route[]): boolean {
 
 /**
  * Binds `table`. With `previous`, whatever did not change is the same object as there, and the matcher's index is
- * reused while the same hosts and paths stand in the same order. Call {@link Registry.retain} once the result stands.
+ * reused while the same hosts and paths stand in the same order. `zone` is where the proxy itself is, '' nowhere; another one
+ * binds every service anew. Call {@link Registry.retain} once the result stands.
  */
-export function bindTable(table: RouteTable, registry: Registry, previous?: BoundTable): BoundTable {
-  if (previous?.table === table) return previous
+export function bindTable(table: RouteTable, registry: Registry, previous?: BoundTable, zone = ''): BoundTable {
+  const before = previous && memos.get(previous)
+  const sameZone = before?.zone === zone
+  if (previous?.table === table && sameZone) return previous
   const services = new Map<string, BoundService>()
   for (const [name, service] of table.services) {
     const known = previous?.services.get(name)
-    services.set(name, known?.table === service ? known : bindService(service, registry))
+    services.set(name, known?.table === service && sameZone ? known : bindService(service, registry, zone))
   }
 
-  const before = previous && memos.get(previous)
   const routes = table.routes.map((route, i): BoundRoute => {
     const known = before?.routes[i]
     if (known?.route === route && known.service === (services.get(route.service.name) ?? nowhere)) return known
@@ -95,6 +113,6 @@ export function bindTable(table: RouteTable, registry: Registry, previous?: Boun
       return place === undefined ? undefined : routes[place]
     },
   }
-  memos.set(bound, { places, routes })
+  memos.set(bound, { zone, places, routes })
   return bound
 }

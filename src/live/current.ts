@@ -13,15 +13,22 @@ export interface Current {
   get(): BoundTable
   /** Binds `table`, puts it in place, then lets go of what only earlier tables had. */
   apply(table: RouteTable): void
+  /** Where the proxy itself is, '' (at first) nowhere: endpoints there are preferred. Binds the table anew where that changes. */
+  setZone(zone: string): void
 }
 
 export function createCurrent(registry: Registry): Current {
+  let zone = ''
   let bound = bindTable(emptyTable, registry)
   return {
     get: () => bound,
     apply(table) {
-      bound = bindTable(table, registry, bound)
+      bound = bindTable(table, registry, bound, zone)
       registry.retain(table)
+    },
+    setZone(wanted) {
+      zone = wanted
+      bound = bindTable(bound.table, registry, bound, zone)
     },
   }
 }

@@ -164,20 +164,37 @@ export const differenceBucketsMs: readonly number[] = [
 export interface BoundEndpoint {
   readonly endpoint: Endpoint
   readonly state: EndpointState
+  /** Of its identity, for `balance: hash`; 0 to 2^32 - 1. */
+  readonly hash: number
+  /** What an affinity cookie names it by, see `balance/identity.ts`; '' where its service has no affinity. */
+  readonly token: string
 }
 
-export interface BoundGroup {
+/** What an endpoint is picked from. */
+export interface Candidates {
+  /** Those the catalog allows (weight above 0); health filters further. */
+  readonly endpoints: readonly BoundEndpoint[]
+  /** The same, apart: those in the proxy's own zone, and the rest. Undefined: there is nothing to prefer. */
+  readonly zones: Zones | undefined
+}
+
+export interface Zones {
+  readonly own: readonly BoundEndpoint[]
+  readonly others: readonly BoundEndpoint[]
+}
+
+export interface BoundGroup extends Candidates {
   readonly version: string
   /** The hash of `version`, for stickiness. */
   readonly seed: number
   readonly weight: number
-  /** Those the catalog allows (weight above 0); health filters further. */
-  readonly endpoints: readonly BoundEndpoint[]
   readonly stats: VersionStats
 }
 
 export interface BoundService {
   readonly table: ServiceTable
+  /** Something of a request says which instance it gets: a hash key or an affinity cookie. The others' are never read for it. */
+  readonly tied: boolean
   readonly groups: readonly BoundGroup[]
   readonly stats: ServiceStats
 }

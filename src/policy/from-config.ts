@@ -81,6 +81,8 @@ export function servicePolicy(settings: ServiceSettings, base: ServicePolicy): S
     sticky: unlessOff(settings.sticky, base.sticky),
     fallback: settings.fallback ?? base.fallback,
     mirror: unlessOff(settings.mirror, base.mirror),
+    hash: settings.hash ?? base.hash,
+    affinity: unlessOff(settings.affinity, base.affinity),
     balance: settings.balance ?? base.balance,
     timeouts: Object.freeze({
       connectMs: timeouts?.connect ?? base.timeouts.connectMs,

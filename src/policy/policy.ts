@@ -5,7 +5,7 @@ import type { Problem } from '../core/problem.ts'
 import type { TlsOptions } from '../wire/tls.ts'
 import { type AddressCheck, defaultAddressCheck } from './addresses.ts'
 import type { HostClaim } from './host-claims.ts'
-import type { AccessPolicy, Redirect, ShapingPolicy, TrafficPolicy } from './traffic.ts'
+import type { AccessPolicy, AffinityPolicy, HashPolicy, Redirect, ShapingPolicy, TrafficPolicy } from './traffic.ts'
 
 export interface RoutePolicy {
   /** Names the route in logs and problems; unique in a policy: `config:routes[0]`, `tag:web:urlprefix-/x`. */
@@ -100,10 +100,13 @@ export interface TlsFiles {
   readonly key: string | undefined
 }
 
-export type BalanceAlgorithm = 'least-request' | 'round-robin'
+export type BalanceAlgorithm = 'least-request' | 'round-robin' | 'hash'
 
 export interface ServicePolicy extends TrafficPolicy {
   readonly balance: BalanceAlgorithm
+  /** What `balance: 'hash'` goes by. */
+  readonly hash: HashPolicy
+  readonly affinity: AffinityPolicy | undefined
   readonly timeouts: ServiceTimeouts
   readonly retry: RetryPolicy
   readonly health: HealthPolicy
@@ -151,6 +154,8 @@ export const defaultServicePolicy: ServicePolicy = Object.freeze({
   fallback: 'others',
   mirror: undefined,
   balance: 'least-request',
+  hash: Object.freeze({ key: Object.freeze({ from: 'client' }), loadFactor: 1.25 }),
+  affinity: undefined,
   timeouts: Object.freeze({ connectMs: 1_000, firstByteMs: 60_000, idleMs: 60_000 }),
   retry: Object.freeze({ attempts: 3, budget: 0.2, bodyBytes: 65_536 }),
   health: Object.freeze({

@@ -1,5 +1,5 @@
 /**
- * How the requests of a route or a service are shared among versions, and what a route changes on the way: types only.
+ * How the requests of a route or a service are shared among versions, and which instance of a version they get: types only.
  * What writes them is elsewhere (configuration, KV, Consul's entries, tags), and so is what carries them out.
  */
 
@@ -69,11 +69,16 @@ export interface Rule {
   readonly action: RuleAction
 }
 
-/** What ties a user to a version. A cookie that is missing is set, with a random value; the value alone decides. */
-export type StickyPolicy =
+/** What a choice is tied to. */
+export type RequestKey =
   | { readonly from: 'header'; readonly name: string }
+  | { readonly from: 'cookie'; readonly name: string }
   /** The client's address, as in {@link Condition}. */
   | { readonly from: 'client' }
+
+/** What ties a user to a version. A cookie that is missing is set, with a random value; the value alone decides. */
+export type StickyPolicy =
+  | Exclude<RequestKey, { readonly from: 'cookie' }>
   /** `maxAgeSeconds`: how long the browser keeps it; 0: until it is closed. */
   | { readonly from: 'cookie'; readonly name: string; readonly maxAgeSeconds: number }
 
@@ -86,6 +91,21 @@ export interface MirrorPolicy {
   readonly timeoutMs: number
   /** Most of them at once; more are counted and not sent. */
   readonly concurrency: number
+}
+
+/** Ties a client to an instance, by a cookie that names it without saying where it is. */
+export interface AffinityPolicy {
+  readonly cookie: string
+  /** 0: until the browser is closed. */
+  readonly maxAgeSeconds: number
+}
+
+/** Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam, 2016). */
+export interface HashPolicy {
+  /** Requests without the key are balanced as `least-request`. */
+  readonly key: RequestKey
+  /** No instance gets more than this times the average of requests in flight; at least 1. */
+  readonly loadFactor: number
 }
 
 /** What a route may say for itself, and then beats its service's own. */

@@ -9,6 +9,7 @@ import type { ServiceTimeouts } from '../policy/policy.ts'
 import type { MirrorPolicy } from '../policy/traffic.ts'
 import type { Plan, Shape } from '../table/plan.ts'
 import type { RequestHead } from '../wire/request-head.ts'
+import type { ResponseHead } from '../wire/response-head.ts'
 import type { ServerConnection } from '../wire/server-connection.ts'
 import { withoutFields } from '../wire/syntax.ts'
 import { showHostPort } from '../core/host.ts'
@@ -16,6 +17,7 @@ import type { Mirrored } from './mirror.ts'
 import type { Aim, NextEndpoint } from './next-endpoint.ts'
 import type { PlaneCore } from './plane-core.ts'
 import { SteeredRequest, steer, stickyLine, type Steered } from './steer.ts'
+import { Tie } from './tie.ts'
 import type { Tries } from './tries.ts'
 import { clientAddress, type ForwardingFacts, upstreamHead } from './upstream-head.ts'
 
@@ -27,6 +29,10 @@ export class Course {
   readonly #client: ServerConnection
   readonly #tries: Tries
   #aim: Aim | undefined
+  /** What ties the request to an instance; undefined: nothing can. */
+  #tie: Tie | undefined
+  /** The client spoke TLS, as a peer says that we trust. */
+  #secure = false
   service: BoundService | undefined
   group: BoundGroup | undefined
   /** The instance of the last attempt. */
@@ -47,6 +53,7 @@ export class Course {
 
   reset(): void {
     this.#aim = undefined
+    this.#tie = undefined
     this.service = undefined
     this.group = undefined
     this.endpoint = undefined
@@ -71,7 +78,9 @@ export class Course {
       const answered = this.#steer(route, route.plan, head, forwarding)
       if (answered) return answered
     }
-    this.service = this.#aim.service
+    const { service } = this.#aim
+    this.service = service
+    if (service.tied) this.#tied(service, head, forwarding)
     return undefined
   }
 
@@ -84,7 +93,7 @@ export class Course {
     this.shape = steered.shape
     // A version of another service is no match for this one.
     if (steered.aim === route) this.mirror = plan.mirror
-    this.added = stickyLine(steered, this.#client.trusted && head.forwardedProto.toLowerCase() === 'https')
+    this.added = stickyLine(steered, this.#isSecure(head))
     return undefined
   }
 
@@ -93,9 +102,13 @@ export class Course {
     this.#mirrored = this.#core.mirrors.send(policy, this, head, forwarding, id)
   }
 
-  /** The answer's head is on its way to the client. */
-  answered(status: number): void {
-    this.#mirrored?.clientAnswered(status, this.group?.version)
+  #tied(service: BoundService, head: RequestHead, forwarding: ForwardingFacts): void {
+    this.#secure = this.#isSecure(head)
+    this.#tie = new Tie(service.table.policy, head.lines, clientAddress(head, this.#client, forwarding))
+  }
+
+  #isSecure(head: RequestHead): boolean {
+    return this.#client.trusted && head.forwardedProto.toLowerCase() === 'https'
   }
 
   /** The head for an attempt at `endpoint`. */
@@ -112,22 +125,35 @@ export class Course {
     return upstreamHead(head, this.#client, forwarding, id, upgrade, shape, instance)
   }
 
-  /** An answer's lines as the client gets them. */
-  answerLines(lines: string): string {
+  /** The instance of the last attempt answers: its lines become what the client gets of them, and {@link added} is complete. */
+  answered(head: ResponseHead): void {
+    this.#mirrored?.clientAnswered(head.status, this.group?.version)
     const changes = this.shape?.response
-    if (changes === undefined) return lines
-    return (changes.drop.size === 0 ? lines : withoutFields(lines, changes.drop)) + changes.lines
+    if (changes)
+      head.lines = (changes.drop.size === 0 ? head.lines : withoutFields(head.lines, changes.drop)) + changes.lines
+    this.named()
+  }
+
+  /** The same of an answer whose lines stay as they are. */
+  named(): void {
+    if (this.#tie && this.endpoint) this.added += this.#tie.cookieLine(this.endpoint, this.#secure)
   }
 
   /** The instance for the first attempt; undefined: there is none. */
   first(): BoundEndpoint | undefined {
     if (this.group === undefined || this.service === undefined) return undefined
-    return pickEndpoint(this.group.endpoints, this.#core.random, this.#tries.tried, this.service.table.policy.balance)
+    const { tried } = this.#tries
+    const { policy } = this.service.table
+    if (this.#tie === undefined) return pickEndpoint(this.group, this.#core.random, tried, policy)
+    return (
+      this.#tie.holder(this.group, tried) ??
+      pickEndpoint(this.group, this.#core.random, tried, policy, this.#tie.keyHash)
+    )
   }
 
   /** Where to go now; `from`: away from where the requests have gone that this one held when it broke. */
   next(from?: EndpointState): NextEndpoint | undefined {
-    return this.#aim && this.#tries.next(this.#core, this.#aim, this.group?.version, from)
+    return this.#aim && this.#tries.next(this.#core, this.#aim, this.group?.version, from, this.#tie?.keyHash)
   }
 
   /** How long an attempt at `state` may take. A connect that is silent is given up early, once, for another instance. */

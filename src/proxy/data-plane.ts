@@ -202,6 +202,10 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
     this.limits = limits
   }
 
+  setZone(zone: string): void {
+    this.#current.setZone(zone)
+  }
+
   setObserver(observer: DataPlaneObserver | undefined): void {
     this.observer = observer
   }

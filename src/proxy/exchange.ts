@@ -174,8 +174,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#status = head.status
     this.#delivery = deliveryOf(head, this.#head?.minor ?? 0)
     this.#persist = this.#client.mayPersist
-    this.#course.answered(head.status)
-    if (this.#course.shape) head.lines = this.#course.answerLines(head.lines)
+    this.#course.answered(head)
     const date = head.hasDate ? '' : this.#core.dateLine()
     const text = answerHead(head, this.#delivery, this.#persist, date, this.#course.added)
     if (complete) {
@@ -277,7 +276,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#upstreamHead = ''
     this.#status = 101
     this.#persist = false
-    this.#client.write(switchingHead(head))
+    this.#course.named()
+    this.#client.write(switchingHead(head, this.#course.added))
     this.#tunnel = new Tunnel(this.#client, attempt, () => this.#endTunnel())
     this.#client.startTunnel()
   }

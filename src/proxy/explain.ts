@@ -2,6 +2,7 @@
  * Why a request goes where it goes: runs what routes a request (the head's parser, the matcher, the steering) and writes down
  * each decision. It sends nothing and changes nothing. Where chance decides, it says among what.
  */
+import { pickEndpoint } from '../balance/pick-endpoint.ts'
 import { isUsable } from '../balance/usable.ts'
 import type { Random } from '../core/random.ts'
 import { admission, type BoundEndpoint, type BoundGroup, type BoundRoute, type BoundTable } from '../live/runtime.ts'
@@ -17,6 +18,7 @@ import { whyNotMirrored } from './mirror.ts'
 import { routingPath } from './path.ts'
 import { routeAnswer } from './redirect.ts'
 import { SteeredRequest, steer, type SteerTrace } from './steer.ts'
+import { Tie } from './tie.ts'
 
 export interface Question {
   readonly method: string
@@ -86,6 +88,8 @@ export interface Explanation {
   readonly mirror: ConsideredMirror | null
   readonly fallback: 'others' | 'none'
   readonly balance: string | null
+  /** What ties it to an instance of its version, such as `header x-user`, and to which; null: nothing. */
+  readonly instance: { readonly by: string; readonly key: string; readonly handle: string } | null
   readonly versions: readonly ConsideredVersion[]
   /** A sentence: where it goes, or what it is answered. */
   readonly result: string
@@ -127,6 +131,7 @@ function nothing(request: Explanation['request']): Explanation {
     mirror: null,
     fallback: 'others',
     balance: null,
+    instance: null,
     versions: [],
     result: '',
   }
@@ -190,7 +195,7 @@ function explainRoute(
 ): Explanation {
   const { plan } = route
   const base = { ...nothing({ method: '', host: '', path: '', client: '' }), service: route.service.table.name || null }
-  if (plan === undefined) return explainAim(base, route, undefined, 'by weight')
+  if (plan === undefined) return explainAim(base, route, undefined, 'by weight', random, request)
   const trace: SteerTrace = { rules: [], key: undefined }
   const steered = steer(bound, random, route, plan, request, trace)
   const rules = plan.rules.map(({ rule, action }, index): ConsideredRule => ({
@@ -220,7 +225,7 @@ function explainRoute(
   const service = steered.aim.service.table.name
   const chosen = byRule || stuck ? steered.group : undefined
   const mirror = plan.mirror ? considerMirror(plan.mirror, route, steered.aim, chosen, head) : null
-  return explainAim({ ...said, service, sticky: stuck, mirror }, steered.aim, chosen, how)
+  return explainAim({ ...said, service, sticky: stuck, mirror }, steered.aim, chosen, how, random, request)
 }
 
 function considerMirror(
@@ -242,16 +247,28 @@ function considerMirror(
 }
 
 /** `chosen`: the version, where it is certain. */
-function explainAim(base: Explanation, aim: Aim, chosen: BoundGroup | undefined, how: string): Explanation {
+function explainAim(
+  base: Explanation,
+  aim: Aim,
+  chosen: BoundGroup | undefined,
+  how: string,
+  random: Random,
+  request: SteeredRequest,
+): Explanation {
   const versions = considerVersions(aim, chosen)
   const open = versions.filter(({ share }) => share > 0)
   const only = chosen?.version ?? (open.length === 1 ? open[0]?.version : undefined)
   const { balance } = aim.service.table.policy
   const usable = versions.find(({ version }) => version === only)?.endpoints.filter((one) => one.usable) ?? []
+  const certain = aim.groups.find(({ version }) => version === only)
+  const instance = (certain && considerInstance(aim, certain, random, request)) ?? null
   let result: string
   if (only !== undefined) {
-    const where =
-      usable.length === 1 ? (usable[0]?.handle ?? '') : `one of ${String(usable.length)} instances (${balance})`
+    const where = instance
+      ? `${instance.handle} by ${instance.by}`
+      : usable.length === 1
+        ? (usable[0]?.handle ?? '')
+        : `one of ${String(usable.length)} instances (${balance})`
     result = `It goes to ${aim.service.table.name} ${only === '' ? 'without a version' : only} ${how}, ${where}.`
   } else if (open.length > 1) {
     const shares = open.map(
@@ -259,7 +276,24 @@ function explainAim(base: Explanation, aim: Aim, chosen: BoundGroup | undefined,
     )
     result = `It goes to ${aim.service.table.name}, by chance to ${shares.join(', ')}.`
   } else result = `No instance that it may have is available: 503.`
-  return { ...base, fallback: aim.strict ? 'none' : 'others', balance, versions, result }
+  return { ...base, fallback: aim.strict ? 'none' : 'others', balance, instance, versions, result }
+}
+
+/** Undefined: nothing of the request says which. */
+function considerInstance(
+  { service }: Aim,
+  group: BoundGroup,
+  random: Random,
+  request: SteeredRequest,
+): Explanation['instance'] | undefined {
+  if (!service.tied) return undefined
+  const { policy } = service.table
+  const tie = new Tie(policy, request.lines, request.clientAddress)
+  const holder = tie.holder(group, [])
+  if (holder)
+    return { by: `cookie ${policy.affinity?.cookie ?? ''}`, key: holder.token, handle: holder.endpoint.handle }
+  const picked = tie.key === undefined ? undefined : pickEndpoint(group, random, [], policy, tie.keyHash)
+  return picked && { by: stickyText(policy.hash.key), key: tie.key ?? '', handle: picked.endpoint.handle }
 }
 
 function considerVersions(aim: Aim, chosen: BoundGroup | undefined): readonly ConsideredVersion[] {

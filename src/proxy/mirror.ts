@@ -92,7 +92,7 @@ export class Mirrors {
     if (!service || !group || group.version === source.group?.version) return undefined
     const stats = (group.stats.mirrored ??= newMirrorStats())
     if (stats.inFlight >= policy.concurrency) return count(stats, 'overflow')
-    const endpoint = pickEndpoint(group.endpoints, random, untried, service.table.policy.balance)
+    const endpoint = pickEndpoint(group, random, untried, service.table.policy)
     if (endpoint === undefined) return count(stats, 'no-instance')
     const { pool } = endpoint.state
     // Half of the connections that an instance may have stay with its clients.

@@ -30,21 +30,25 @@ function groupsNow(service: BoundService, aim: Aim): readonly BoundGroup[] {
   })
 }
 
-/** Never one in `tried`; undefined: there is none. `aim`: what the request was routed to at first. */
+/**
+ * Never one in `tried`; undefined: there is none. `aim`: what the request was routed to at first. With a `keyHash` it is the key's
+ * next choice.
+ */
 export function nextEndpoint(
   bound: BoundTable,
   random: Random,
   aim: Aim,
   version: string | undefined,
   tried: readonly EndpointState[],
+  keyHash?: number,
 ): NextEndpoint | undefined {
   const service = bound.services.get(aim.service.table.name) ?? aim.service
-  const { balance } = service.table.policy
+  const { policy } = service.table
   const same = service.groups.find((candidate) => candidate.version === version)
-  const sibling = same && pickEndpoint(same.endpoints, random, tried, balance)
+  const sibling = same && pickEndpoint(same, random, tried, policy, keyHash)
   if (same && sibling) return { group: same, endpoint: sibling }
   if (aim.strict) return undefined
   const group = pickGroup(groupsNow(service, aim), random(), tried)
-  const endpoint = group && pickEndpoint(group.endpoints, random, tried, balance)
+  const endpoint = group && pickEndpoint(group, random, tried, policy, keyHash)
   return group && endpoint ? { group, endpoint } : undefined
 }

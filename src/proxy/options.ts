@@ -147,6 +147,8 @@ export interface DataPlane {
   addresses(): readonly ListenerAddress[]
   /** Limits for connections accepted from now on. */
   setLimits(limits: WireLimits): void
+  /** Where the proxy is, '' nowhere: of instances of one version those in the same zone are preferred while they have room. */
+  setZone(zone: string): void
   setObserver(observer: DataPlaneObserver | undefined): void
   /** Bodies of our own answers, by status code; those without a page have a short text. */
   setErrorPages(pages: ReadonlyMap<number, ErrorPage>): void

@@ -9,10 +9,10 @@ import { type Ip, parseIp } from '../policy/ip.ts'
 import type { RuleAction, StickyPolicy } from '../policy/traffic.ts'
 import type { RequestView } from '../table/condition.ts'
 import type { Plan, Shape } from '../table/plan.ts'
-import { cookieValue, headerValue } from '../table/request-text.ts'
 import type { RequestHead } from '../wire/request-head.ts'
 import type { Aim } from './next-endpoint.ts'
 import { routingPath } from './path.ts'
+import { cookieLine, requestKey } from './request-key.ts'
 
 /** What decides: read from the request once, the address only where something asks for it. */
 export class SteeredRequest implements RequestView {
@@ -124,16 +124,8 @@ function bySplit(
 
 /** What ties the request; undefined: nothing does yet. A cookie that we would not set is none of ours. */
 function stickyKey(sticky: StickyPolicy, request: SteeredRequest): string | undefined {
-  switch (sticky.from) {
-    case 'header':
-      return headerValue(request.lines, sticky.name) || undefined
-    case 'cookie': {
-      const value = cookieValue(request.lines, sticky.name)
-      return value !== undefined && /^[A-Za-z0-9_-]{1,64}$/.test(value) ? value : undefined
-    }
-    default:
-      return request.clientAddress || undefined
-  }
+  const key = requestKey(sticky, request.lines, request.clientAddress)
+  return key !== undefined && sticky.from === 'cookie' && !/^[A-Za-z0-9_-]{1,64}$/.test(key) ? undefined : key
 }
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
@@ -151,7 +143,5 @@ export function stickyLine(
   secure: boolean,
 ): string {
   if (newKey === undefined || sticky?.from !== 'cookie') return ''
-  const { name, maxAgeSeconds } = sticky
-  const age = maxAgeSeconds > 0 ? `; Max-Age=${String(maxAgeSeconds)}` : ''
-  return `Set-Cookie: ${name}=${newKey}; Path=/; HttpOnly; SameSite=Lax${age}${secure ? '; Secure' : ''}\r\n`
+  return cookieLine(sticky.name, newKey, sticky.maxAgeSeconds, secure)
 }

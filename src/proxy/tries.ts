@@ -118,23 +118,25 @@ export class Tries {
   /**
    * Where the request goes next: to nobody who had it, and, with `from`, to nobody who got another of the requests that `from`
    * held when it broke, as long as there is anybody else. One of those may be why it broke; the others shall not meet it again.
+   * `keyHash` is what `balance: hash` goes by.
    */
   next(
     core: PlaneCore,
     aim: Aim,
     version: string | undefined,
     from: EndpointState | undefined,
+    keyHash: number | undefined,
   ): NextEndpoint | undefined {
     const { bound, random } = core
     if (from !== undefined) {
       const scattered = core.scattered(from)
-      const apart = nextEndpoint(bound, random, aim, version, [...this.tried, ...scattered])
+      const apart = nextEndpoint(bound, random, aim, version, [...this.tried, ...scattered], keyHash)
       if (apart) {
         scattered.push(apart.endpoint.state)
         return apart
       }
     }
-    return nextEndpoint(bound, random, aim, version, this.tried)
+    return nextEndpoint(bound, random, aim, version, this.tried, keyHash)
   }
 
   /**

@@ -24,7 +24,7 @@ export function isAccepted(answerLines: string, key: string): boolean {
   return fieldValue(answerLines, 'sec-websocket-accept') === expected
 }
 
-/** The head that tells the client of the switch. */
-export function switchingHead(head: ResponseHead): string {
-  return 'HTTP/1.1 101 Switching Protocols\r\n' + head.lines + 'Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+/** The head that tells the client of the switch; `added` are lines of ours. */
+export function switchingHead(head: ResponseHead, added: string): string {
+  return `HTTP/1.1 101 Switching Protocols\r\n${head.lines}${added}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`
 }

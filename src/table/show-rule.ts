@@ -1,5 +1,5 @@
 /** Rules as people read them. Pure. */
-import type { Condition, RuleAction, StickyPolicy, TextMatch } from '../policy/traffic.ts'
+import type { Condition, RequestKey, RuleAction, TextMatch } from '../policy/traffic.ts'
 
 const quoted = (text: string): string => `'${text}'`
 
@@ -44,6 +44,6 @@ export function actionText(action: RuleAction): string {
 }
 
 /** Such as `cookie fairlead`. */
-export function stickyText(sticky: StickyPolicy): string {
+export function stickyText(sticky: RequestKey): string {
   return sticky.from === 'client' ? 'client address' : `${sticky.from} ${sticky.name}`
 }

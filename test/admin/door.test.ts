@@ -155,7 +155,16 @@ t.test('run-time state is shown with each endpoint, and odd version names surviv
         {
           ...service,
           table: { ...service.table, policy },
-          groups: [{ version: '__proto__', seed: 0, weight: 1, endpoints: [{ endpoint: first, state }], stats }],
+          groups: [
+            {
+              version: '__proto__',
+              seed: 0,
+              weight: 1,
+              endpoints: [{ endpoint: first, state, hash: 0, token: '' }],
+              zones: undefined,
+              stats,
+            },
+          ],
         },
       ],
     ]),

@@ -1,10 +1,19 @@
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { pickEndpoint } from '../../src/balance/pick-endpoint.ts'
+import { pickEndpoint as pickFrom } from '../../src/balance/pick-endpoint.ts'
 import { seededRandom, type Random } from '../../src/core/random.ts'
 import type { BoundEndpoint, EndpointState } from '../../src/live/runtime.ts'
-import type { BalanceAlgorithm } from '../../src/policy/policy.ts'
+import { type BalanceAlgorithm, defaultServicePolicy } from '../../src/policy/policy.ts'
 import { boundEndpoint } from '../fixtures/tables.ts'
+
+function pickEndpoint(
+  endpoints: readonly BoundEndpoint[],
+  random: Random,
+  tried: readonly EndpointState[],
+  balance: BalanceAlgorithm = 'least-request',
+): BoundEndpoint | undefined {
+  return pickFrom({ endpoints, zones: undefined }, random, tried, { ...defaultServicePolicy, balance })
+}
 
 const algorithms: readonly BalanceAlgorithm[] = ['least-request', 'round-robin']
 
@@ -165,7 +174,7 @@ void t.test('round-robin keeps its place when the table is swapped', async (t) =
   const random = seededRandom(1)
   const pick = (endpoints: readonly BoundEndpoint[]) => pickEndpoint(endpoints, random, [], 'round-robin')?.endpoint.key
   t.equal(pick(before), 'e0')
-  const after = [...before.map(({ endpoint, state }) => ({ endpoint: { ...endpoint }, state })), boundEndpoint('e3')]
+  const after = [...before.map((each) => ({ ...each, endpoint: { ...each.endpoint } })), boundEndpoint('e3')]
   t.same([pick(after), pick(after), pick(after)], ['e1', 'e2', 'e3'])
 })
 

@@ -166,8 +166,6 @@ errorPages: { 200: a, 404: }
 
 void t.test('what this version does not have is refused by name', (t) => {
   const refused = [
-    ['services: { a: { affinity: { cookie: x } } }', 'services.a.affinity'],
-    ['services: { a: { balance: hash } }', 'services.a.balance'],
     ['tls: { cert: x }', 'tls'],
     ['http2: true', 'http2'],
     ['listen: [{ address: "a:1", tls: {} }]', 'listen[0].tls'],

@@ -46,6 +46,7 @@ const settings = (access: WorkerSettings['access']): WorkerSettings => ({
   access,
   level: 'info',
   errorPages: new Map(),
+  zone: '',
 })
 const table = (version: number, ...handles: readonly string[]): RouteTable =>
   tableOf(

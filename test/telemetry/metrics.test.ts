@@ -39,7 +39,8 @@ function withState(bound: BoundTable): BoundTable {
         weight,
         endpoints: endpoints
           .filter((one) => one.weight > 0)
-          .map((one) => ({ endpoint: one, state: newEndpointState(one, fakePool(one)) })),
+          .map((one) => ({ endpoint: one, state: newEndpointState(one, fakePool(one)), hash: 0, token: '' })),
+        zones: undefined,
         stats: {
           service: name,
           version,

@@ -20,6 +20,7 @@ export const explainAnswer: z.ZodType<ExplainAnswer> = z.object({
   mirror: z.object({ version: z.string(), share: z.number(), applies: z.boolean(), why: z.string() }).nullable(),
   fallback: z.enum(['others', 'none']),
   balance: z.string().nullable(),
+  instance: z.object({ by: z.string(), key: z.string(), handle: z.string() }).nullable(),
   versions: z.array(
     z.object({
       version: z.string(),

@@ -48,7 +48,7 @@ function mirrorLines({ mirror }: ExplainAnswer): readonly string[] {
   return ['', `Mirrored to ${safe(version)}: ${applies ? percent(share) : 'no'}, ${safe(why)}`]
 }
 
-function versionLines({ versions, sticky, fallback }: ExplainAnswer): readonly string[] {
+function versionLines({ versions, sticky, fallback, instance }: ExplainAnswer): readonly string[] {
   if (versions.length === 0) return []
   const tied =
     sticky === null
@@ -63,5 +63,9 @@ function versionLines({ versions, sticky, fallback }: ExplainAnswer): readonly s
         `weight ${String(Number(one.weight.toPrecision(3)))}, ${String(one.inFlight)} in flight`,
     ),
   ])
-  return ['', `Versions${tied}${left}`, ...rows]
+  const held =
+    instance === null
+      ? []
+      : [`  Instance ${safe(instance.handle)}, tied to ${safe(instance.by)} = ${safe(instance.key)}`]
+  return ['', `Versions${tied}${left}`, ...rows, ...held]
 }
