@@ -68,6 +68,8 @@ class FileStore implements SnapshotStore {
   #sources: readonly SourceKnowledge[] | undefined
   #policies: readonly DocumentKnowledge[] | undefined
   #loading: Promise<Saved | undefined> | undefined
+  /** What the file has is not known yet: writing now would lose what nobody has offered anew. */
+  #reading = false
   #offered = false
   #timer: Timer | undefined
   #running: Promise<void> | undefined
@@ -82,7 +84,12 @@ class FileStore implements SnapshotStore {
   }
 
   load(): Promise<Saved | undefined> {
-    this.#loading ??= this.#load()
+    if (this.#loading) return this.#loading
+    this.#reading = true
+    this.#loading = this.#load().finally(() => {
+      this.#reading = false
+      this.#plan()
+    })
     return this.#loading
   }
 
@@ -155,7 +162,7 @@ class FileStore implements SnapshotStore {
   }
 
   #plan(): void {
-    if (this.#stopped || this.#running || this.#timer || !this.#offered) return
+    if (this.#stopped || this.#reading || this.#running || this.#timer || !this.#offered) return
     const { clock } = this.#options
     const waitMs = this.#notBefore - clock.now()
     if (waitMs <= 0) return this.#begin()

@@ -203,7 +203,9 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
   }
 
   setZone(zone: string): void {
+    const before = this.bound
     this.#current.setZone(zone)
+    this.#judgement.applied(before, this.bound)
   }
 
   setObserver(observer: DataPlaneObserver | undefined): void {

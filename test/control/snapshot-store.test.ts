@@ -111,6 +111,25 @@ void t.test('documents of policy are kept beside the catalog, and neither costs 
   await second.store.stop()
 })
 
+void t.test('what is offered while the file is being read waits, and does not cost what the file has', async (t) => {
+  const dir = folderOf(t)
+  const first = rig(dir)
+  first.store.offer(known('a'))
+  await until(() => idsIn(first.file) === 'a')
+  await first.store.stop()
+  const second = rig(dir)
+  const loading = second.store.load()
+  second.store.offerPolicies([policyOf('one')])
+  await loading
+  const textIn = (): unknown => {
+    const decoded = decodeFile(readFileSync(second.file, 'utf8'))
+    return decoded.kind === 'good' && decoded.policies.get('kv:fairlead')?.documents.get('services/web')?.text
+  }
+  await until(() => textIn() === 'one')
+  t.equal(idsIn(second.file), 'a')
+  await second.store.stop()
+})
+
 void t.test('at most once a second, the newest, and only what differs', async (t) => {
   const { store, clock, file } = rig(folderOf(t))
   store.offer(known('a'))
