@@ -18,6 +18,11 @@ const ours = new Set([
   'host',
   'keep-alive',
   'proxy-connection',
+  'sec-websocket-accept',
+  'sec-websocket-extensions',
+  'sec-websocket-key',
+  'sec-websocket-protocol',
+  'sec-websocket-version',
   'te',
   'trailer',
   'transfer-encoding',
@@ -52,10 +57,21 @@ const headerValue: Setting<string> = scalar({
   parse: (text) => (/^(?:[\x21-\x7e](?:[\x20-\x7e]{0,4094}[\x21-\x7e])?)?$/.test(text) ? text : undefined),
 })
 
+/** Names are the same in any case; two that differ in nothing else would both be sent. */
+const onceEach = (setting: Setting<ReadonlyMap<string, string>>): Setting<ReadonlyMap<string, string>> =>
+  mapped(setting, 'each header once', (values) => {
+    const seen = new Set<string>()
+    for (const name of values.keys()) {
+      if (seen.has(name.toLowerCase())) return new Because(`${name} stands there twice, in other letters`)
+      seen.add(name.toLowerCase())
+    }
+    return values
+  })
+
 const changesSchema: Setting<HeaderChanges> = section({
   remove: withDefault(list(changeable, 'header names', 100), [], 'Headers to take out.', 'none'),
   set: withDefault(
-    named(changeableAsWritten, headerValue, 'values by header'),
+    onceEach(named(changeableAsWritten, headerValue, 'values by header')),
     noHeaderChanges.set,
     'Headers to put in the place of those of the same name.',
     'none',

@@ -131,11 +131,6 @@ export class Course {
     const changes = this.shape?.response
     if (changes)
       head.lines = (changes.drop.size === 0 ? head.lines : withoutFields(head.lines, changes.drop)) + changes.lines
-    this.named()
-  }
-
-  /** The same of an answer whose lines stay as they are. */
-  named(): void {
     if (this.#tie && this.endpoint) this.added += this.#tie.cookieLine(this.endpoint, this.#secure)
   }
 

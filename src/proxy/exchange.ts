@@ -276,7 +276,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#upstreamHead = ''
     this.#status = 101
     this.#persist = false
-    this.#course.named()
+    this.#course.answered(head)
     this.#client.write(switchingHead(head, this.#course.added))
     this.#tunnel = new Tunnel(this.#client, attempt, () => this.#endTunnel())
     this.#client.startTunnel()

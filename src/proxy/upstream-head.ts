@@ -96,7 +96,7 @@ function shapedLines(head: RequestHead, shape: Shape, clientHost: string, instan
   const target = strip === '' && prepend === '' ? head.target : shapeTarget(head.target, strip, prepend)
   const host = shape.hostIsInstance ? instance : (shape.host ?? clientHost)
   const lines = request.drop.size === 0 ? head.lines : withoutFields(head.lines, request.drop)
-  const prefix = isStripped(head.target, strip) ? `X-Forwarded-Prefix: ${strip}\r\n` : ''
+  const prefix = shape.prefixLine !== '' && isStripped(head.target, strip) ? shape.prefixLine : ''
   return `${head.method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${lines}${request.lines}${prefix}`
 }
 

@@ -30,6 +30,8 @@ export interface Shape {
   readonly hostIsInstance: boolean
   readonly request: LineChanges
   readonly response: LineChanges
+  /** The line that tells upstream of the prefix that is taken off; '' where the route says something of that header itself. */
+  readonly prefixLine: string
 }
 
 export interface LineChanges {
@@ -114,7 +116,12 @@ function shapeOf({ strip = '', prepend = '', host, request, response }: ShapingP
     // What we tell of the prefix must not stand beside what a client claims of it.
     request: changesOf(request, strip === '' ? [] : ['x-forwarded-prefix']),
     response: changesOf(response, []),
+    prefixLine: strip === '' || names(request, 'x-forwarded-prefix') ? '' : `X-Forwarded-Prefix: ${strip}\r\n`,
   }
+}
+
+function names({ remove, set, add }: HeaderChanges, name: string): boolean {
+  return [...remove, ...set.keys(), ...add.keys()].some((each) => each.toLowerCase() === name)
 }
 
 function changesOf({ remove, set, add }: HeaderChanges, more: readonly string[]): LineChanges {

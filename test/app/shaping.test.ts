@@ -1,5 +1,6 @@
 /** What routes change on the way and whom they admit, at a backend that shows what reached it. */
-import { createServer } from 'node:http'
+import { createHash } from 'node:crypto'
+import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,6 +20,15 @@ async function mirror(t: Test): Promise<number> {
     res.setHeader('X-Powered-By', 'mirror')
     res.setHeader('X-Keep', 'kept')
     res.end(JSON.stringify({ url: req.url, raw: req.rawHeaders }))
+  })
+  server.on('upgrade', (req, socket) => {
+    const accept = createHash('sha1').update(
+      `${req.headers['sec-websocket-key'] ?? ''}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`,
+    )
+    socket.end(
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Powered-By: mirror\r\n' +
+        `Sec-WebSocket-Accept: ${accept.digest('base64')}\r\n\r\n`,
+    )
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
@@ -119,4 +129,53 @@ t.test("fabio's tags change what its options say", async (t) => {
   t.same([seen.url, ...values(seen, 'host')], ['/v1/x', `127.0.0.1:${String(it.backend)}`])
   t.match(await ask(it.port, '/old/y?z'), { status: 301, headers: { location: 'https://new.test/old/y?z' } })
   t.equal((await ask(it.port, '/lan')).status, 403)
+})
+
+t.test('a route that says something of X-Forwarded-Prefix itself is not contradicted', async (t) => {
+  const it = await proxy(
+    t,
+    `
+routes:
+  - { path: /a, service: web, strip: /a, headers: { request: { set: { X-Forwarded-Prefix: /outer } } } }
+  - { path: /b, service: web, strip: /b, headers: { request: { remove: [X-Forwarded-Prefix] } } }
+`,
+  )
+  const seen = async (path: string): Promise<readonly string[]> =>
+    values(
+      JSON.parse((await ask(it.port, path, { headers: { 'x-forwarded-prefix': '/lie' } })).body) as Seen,
+      'x-forwarded-prefix',
+    )
+  t.same(await seen('/a/x'), ['/outer'])
+  t.same(await seen('/b/x'), [])
+})
+
+t.test('a WebSocket answer gets what the route says of answers, and the cookie that ties the user', async (t) => {
+  const it = await proxy(
+    t,
+    `
+routes:
+  - { path: /, service: web, sticky: { cookie: tie }, headers: { response: { remove: [X-Powered-By], set: { X-Edge: yes } } } }
+`,
+  )
+  const headers = await new Promise<Readonly<Record<string, unknown>>>((resolve, reject) => {
+    const asked = request({
+      port: it.port,
+      host: '127.0.0.1',
+      headers: {
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+      },
+    })
+    asked.on('upgrade', (answer, socket) => {
+      socket.destroy()
+      resolve(answer.headers)
+    })
+    asked.on('response', ({ statusCode }) => reject(new Error(`no switch but ${statusCode}`)))
+    asked.on('error', reject)
+    asked.end()
+  })
+  t.match(headers, { 'x-edge': 'yes', 'set-cookie': [/^tie=/], 'sec-websocket-accept': /=$/ })
+  t.notOk('x-powered-by' in headers)
 })

@@ -195,6 +195,8 @@ void t.test('rules, stickiness and what a route changes: each mistake with what 
     [route('hostHeader: "*.x"')]: /hostHeader: expected client, instance or a host/,
     [route('allow: [10.0.0.0/33]')]: /allow\[0\]: .*the prefix is 0 to 32/,
     [route('headers: { request: { set: { Content-Length: 1 } } }')]: /Content-Length is Fairlead's own to write/,
+    [route('headers: { request: { remove: [Sec-WebSocket-Key] } }')]: /sec-websocket-key is Fairlead's own to write/,
+    [route('headers: { request: { set: { X-A: 1, x-a: 2 } } }')]: /x-a stands there twice, in other letters/,
     [route('headers: { request: { remove: [Host] } }')]: /host is Fairlead's own to write/,
     [route('headers: { response: { add: { "a b": 1 } } }')]: /expected the name of a header that may be changed/,
     [route('headers: { response: { add: { a: "x\\ny" } } }')]: /expected a header value/,
