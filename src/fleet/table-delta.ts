@@ -3,6 +3,7 @@
  * so that it is not bound anew there. Not the inputs of the table are sent but the table itself: a build looks at the table
  * before it (last good routes, versions), and a worker that began later would come to another one. Pure.
  */
+import { receivedService, type SentService, sentService } from './sent-service.ts'
 import { noService, type Route, type RouteTable, type ServiceTable } from '../table/table.ts'
 
 /** A route that is not in the base as it is; its service by name, '' for none. */
@@ -15,7 +16,7 @@ export interface TableDelta {
   readonly base: number | undefined
   readonly version: number
   /** Those that are new or other than in the base. */
-  readonly services: readonly ServiceTable[]
+  readonly services: readonly SentService[]
   readonly gone: readonly string[]
   /** All, in order: the place in the base of one whose own words did not change, whatever its service did. */
   readonly routes: readonly (number | SentRoute)[]
@@ -23,8 +24,9 @@ export interface TableDelta {
 
 /** From `base` to `table`. Problems are control's own, and stay there. Costs a look at each service and route. */
 export function tableDelta(base: RouteTable | undefined, table: RouteTable): TableDelta {
-  const services: ServiceTable[] = []
-  for (const [name, service] of table.services) if (base?.services.get(name) !== service) services.push(service)
+  const services: SentService[] = []
+  for (const [name, service] of table.services)
+    if (base?.services.get(name) !== service) services.push(sentService(service))
   const gone: string[] = []
   for (const name of base?.services.keys() ?? []) if (!table.services.has(name)) gone.push(name)
   let places: Map<string, number> | undefined
@@ -45,7 +47,7 @@ export function applyDelta(base: RouteTable, delta: TableDelta): RouteTable {
     throw new Error(`a change of table ${String(delta.base)} came to table ${String(base.version)}`)
   const services = new Map(delta.base === undefined ? [] : base.services)
   for (const name of delta.gone) services.delete(name)
-  for (const service of delta.services) services.set(service.name, service)
+  for (const sent of delta.services) services.set(sent.service.name, receivedService(sent))
   const serviceOf = (name: string): ServiceTable => {
     const service = name === '' ? noService : services.get(name)
     if (!service) throw new Error(`a route leads to service ${name}, which was not sent`)

@@ -40,9 +40,11 @@ export class TlsIdentity {
   /** Equal for equal PEM texts, and for those alone. */
   readonly digest: string
   readonly #context: SecureContext
+  readonly #pem: TlsPem
 
   /** Throws where a text is no PEM, or the key is not the certificate's. */
   constructor({ ca, cert, key }: TlsPem) {
+    this.#pem = { ca, cert, key }
     this.digest = createHash('sha256')
       .update(JSON.stringify([ca, cert, key]))
       .digest('base64url')
@@ -52,6 +54,11 @@ export class TlsIdentity {
       ...(key !== undefined && { key }),
       minVersion: 'TLSv1.2',
     })
+  }
+
+  /** The texts, the key among them: for another process of the same proxy alone. */
+  reveal(): TlsPem {
+    return this.#pem
   }
 
   get context(): SecureContext {

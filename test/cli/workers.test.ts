@@ -1,11 +1,14 @@
 /** `fairlead serve` with several workers: signals, reloads, and what it cannot start with. */
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { ask, backend } from '../fixtures/app.ts'
 import { allGone, fairlead } from '../fixtures/command.ts'
 import { until } from '../fixtures/until.ts'
+import { tlsParts } from '../fixtures/tls-parts.ts'
 import { serveWorkers, slow } from '../fixtures/workers.ts'
 
 t.test('SIGTERM: not ready, then drained, then 0, also where a service manager signals all of them', async (t) => {
@@ -74,4 +77,22 @@ t.test('where there is no place for the socket, it says so', async (t) => {
   const one = fairlead(['serve', '--config', file], { env: { TMPDIR: join(folder, 'none') } })
   t.equal(await one.exit, 1)
   t.match(one.out(), /no place for the socket between its processes.*set TMPDIR/)
+})
+
+t.test('workers speak TLS to instances with the certificates that control has read', async (t) => {
+  const parts = await tlsParts()
+  if (!parts) return t.comment('needs openssl')
+  const server = createServer(parts.server, (_request, response) => response.end('secret'))
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const ca = join(t.testdir({}), 'ca.pem')
+  writeFileSync(ca, parts.authority.cert)
+  const more = `workers: 2\nservices: { web: { tls: { ca: "${ca}" } } }\n`
+  const one = await serveWorkers(t, [(server.address() as AddressInfo).port], more)
+  await one.ready()
+  await until(async () => (await ask(one.port)).body === 'secret', slow)
+  for (let i = 0; i < 20; i++) t.equal((await ask(one.port)).body, 'secret')
 })

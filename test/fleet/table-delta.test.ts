@@ -112,7 +112,7 @@ t.test('one changed service of many is all that is sent', async (t) => {
   const { table: after } = buildTable(before, snapshot(...changed), policy)
   const delta = tableDelta(before, after)
   t.same(
-    delta.services.map(({ name }) => name),
+    delta.services.map(({ service }) => service.name),
     ['s7'],
   )
   t.ok(delta.routes.every((sent) => typeof sent === 'number'))
