@@ -4,11 +4,9 @@
  * proxy that knows nothing yet. The order of stop is the reverse of what others rely on: not ready and deregistered first.
  */
 import { createAccess, type Access } from './admin/access.ts'
-import { endpointActions } from './admin/endpoints.ts'
-import type { ExplainSources } from './admin/explain.ts'
-import { policyActions, type PolicyPlane } from './admin/policy.ts'
-import { adminRouter, statusRouter } from './admin/routes.ts'
-import { createDoors, type Doors } from './app/doors.ts'
+import { createApi, type ApiOptions } from './app/api.ts'
+import type { Doors } from './app/doors.ts'
+import { createSharedDrains, type SharedDrains } from './app/shared-drains.ts'
 import { createEmbeddedCatalogs, type EmbeddedCatalogs } from './app/embedded-catalogs.ts'
 import { readErrorPages } from './app/error-pages.ts'
 import { createGeneration, type Generation, type GenerationOptions } from './app/generation.ts'
@@ -37,7 +35,6 @@ import { sameData } from './table/same.ts'
 import type { Policy } from './policy/policy.ts'
 import { createDataPlane } from './proxy/data-plane.ts'
 import type { DataPlane, ListenerAddress } from './proxy/options.ts'
-import type { Endpoint } from './table/table.ts'
 import type { AccessLog } from './telemetry/access-log.ts'
 import { createKillLedger, type KillLedger } from './telemetry/kill-ledger.ts'
 import type { AppLogger } from './telemetry/log.ts'
@@ -95,6 +92,7 @@ class Composition implements App {
   readonly #registration: SelfRegistration
   readonly #saved: SavedCatalog
   readonly #policies: PolicySources
+  readonly #drains: SharedDrains
   readonly #tls: UpstreamTls
   readonly #history: History
   readonly #addresses: OwnAddresses = createOwnAddresses()
@@ -140,34 +138,36 @@ class Composition implements App {
       health,
       workers: deps.fleet,
     })
-    const sources = {
+    this.#policies = createPolicySources({
+      deps,
+      saved: async () => (await this.#loaded)?.policies,
+      onChange: (causes) => this.#policyChanged(causes),
+      onKnowledge: (policies) => this.#saved.offerPolicies(policies),
+    })
+    this.#drains = createSharedDrains({
+      clock,
+      log,
+      plane: this.#plane,
+      policies: {
+        outside: () => this.#policies.outside(this.#config),
+        store: () => this.#policies.store(),
+      },
+    })
+    this.#access = createAccess(deps)
+    this.#doors = createApi({
+      clock,
+      log,
+      plane: this.#plane,
+      access: this.#access,
+      drains: this.#drains,
+      inForce: this.#inForce(),
       metrics: this.#metrics,
-      dataPlane: this.#plane,
       notReady: () => this.notReady(),
       problems: () => this.#problems(),
       kills: this.#kills,
-      explain: this.#asked(),
-      policy: this.#asked(),
       history: this.#history,
       troubles,
-      health: {
-        now: () => clock.now(),
-        stateOf: health,
-        find: ({ key, life }: Endpoint) => this.#plane.stateOf(key, life),
-      },
-    }
-    const endpoints = endpointActions(this.#plane, sources.health)
-    const policies = policyActions(sources.policy)
-    this.#access = createAccess(deps)
-    this.#doors = createDoors(
-      {
-        status: statusRouter(sources),
-        admin: adminRouter(sources),
-        actions: (path) => endpoints(path) ?? policies(path),
-        access: this.#access,
-      },
-      log,
-    )
+    })
     this.#embedded = createEmbeddedCatalogs(deps)
     this.#registration = createSelfRegistration(deps)
     this.#saved = createSavedCatalog(config.stateDir, deps)
@@ -175,16 +175,10 @@ class Composition implements App {
       ...deps,
       onChange: () => this.#policyChanged([{ kind: 'config', what: 'certificates' }]),
     })
-    this.#policies = createPolicySources({
-      deps,
-      saved: async () => (await this.#loaded)?.policies,
-      onChange: (causes) => this.#policyChanged(causes),
-      onKnowledge: (policies) => this.#saved.offerPolicies(policies),
-    })
   }
 
   /** What the API asks of what is in force. */
-  #asked(): ExplainSources & PolicyPlane {
+  #inForce(): ApiOptions['inForce'] {
     const { clock, random } = this.#deps
     return {
       current: () => this.#plane.current(),
@@ -329,6 +323,8 @@ class Composition implements App {
     logOrder(event, this.#deps.log)
     // What the brake holds may just have died.
     if (event.kind === 'ejected') this.#leading?.lifeChanged()
+    // An order of this proxy's own may have stood above a document.
+    if (event.kind === 'restored') this.#drains.reconcile()
   }
 
   #policy(config: Config): Policy {
@@ -350,6 +346,7 @@ class Composition implements App {
     const policy = this.#policy(this.#config)
     this.#leading?.setPolicy(policy, causes)
     this.#next?.setPolicy(policy, causes)
+    this.#drains.reconcile()
   }
 
   /** A generation that has not started; `onReady` is called when it knows its catalog. */
@@ -363,6 +360,7 @@ class Composition implements App {
       publish: (table, causes) => {
         const before = this.#plane.current().table
         this.#plane.apply(table)
+        this.#drains.reconcile()
         this.#kills.tableChanged(table)
         this.#history.record(before, table, causes)
       },
@@ -407,6 +405,7 @@ class Composition implements App {
     const { clock, log } = this.#deps
     const { lameDuckMs, deadlineMs } = this.#config.shutdown
     this.#first.resolve()
+    this.#drains.stop()
     if (this.#serving) {
       log.info({ lameDuckMs }, 'shutting down: no longer ready, still serving until others have noticed')
       await Promise.all([sleep(clock, lameDuckMs), this.#registration.stop()])

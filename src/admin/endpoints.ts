@@ -10,6 +10,7 @@ import type { DataPlane, OperatorCommand } from '../proxy/options.ts'
 import type { Endpoint } from '../table/table.ts'
 import { decodedPart, isReason } from './asked.ts'
 import { json, type Action, type ActionRouter, type Answer } from './door.ts'
+import { drainEverywhere, restoreEverywhere, type Sharing } from './shared-drains.ts'
 import { endpointView, type EndpointView, type HealthSource } from './views.ts'
 
 /** What of the data plane is asked here. */
@@ -22,6 +23,8 @@ export interface EndpointAnswer {
   readonly endpoint: EndpointView
   /** Other endpoints that get traffic now, of its service and of its version. */
   readonly others: { readonly service: number; readonly version: number }
+  /** Where drains that reach every proxy are kept, such as `kv:fairlead`; null: nowhere, and a drain is this proxy's own. */
+  readonly everywhere: string | null
   /** After a command: what it means, a sentence. */
   readonly means?: string
   /** What whoever asked should know, a sentence each. */
@@ -31,6 +34,13 @@ export interface EndpointAnswer {
 const prefix = '/v1/endpoints/'
 const verbs = ['drain', 'eject', 'restore'] as const
 type Verb = (typeof verbs)[number]
+
+/** What a body may hold. Ejections are one proxy's own anyway. */
+const keysOf: Readonly<Record<Verb, readonly string[]>> = {
+  drain: ['for', 'reason', 'local'],
+  eject: ['for', 'reason'],
+  restore: ['reason', 'local'],
+}
 
 const reasonCharsMax = 256
 const forBounds = { minMs: 1_000, maxMs: 30 * 86_400_000 }
@@ -45,12 +55,16 @@ export function handleIn(path: string): string | undefined {
 }
 
 /** What a POST to `/v1/endpoints/HANDLE/drain|eject|restore` does. */
-export function endpointActions(plane: OperatorPlane, health: HealthSource | undefined): ActionRouter {
+export function endpointActions(
+  plane: OperatorPlane,
+  health: HealthSource | undefined,
+  sharing: Sharing | undefined,
+): ActionRouter {
   return (path) => {
     const slash = path.lastIndexOf('/')
     const verb = verbs.find((each) => each === path.slice(slash + 1))
     const handle = handleIn(path.slice(0, slash))
-    return verb && handle !== undefined ? actionOf(verb, handle, plane, health) : undefined
+    return verb && handle !== undefined ? actionOf(verb, handle, { plane, health, sharing }) : undefined
   }
 }
 
@@ -59,35 +73,86 @@ export function endpointAnswer(
   handle: string,
   plane: Pick<DataPlane, 'current'> & Partial<OperatorPlane>,
   health: HealthSource | undefined,
+  sharing: Sharing | undefined,
 ): Answer {
   const found = find(plane.current(), handle)
-  return found ? json(200, answerOf(found, plane, health)) : unknown(plane.current(), handle)
+  return found ? json(200, answerOf(found, { plane, health, sharing })) : unknown(plane.current(), handle)
 }
 
-function actionOf(verb: Verb, handle: string, plane: OperatorPlane, health: HealthSource | undefined): Action {
-  return (body, by) => {
+interface Parts {
+  readonly plane: Partial<OperatorPlane>
+  readonly health: HealthSource | undefined
+  readonly sharing: Sharing | undefined
+}
+
+function actionOf(verb: Verb, handle: string, parts: Acting): Action {
+  const { plane, sharing } = parts
+  return async (body, by) => {
+    const { local = false } = body
+    if (typeof local !== 'boolean') return json(400, { error: 'local is true or false.' })
     const command = readCommand(verb, body, by)
     if (typeof command === 'string') return json(400, { error: command })
     const found = find(plane.current(), handle)
-    const outcome = found ? plane.operate(found.endpoint.key, found.endpoint.life, command) : 'unknown'
-    if (!found || outcome === 'unknown') return unknown(plane.current(), handle)
-    const answer = answerOf(found, plane, health)
-    if (outcome === 'no-order') {
-      const { state, cause } = answer.endpoint.health ?? {}
-      const why = state === 'ejected' ? ` Its own health keeps it out (${cause ?? 'ejected'}).` : ''
-      return json(409, { error: `Nobody has drained or ejected this endpoint, so there is nothing to restore.${why}` })
-    }
-    const means = meaningOf(command, answer)
-    return json(200, { ...answer, means, warnings: command.kind === 'restore' ? [] : warningsOf(found) })
+    if (!found) return unknown(plane.current(), handle)
+    const shared = sharing && !local ? await doneEverywhere(sharing, found, command, parts) : undefined
+    return shared ?? doneHere(found, command, parts)
   }
+}
+
+interface Acting extends Parts {
+  readonly plane: OperatorPlane
+}
+
+/** Undefined: it is this proxy's own affair. */
+async function doneEverywhere(
+  sharing: Sharing,
+  found: Found,
+  command: OperatorCommand,
+  parts: Acting,
+): Promise<Answer | undefined> {
+  if (command.kind === 'eject') return undefined
+  const { endpoint } = found
+  const { by, reason } = command
+  const written =
+    command.kind === 'drain'
+      ? await drainEverywhere(sharing, { endpoint, by, reason, forMs: command.forMs })
+      : await restoreEverywhere(sharing, { endpoint, by, reason })
+  if (!written) return undefined
+  if (written.kind === 'failed') return written.answer
+  // An order of this proxy's own must not outlast the word that was meant for all.
+  const { plane } = parts
+  if (command.kind === 'restore' && plane.stateOf(endpoint.key, endpoint.life)?.order)
+    plane.operate(endpoint.key, endpoint.life, command)
+  const answer = answerOf(found, parts)
+  const means = `At every proxy that reads ${sharing.drains.source()}: ${meaningOf(command, answer)}`
+  const warnings = command.kind === 'restore' ? [] : warningsOf(found)
+  return json(200, { ...answer, means, warnings: [...written.warnings, ...warnings] })
+}
+
+function doneHere(found: Found, command: OperatorCommand, parts: Acting): Answer {
+  const { plane } = parts
+  const { key, life, handle } = found.endpoint
+  const document = plane.stateOf(key, life)?.order?.document
+  if (command.kind === 'restore' && document !== undefined)
+    return json(409, { error: `${document} drains it at every proxy; restore it without local.` })
+  const outcome = plane.operate(key, life, command)
+  if (outcome === 'unknown') return unknown(plane.current(), handle)
+  const answer = answerOf(found, parts)
+  if (outcome === 'no-order') {
+    const { state, cause } = answer.endpoint.health ?? {}
+    const why = state === 'ejected' ? ` Its own health keeps it out (${cause ?? 'ejected'}).` : ''
+    return json(409, { error: `Nobody has drained or ejected this endpoint, so there is nothing to restore.${why}` })
+  }
+  const means = `At this proxy alone: ${meaningOf(command, answer)}`
+  return json(200, { ...answer, means, warnings: command.kind === 'restore' ? [] : warningsOf(found) })
 }
 
 /** The command, or a sentence that says what is wrong with the body. */
 function readCommand(verb: Verb, body: Readonly<Record<string, unknown>>, by: string): OperatorCommand | string {
-  const keys = verb === 'restore' ? ['reason'] : ['for', 'reason']
+  const keys = keysOf[verb]
   for (const key of Object.keys(body)) {
     if (keys.includes(key)) continue
-    return `There is no such key here; ${keys.length === 1 ? 'the only one is' : 'there are'} ${keys.join(', ')}.`
+    return `There is no such key here; there are ${keys.join(', ')}.`
   }
   const { for: time, reason = '' } = body
   if (!isReason(reason, reasonCharsMax)) {
@@ -141,11 +206,7 @@ function nearestFew(word: string, names: readonly string[]): readonly string[] {
   return found
 }
 
-function answerOf(
-  { service, endpoint }: Found,
-  plane: Partial<OperatorPlane>,
-  health: HealthSource | undefined,
-): EndpointAnswer {
+function answerOf({ service, endpoint }: Found, { plane, health, sharing }: Parts): EndpointAnswer {
   let ofService = 0
   let ofVersion = 0
   for (const { endpoints, weight, version } of service.groups) {
@@ -161,6 +222,7 @@ function answerOf(
     version: endpoint.version,
     endpoint: endpointView(endpoint, plane.stateOf?.(endpoint.key, endpoint.life), health),
     others: { service: ofService, version: ofVersion },
+    everywhere: sharing?.drains.source() || null,
     warnings: [],
   }
 }

@@ -12,6 +12,7 @@ import type { TroubleRing } from '../telemetry/trouble-ring.ts'
 import { decodedPart } from './asked.ts'
 import { json, type Answer, type Handler, type Router } from './door.ts'
 import { endpointAnswer, handleIn, type OperatorPlane } from './endpoints.ts'
+import type { Sharing } from './shared-drains.ts'
 import { explainAnswer, type ExplainSources } from './explain.ts'
 import { historyAnswer } from './history-view.ts'
 import { killsJson } from './kill-views.ts'
@@ -36,6 +37,8 @@ export interface AdminSources extends StatusSources {
   readonly explain?: ExplainSources
   /** Absent: there are no revisions to see. */
   readonly policy?: PolicyPlane
+  /** Absent: drains are this proxy's own. */
+  readonly sharing?: Sharing
   /** Absent: there is no `/v1/history`. */
   readonly history?: Pick<History, 'read'>
   /** Absent: there is no `/v1/requests/ID`. */
@@ -92,7 +95,7 @@ export function adminRouter(sources: AdminSources): Router {
     const handler = paths.get(path) ?? status(path)
     if (handler) return handler
     const handle = handleIn(path)
-    if (handle !== undefined) return () => endpointAnswer(handle, dataPlane, health)
+    if (handle !== undefined) return () => endpointAnswer(handle, dataPlane, health, sources.sharing)
     const revisions = sources.policy && revisionsHandler(sources.policy, path)
     if (revisions) return revisions
     const requestId = nameAfter(requestPrefix, path)

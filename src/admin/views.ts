@@ -28,6 +28,8 @@ export interface OrderView {
   /** '' when none was said. */
   readonly reason: string
   readonly by: string
+  /** The document that orders it at every proxy, such as `kv:fairlead/drains/shop-1a2b3c4d`; null: this proxy alone does. */
+  readonly document: string | null
 }
 
 export interface EndpointHealth {
@@ -152,9 +154,9 @@ function useOf(state: EndpointState | undefined): Pick<EndpointView, 'inFlight' 
   }
 }
 
-function orderView({ kind, sinceMs, untilMs, wallMs, reason, by }: OperatorOrder): OrderView {
+function orderView({ kind, sinceMs, untilMs, wallMs, reason, by, document }: OperatorOrder): OrderView {
   const until = untilMs === Infinity ? null : isoTime(wallMs + (untilMs - sinceMs))
-  return { kind, since: isoTime(wallMs), until, reason, by }
+  return { kind, since: isoTime(wallMs), until, reason, by, document: document ?? null }
 }
 
 function healthView(of: EndpointState, { now, stateOf }: HealthSource): EndpointHealth | null {

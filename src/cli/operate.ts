@@ -10,6 +10,7 @@ import { adminOption, readToken, tokenOption } from './admin-option.ts'
 interface Options {
   readonly admin: Address
   readonly tokenFile?: string
+  readonly local?: boolean
   readonly for?: string
   readonly reason?: string
   readonly yes?: boolean
@@ -26,7 +27,7 @@ export function addOperatorCommands(program: Command): void {
   for (const verb of ['drain', 'eject', 'restore'] as const) {
     const command = program
       .command(verb)
-      .description(`${descriptions[verb]}, at one proxy`)
+      .description(`${descriptions[verb]}, at ${verb === 'eject' ? 'one proxy' : 'every proxy'}`)
       .argument('<endpoint>', 'its handle, as /v1/services/NAME and fairlead kills show it')
       .option('--reason <text>', 'why, for the log and whoever looks')
       .option('-y, --yes', 'do not ask first')
@@ -37,6 +38,7 @@ export function addOperatorCommands(program: Command): void {
         'after',
         '\nExit codes: 0 done, 1 the proxy did not answer or refused, or the answer was no, 2 misused.',
       )
+    if (verb !== 'eject') command.option('--local', 'at this proxy alone')
     if (verb !== 'restore')
       command.addOption(
         new Option('--for <time>', 'how long, such as 30m; else until it is restored').argParser(timeText),
@@ -48,6 +50,7 @@ export function addOperatorCommands(program: Command): void {
       const { operate } = await import('./operate/run.ts')
       const done = await operate({
         verb,
+        local: options.local === true,
         handle,
         forTime: options.for,
         reason: options.reason,

@@ -9,9 +9,10 @@ export function ordersOf(endpoints: Iterable<EndpointState>, nowMs: number): rea
   const orders: SentOrder[] = []
   for (const { key, life, order, leaving } of endpoints) {
     if (!order || leaving) continue
-    const { kind, untilMs, reason, by } = order
+    const { kind, untilMs, reason, by, document } = order
     const forMs = untilMs === Infinity ? undefined : Math.max(0, untilMs - nowMs)
-    orders.push({ key, life, command: { kind, forMs, reason, by } })
+    const where = document === undefined ? {} : { document }
+    orders.push({ key, life, command: { kind, forMs, reason, by, ...where } })
   }
   return orders
 }

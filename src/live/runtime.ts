@@ -34,6 +34,8 @@ export interface OperatorOrder {
   readonly reason: string
   /** Who gave it. */
   readonly by: string
+  /** The document that orders it at every proxy; undefined: it was given at this one alone. */
+  readonly document: string | undefined
 }
 
 /** One attempt that holds an endpoint, as health and rescue see it. */

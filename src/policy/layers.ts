@@ -6,8 +6,8 @@ import type { Config, RouteConfig, ServiceSettings } from '../config/config.ts'
 import { parseRouteSettings, parseServiceSettings } from '../config/parse-settings.ts'
 import type { AddressCheck } from './addresses.ts'
 import type { EntrySettings } from './consul-entries/settings.ts'
+import { type DrainDocument, parseDrain } from './kv/drain-document.ts'
 import { policyFromConfig, routePolicy, servicePolicy } from './from-config.ts'
-import { isTime } from './kv/envelope.ts'
 import type { DecodedDocuments, ParseSettings } from './kv/decode-documents.ts'
 import type { Policy } from './policy.ts'
 
@@ -16,12 +16,6 @@ export type DocumentSettings =
   | { readonly of: 'services'; readonly settings: ServiceSettings }
   | { readonly of: 'routes'; readonly settings: RouteConfig }
   | { readonly of: 'drains'; readonly settings: DrainDocument }
-
-/** An order that every proxy carries out. */
-export interface DrainDocument {
-  /** ISO 8601, UTC; undefined: until it is restored. */
-  readonly until: string | undefined
-}
 
 /** For `decodeDocuments`. */
 export const parseDocument: ParseSettings<DocumentSettings> = (json, kind) => {
@@ -33,16 +27,8 @@ export const parseDocument: ParseSettings<DocumentSettings> = (json, kind) => {
     const parsed = parseRouteSettings(json)
     return parsed.kind === 'good' ? { kind: 'good', settings: { of: kind, settings: parsed.settings } } : parsed
   }
-  return parseDrain(json)
-}
-
-function parseDrain(json: unknown): ReturnType<ParseSettings<DocumentSettings>> {
-  const until: unknown = typeof json === 'object' && json !== null && 'until' in json ? json.until : undefined
-  if (typeof json !== 'object' || json === null || Array.isArray(json))
-    return { kind: 'bad', messages: ['expected an object, with until or empty'] }
-  if (until !== undefined && !isTime(until))
-    return { kind: 'bad', messages: ['until: expected a time such as "2026-11-26T07:00:00Z"'] }
-  return { kind: 'good', settings: { of: 'drains', settings: { until: isTime(until) ? until : undefined } } }
+  const parsed = parseDrain(json)
+  return parsed.kind === 'good' ? { kind: 'good', settings: { of: kind, settings: parsed.drain } } : parsed
 }
 
 /** What is kept elsewhere than in the configuration; undefined: nothing, or it is not known (yet). */

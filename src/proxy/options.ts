@@ -132,6 +132,8 @@ export type OperatorCommand =
       readonly forMs: number | undefined
       readonly reason: string
       readonly by: string
+      /** The document that orders it at every proxy; absent: it is for this one alone. */
+      readonly document?: string
     }
   | { readonly kind: 'restore'; readonly reason: string; readonly by: string }
 

@@ -34,12 +34,12 @@ export class Orders {
 
   /** Puts `order` in the place of the one before, if any. */
   give(state: EndpointState, order: Order): void {
-    const { kind, forMs, reason, by } = order
+    const { kind, forMs, reason, by, document } = order
     const { clock } = this.#host
     const nowMs = clock.now()
     const wallMs = clock.wall()
     const before = state.order?.kind
-    state.order = { kind, sinceMs: nowMs, untilMs: nowMs + (forMs ?? Infinity), wallMs, reason, by }
+    state.order = { kind, sinceMs: nowMs, untilMs: nowMs + (forMs ?? Infinity), wallMs, reason, by, document }
     this.#ordered.add(state)
     if (state.leavingSinceMs === Infinity) state.leavingSinceMs = nowMs
     this.#changed(state)

@@ -107,7 +107,7 @@ t.test('drain, look, restore: the traffic, the views, the log', async (t) => {
     service: 'web',
     endpoint: { health: { state: 'draining' }, order: { kind: 'drain', reason: 'disk', by: 'local' } },
     others: { service: 1 },
-    means: /^It gets nothing new for 30m; .* 1 endpoint of web left\.$/,
+    means: /^At this proxy alone: It gets nothing new for 30m; .* 1 endpoint of web left\.$/,
     warnings: [],
   })
   const { since, until } = drained.json.endpoint.order

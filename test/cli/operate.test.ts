@@ -170,6 +170,7 @@ const seen: Endpoint = {
     order: null,
   },
   others: { service: 2, version: 0 },
+  everywhere: null,
   warnings: [],
 }
 
@@ -186,7 +187,14 @@ t.test('what will be done is shown first, and nothing is done without a yes', as
 Nothing new goes there; what it has may finish.
 `,
   )
-  const order = { kind: 'eject', since: '2026-05-04T12:00:00.000Z', until: null, reason: 'ill', by: 'bob' } as const
+  const order = {
+    kind: 'eject',
+    since: '2026-05-04T12:00:00.000Z',
+    until: null,
+    reason: 'ill',
+    by: 'bob',
+    document: null,
+  } as const
   const last = {
     ...seen,
     version: '',

@@ -1114,7 +1114,7 @@ function makeIll(rig: HealthRig, key: string, others: readonly string[]): void {
 
 function order(rig: HealthRig, key: string, kind: 'drain' | undefined): void {
   const state = rig.state(key)
-  state.order = kind && { kind, sinceMs: 0, untilMs: Infinity, wallMs: 0, reason: '', by: 'x' }
+  state.order = kind && { kind, sinceMs: 0, untilMs: Infinity, wallMs: 0, reason: '', by: 'x', document: undefined }
   rig.health.ordered(state)
 }
 

@@ -85,7 +85,15 @@ t.test('what an operator has ordered out is never open, and counts for nothing',
     const at = (index: number) => states.find(({ key }) => key === `e${index}`)
     for (const index of out) {
       const state = at(index)
-      const order = { kind: 'drain', sinceMs: 0, untilMs: Infinity, wallMs: 0, reason: '', by: 'a' } as const
+      const order = {
+        kind: 'drain',
+        sinceMs: 0,
+        untilMs: Infinity,
+        wallMs: 0,
+        reason: '',
+        by: 'a',
+        document: undefined,
+      } as const
       if (state) state.order = order
     }
     setOpen(made)

@@ -8,6 +8,7 @@ const order: z.ZodType<OrderView> = z.object({
   until: z.string().nullable(),
   reason: z.string(),
   by: z.string(),
+  document: z.string().nullable(),
 })
 
 /** What the commands know of an endpoint. */
@@ -24,6 +25,8 @@ export interface Endpoint {
     readonly order: OrderView | null
   }
   readonly others: { readonly service: number; readonly version: number }
+  /** Where drains that reach every proxy are kept; null: nowhere, and a drain is this proxy's own. */
+  readonly everywhere: string | null
   readonly means?: string | undefined
   readonly warnings: readonly string[]
 }
@@ -42,6 +45,7 @@ export const endpointAnswer: z.ZodType<Endpoint> = z.object({
     order: order.nullable(),
   }),
   others: z.object({ service: z.number(), version: z.number() }),
+  everywhere: z.string().nullable(),
   means: z.string().optional(),
   warnings: z.array(z.string()),
 })

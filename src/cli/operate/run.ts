@@ -9,6 +9,8 @@ import { outcomeText, planText } from './text.ts'
 export interface OperateOptions extends AskingOptions {
   readonly verb: 'drain' | 'eject' | 'restore'
   readonly handle: string
+  /** At this proxy alone, whatever there is to keep drains in. */
+  readonly local?: boolean
   /** As written, such as `30m`; the proxy judges it. */
   readonly forTime: string | undefined
   readonly reason: string | undefined
@@ -20,9 +22,13 @@ export async function operate(options: OperateOptions): Promise<boolean> {
   const { print = (text) => void process.stdout.write(text) } = options
   const path = `/v1/endpoints/${encodeURIComponent(handle)}`
   const before = knownAnswer(endpointAnswer, await askAdmin(admin, { path, token }))
-  const plan = planText(verb, before, { forTime, reason, admin: showAddress(admin) })
+  const plan = planText(verb, before, { forTime, reason, admin: showAddress(admin), local: options.local === true })
   if (!(await isAgreed(options, plan))) return false
-  const body = { ...(forTime === undefined ? {} : { for: forTime }), ...(reason === undefined ? {} : { reason }) }
+  const body = {
+    ...(forTime === undefined ? {} : { for: forTime }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(options.local === true ? { local: true } : {}),
+  }
   const value = await askAdmin(admin, { path: `${path}/${verb}`, token, body })
   print(json ? jsonText(value) : outcomeText(verb, knownAnswer(endpointAnswer, value)))
   return true

@@ -9,6 +9,8 @@ type Verb = 'drain' | 'eject' | 'restore'
 interface Intent {
   readonly forTime: string | undefined
   readonly reason: string | undefined
+  /** For this proxy alone. */
+  readonly local?: boolean
   /** The proxy's admin address. */
   readonly admin: string
 }
@@ -21,16 +23,19 @@ const intents: Readonly<Record<Verb, string>> = {
 const done: Readonly<Record<Verb, string>> = { drain: 'Drained', eject: 'Ejected', restore: 'Restored' }
 
 /** What will be done, newline included. */
-export function planText(verb: Verb, before: Endpoint, { forTime, reason, admin }: Intent): string {
+export function planText(verb: Verb, before: Endpoint, { forTime, reason, admin, local = false }: Intent): string {
   const { service, version, endpoint, others } = before
   const { status, inFlight, health, order } = endpoint
   const name = safe(service)
   const state = health
     ? `${safe(health.state)}${health.cause === null ? '' : ` (${safe(health.cause)})`}`
     : 'not judged'
+  const { everywhere } = before
+  const isOwn = verb === 'eject' || local || everywhere === null
+  const where = isOwn ? `${safe(admin)} and no other` : `every one that reads ${safe(everywhere)}`
   const lines = [
     `${verb} ${nameOf(before)}`,
-    `  proxy      ${safe(admin)} and no other`,
+    `  proxy      ${where}`,
     `  service    ${name}${version === '' ? '' : `, version ${safe(version)}`}`,
     `  now        catalog ${safe(status)}, health ${state}, ${inFlight} in flight`,
   ]
