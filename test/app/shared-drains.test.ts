@@ -1,10 +1,11 @@
 /** A drain ordered at one proxy reaches all that read the same KV, outlives them, and ends when it is lifted or over. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ask, backend, configOf, portOf, proxyPort, quiet, rigApp } from '../fixtures/app.ts'
 import { entrants, type Speaker } from '../fixtures/catalog-speaker.ts'
+import { fairlead } from '../fixtures/command.ts'
 import { until } from '../fixtures/until.ts'
 
 interface Json {
@@ -147,7 +148,9 @@ for (const entrant of await entrants())
     })
 
     await t.test('local drains and ejections stay with one proxy', async (t) => {
-      t.match(await drain({ local: true }), { status: 200, json: { means: /^At this proxy alone/ } })
+      const command = fairlead(['drain', first.handle, '--local', '--yes', '-a', `127.0.0.1:${String(one.admin)}`])
+      t.equal(await command.exit, 0, command.err())
+      t.match(command.out(), /^Drained \S+ \S+\. At this proxy alone: It gets nothing new until it is restored/)
       t.match(await post(one.admin, `/v1/endpoints/${second.handle}/eject`), {
         status: 200,
         json: { means: /^At this proxy alone/ },
@@ -208,5 +211,27 @@ for (const entrant of await entrants())
         await until(async () => (await seen(each)).length === 2)
         for (const again of await instances(each)) t.equal(await orderAt(each, again), null)
       }
+    })
+
+    await t.test('a proxy that starts while Consul is away goes by what it saved', async (t) => {
+      const [, last = second] = await instances(two)
+      await post(one.admin, `/v1/endpoints/${last.handle}/drain`)
+      await ordered(two, last)
+      // What is saved is written once a second, and not at the end.
+      const [{ ModifyIndex: index }] = (await speaker.ask('GET', `kv/fairlead/drains/${last.handle}`)).json<
+        [{ ModifyIndex: number }]
+      >()
+      await until(() =>
+        readFileSync(join(stateDir, 'snapshot.json'), 'utf8').includes(`"modifyIndex":${String(index)}`),
+      )
+      await two.stop()
+      await speaker.stop()
+      two = await proxy(t, speaker, kept)
+      await ordered(two, last)
+      t.same(await seen(two), ['shop-0'])
+      t.match(await post(two.admin, `/v1/endpoints/${last.handle}/restore`), {
+        status: 502,
+        json: { error: /With "local": true/ },
+      })
     })
   })

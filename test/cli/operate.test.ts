@@ -95,7 +95,7 @@ t.test(
     t.match(
       drained.out,
       new RegExp(
-        `^Drained ${handle} 127\\.0\\.0\\.1:${one}\\. It gets nothing new for 30m; .*1 endpoint of web left\\.\n$`,
+        `^Drained ${handle} 127\\.0\\.0\\.1:${one}\\. At this proxy alone: It gets nothing new for 30m; .*1 endpoint of web left\\.\n$`,
       ),
     )
     for (let i = 0; i < 20; i++) t.equal((await ask(proxy)).body, 'two')
@@ -187,6 +187,12 @@ t.test('what will be done is shown first, and nothing is done without a yes', as
 Nothing new goes there; what it has may finish.
 `,
   )
+  const shared = { ...seen, everywhere: 'kv:fairlead' }
+  const asked = { forTime: undefined, reason: undefined, admin: '127.0.0.1:8082' }
+  t.match(planText('drain', shared, asked), /^ {2}proxy {6}every one that reads kv:fairlead$/m)
+  t.match(planText('restore', shared, asked), /^ {2}proxy {6}every one that reads kv:fairlead$/m)
+  t.match(planText('drain', shared, { ...asked, local: true }), /^ {2}proxy {6}127\.0\.0\.1:8082 and no other$/m)
+  t.match(planText('eject', shared, asked), /^ {2}proxy {6}127\.0\.0\.1:8082 and no other$/m)
   const order = {
     kind: 'eject',
     since: '2026-05-04T12:00:00.000Z',
