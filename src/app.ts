@@ -30,7 +30,7 @@ import { createHealth } from './health/monitor.ts'
 import type { HealthView } from './health/port.ts'
 import { createProber } from './health/prober.ts'
 import type { EndpointState } from './live/runtime.ts'
-import { layeredPolicy } from './policy/layers.ts'
+import { layeredPolicy, policyBeneath } from './policy/layers.ts'
 import { sameData } from './table/same.ts'
 import type { Policy } from './policy/policy.ts'
 import { createDataPlane } from './proxy/data-plane.ts'
@@ -179,14 +179,14 @@ class Composition implements App {
 
   /** What the API asks of what is in force. */
   #inForce(): ApiOptions['inForce'] {
-    const { clock, random } = this.#deps
     return {
       current: () => this.#plane.current(),
       store: () => this.#policies.store(),
       limits: () => this.#config.limits,
       origins: (name) => this.#origins.get(name) ?? [],
-      clock,
-      random,
+      beneath: (name) => policyBeneath(this.#config, this.#policies.outside(this.#config), name),
+      clock: this.#deps.clock,
+      random: this.#deps.random,
     }
   }
 

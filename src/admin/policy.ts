@@ -6,6 +6,7 @@ import { nearest } from '../config/nearest.ts'
 import { parseServiceSettings } from '../config/parse-settings.ts'
 import type { Clock } from '../core/clock.ts'
 import { errorText } from '../core/errors.ts'
+import type { ServicePolicy } from '../policy/policy.ts'
 import type { BoundService, BoundTable } from '../live/runtime.ts'
 import { decodeEnvelope, type Envelope, reasonCharsMax } from '../policy/kv/envelope.ts'
 import { documentKey, historyFolder } from '../policy/kv/keys.ts'
@@ -22,6 +23,8 @@ export interface PolicyPlane {
   readonly clock: Clock
   /** Where a service's settings come from, the strongest first. */
   readonly origins: (service: string) => readonly string[]
+  /** What a service has where the KV says nothing of it. */
+  readonly beneath: (service: string) => ServicePolicy
 }
 
 /** What a version gets: its weight, and its share of the requests that no rule decides, 0 to 1. */
@@ -197,7 +200,7 @@ function unknownVersions(service: BoundService, unknown: readonly string[]): Ans
   const help = near.length > 0 ? ` Did you mean ${near.join(', ')}?` : ''
   const there = registered.length > 0 ? ` There is ${registered.join(', ')}.` : ''
   return json(409, {
-    error: `No instance of version ${unknown.join(', ')} is registered.${help}${there} With "force": true it is set all the same.`,
+    error: `No instance of version ${unknown.join(', ')} is registered.${help}${there} It is set all the same with --force ("force": true over HTTP).`,
   })
 }
 
@@ -219,7 +222,9 @@ function rollbackAction(plane: PolicyPlane, name: string): Action {
       return json(502, { error: `The history cannot be read: ${errorText(error)}` })
     }
     const newest = known[0]?.revision ?? now.revision
-    const revision = asked ?? newest - 1
+    // Where somebody wrote the document without its history, what was known last is what to go back to.
+    const isNewest = now.revision === newest || (now.modifyIndex === 0 && known[0]?.settings === null)
+    const revision = asked ?? (isNewest ? newest - 1 : newest)
     if (newest === 0) return json(409, { error: 'Nothing has been changed yet, so there is nothing to go back to.' })
     const target = revision === 0 ? null : known.find((one) => one.revision === revision)?.settings
     if (target === undefined)
@@ -256,14 +261,15 @@ async function change(
 ): Promise<Answer> {
   const before = sharesOf(now.service)
   const { policy } = now.service.table
+  const after = versions ?? plane.beneath(name).versions
   const answer: PolicyAnswer = {
     service: name,
     before,
-    after: versions ? sharesWith(now.service, versions) : before,
+    after: sharesWith(now.service, after),
     weightsBefore: policy.versions ? Object.fromEntries(policy.versions) : null,
     origins: plane.origins(name),
     modifyIndex: now.modifyIndex,
-    warnings: [...warnings, ...warningsOf(now.service, versions)],
+    warnings: [...warnings, ...warningsOf(now.service, after)],
   }
   if (dryRun) return json(200, answer)
   const result = await writeDocument(now.store, plane.clock, {
@@ -288,9 +294,9 @@ function sharesOf({ groups }: BoundService): readonly VersionShare[] {
   return shares(groups.map(({ version, weight, endpoints }) => ({ version, weight, instances: endpoints.length })))
 }
 
-function sharesWith(service: BoundService, versions: ReadonlyMap<string, number>): readonly VersionShare[] {
+function sharesWith(service: BoundService, versions: ReadonlyMap<string, number> | undefined): readonly VersionShare[] {
   const { weights } = weighGroups('', service.table.groups, versions)
-  const missing = [...versions].filter(([version]) => version !== '*' && !weights.has(version))
+  const missing = [...(versions ?? [])].filter(([version]) => version !== '*' && !weights.has(version))
   return shares([
     ...service.groups.map(({ version, endpoints }) => ({
       version,

@@ -175,7 +175,7 @@ export const serviceSchema: Setting<ServiceSettings> = section({
       deadline: inherited(
         duration({ min: 0, max: 24 * hour }),
         built.drain.deadlineMs,
-        'How long requests may go on at an instance that leaves (deregistered, or in maintenance); then 503, or cut.',
+        'How long requests may go on at an instance that leaves (deregistered, or in maintenance); then 504, or cut.',
       ),
       tunnelDeadline: inherited(
         duration({ min: 0, max: 168 * hour }),

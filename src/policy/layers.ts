@@ -9,7 +9,7 @@ import type { EntrySettings } from './consul-entries/settings.ts'
 import { type DrainDocument, parseDrain } from './kv/drain-document.ts'
 import { policyFromConfig, routePolicy, servicePolicy } from './from-config.ts'
 import type { DecodedDocuments, ParseSettings } from './kv/decode-documents.ts'
-import type { Policy } from './policy.ts'
+import type { Policy, ServicePolicy } from './policy.ts'
 
 /** What a document holds. */
 export type DocumentSettings =
@@ -68,4 +68,10 @@ export function layeredPolicy(
     origins,
     problems: Object.freeze([...base.problems, ...documents.problems]),
   })
+}
+
+/** What a service has where no document says anything of it. */
+export function policyBeneath(config: Config, { entries }: OutsidePolicy, service: string): ServicePolicy {
+  const { services, defaults } = policyFromConfig(config, undefined, entries)
+  return services.get(service) ?? defaults
 }

@@ -92,7 +92,7 @@ function weigh(
 export function weighGroups(
   origin: string,
   groups: readonly VersionGroup[],
-  shares: ReadonlyMap<string, number>,
+  shares: ReadonlyMap<string, number> | undefined,
 ): Weighed {
   return weigh(origin, new Map(groups.map(({ version, endpoints }) => [version, endpoints])), shares)
 }

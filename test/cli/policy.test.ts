@@ -49,6 +49,16 @@ t.test('from a terminal to every proxy, and back', async (t) => {
   t.match(back, { code: 0, out: /^web: 1 75 %, 2 25 % \(revision 3 by local\)\.\n/ })
   t.match(back.out, '\nBefore: fairlead split web 2=1\n')
 
+  const none = await run('rollback', 'web', '0', '--yes', '--admin', where)
+  t.match(none, { code: 0, out: /^web: 1 50 %, 2 50 % \(revision 4 by local\)\.\n/ }, 'what is beneath the KV')
+  const again = await run('split', 'web', '2=1', '--yes', '--admin', where)
+  t.match(again, { code: 0, out: /revision 5/ })
+  await speaker.ask('PUT', 'kv/fairlead/services/web', { revision: 99, by: 'curl', at: 'now', settings: 1 })
+  const mended = await run('rollback', 'web', '--yes', '--admin', where)
+  t.match(mended, { code: 0, out: /^web: 1 0 %, 2 100 % \(revision 6 by local\)\.\n/ }, 'past what was written by hand')
+  t.match(await run('split', 'web', '1=3', '2=1', '--yes', '--admin', where), { code: 0 })
+  await until(async () => (await ask(portOf(app.addresses().admin), '/v1/services/web')).body.includes('"1":3'))
+
   const wrong = await run('split', 'web', '3=1', '--yes', '--admin', where)
   t.match(wrong, { code: 1, out: '', err: /No instance of version 3 is registered/ })
   t.match(await run('split', 'web', '2=1', '--admin', where), { code: 2, err: /no terminal to ask on/ })
@@ -72,7 +82,7 @@ t.test('from a terminal to every proxy, and back', async (t) => {
       /^split of web, at every proxy\n {2}1 +75 % -> +100 % +1 instance\n {2}2 +25 % -> +0 % +1 instance\n$/,
     ])
     const revisions = JSON.parse((await ask(portOf(where), '/v1/services/web/revisions')).body) as { revisions: [] }
-    t.equal(revisions.revisions.length, 3)
+    t.equal(revisions.revisions.length, 7)
     await t.rejects(
       changePolicy({
         ...options,
