@@ -14,6 +14,8 @@ import { cookieLine, requestKey } from './request-key.ts'
 
 /** Services of one host that share the cookie's name share its value: a token of each, the latest first, at most so many. */
 const tokensMax = 8
+/** A browser may have more than one cookie of the name (another path, another domain); a client that sends more is none. */
+const valuesMax = 4
 
 export class Tie {
   /** Undefined: `balance` is not `hash`, or the request has no key. */
@@ -64,9 +66,8 @@ export class Tie {
 }
 
 function tokensOf(values: readonly string[]): readonly string[] {
-  const tokens: string[] = []
-  // A browser may have more than one cookie of the name; what is longer than ours can be is not ours.
-  for (const value of values)
-    if (value.length < 256) for (const part of value.split('.')) if (/^[0-9a-f]{24}$/.test(part)) tokens.push(part)
-  return tokens
+  const tokens = new Set<string>()
+  for (const value of values.slice(0, valuesMax))
+    for (const part of value.split('.', tokensMax)) if (/^[0-9a-f]{24}$/.test(part)) tokens.add(part)
+  return [...tokens]
 }

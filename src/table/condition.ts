@@ -5,6 +5,7 @@
 import { type Ip, isWithin, parseRange } from '../policy/ip.ts'
 import type { Condition, TextMatch } from '../policy/traffic.ts'
 import { compileGlob } from './glob.ts'
+import { normalPath } from './prefix.ts'
 import { cookieValues, headerValues, queryValues } from './request-text.ts'
 
 /** What a condition may ask of a request. */
@@ -54,6 +55,22 @@ function compileValues(match: TextMatch, read: (request: RequestView) => readonl
   return (request) => read(request).some(test)
 }
 
+/** As the paths are that it is compared with: `/%61dmin` would else never be one. */
+function normalised(match: TextMatch): TextMatch {
+  switch (match.kind) {
+    case 'equals':
+    case 'prefix':
+    case 'glob':
+      return { kind: match.kind, value: normalPath(match.value) }
+    case 'oneOf':
+      return { kind: 'oneOf', values: match.values.map(normalPath) }
+    case 'not':
+      return { kind: 'not', match: normalised(match.match) }
+    default:
+      return match
+  }
+}
+
 /** One condition. */
 export function compileCondition(condition: Condition): Test {
   switch (condition.subject) {
@@ -69,11 +86,13 @@ export function compileCondition(condition: Condition): Test {
       const { name } = condition
       return compileValues(condition.match, ({ target }) => queryValues(target, name))
     }
-    case 'method':
-    case 'path': {
+    case 'method': {
       const test = compileText(condition.match)
-      const { subject } = condition
-      return (request) => test(request[subject])
+      return ({ method }) => test(method)
+    }
+    case 'path': {
+      const test = compileText(normalised(condition.match))
+      return ({ path }) => test(path)
     }
     default: {
       const ranges = condition.ranges.map(parseRange).filter((range) => range !== undefined)

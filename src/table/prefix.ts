@@ -16,8 +16,13 @@ function normaliseEscapes(path: string): string {
  * `/cart/`, `/cart`, `cart` and `//%63art` are the same route; so are `` and `/`.
  */
 export function routePrefix(path: string): string {
-  const escaped = path.includes('%') ? normaliseEscapes(path) : path
-  const merged = escaped.includes('//') ? escaped.replace(/\/{2,}/g, '/') : escaped
+  const merged = normalPath(path)
   const trimmed = merged.endsWith('/') ? merged.slice(0, -1) : merged
   return trimmed.startsWith('/') ? trimmed : `/${trimmed}`
+}
+
+/** Escapes and slashes as in the paths that requests are compared by; what it begins and ends with stays. */
+export function normalPath(path: string): string {
+  const escaped = path.includes('%') ? normaliseEscapes(path) : path
+  return escaped.includes('//') ? escaped.replace(/\/{2,}/g, '/') : escaped
 }

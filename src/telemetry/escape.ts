@@ -1,14 +1,15 @@
 /**
  * Text that is safe inside a JSON string on one line of a log, whatever a client sent: control characters of both
- * sets, DEL, the two Unicode line ends and lone surrogates are escaped, so that no terminal or log shipper is steered.
+ * sets, DEL, the two Unicode line ends, lone surrogates, and what has no width or turns the direction of writing are escaped, so that no terminal or log shipper is steered.
  */
 
 // What must not stand in a JSON string, and what JSON allows but a log must not show.
-// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
-const unsafe = /["\\\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]/
+const unsafe =
+  // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+  /["\\\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/
 const unsafeAll = new RegExp(unsafe, 'g')
 // The same for text that is JSON already, where quotes and backslashes are its own.
-const unsafeInJson = /[\u007f-\u009f\u2028\u2029]/g
+const unsafeInJson = /[\u007f-\u009f\u2028\u2029\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g
 
 const hex = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
 

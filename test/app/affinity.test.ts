@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ask, backend, configOf, type Got, portOf, proxyPort, quiet, rigApp } from '../fixtures/app.ts'
 import { fairlead } from '../fixtures/command.ts'
+import { Tie } from '../../src/proxy/tie.ts'
+import { defaultServicePolicy } from '../../src/policy/policy.ts'
+import { boundEndpoint, boundGroup } from '../fixtures/tables.ts'
 import { until } from '../fixtures/until.ts'
 
 interface Instance {
@@ -190,4 +193,16 @@ t.test('zones: the own one first, until it has nobody', async (t) => {
   const rest = new Set<string>()
   for (let i = 0; i < 40; i++) rest.add((await it.get()).body)
   t.same([...rest].sort(), ['a', 'c'])
+})
+
+t.test('a cookie of many tokens costs no more than ours can have', async (t) => {
+  const policy = { ...defaultServicePolicy, affinity: { cookie: 'a', maxAgeSeconds: 0 } }
+  const token = (i: number): string => i.toString(16).padStart(24, '0')
+  const endpoints = [boundEndpoint('x')].map((one) => ({ ...one, token: token(500) }))
+  const group = boundGroup('1', 1, endpoints)
+  const values = (from: number): string => Array.from({ length: 10 }, (_, i) => token(from + i)).join('.')
+  const cookies = (last: string): string =>
+    `Cookie: ${Array.from({ length: 100 }, (_, i) => `a=${values(i * 10 + 1_000)}`).join('; ')}; a=${last}\r\n`
+  t.equal(new Tie(policy, cookies(token(500)), '').named(group), undefined, 'the 101st cookie of the name is not read')
+  t.equal(new Tie(policy, `Cookie: a=${token(7)}; a=${token(500)}\r\n`, '').named(group), endpoints[0])
 })

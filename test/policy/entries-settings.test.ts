@@ -1,6 +1,7 @@
 /** What config entries come to as settings, and what becomes of those that no setting says. */
 import fc from 'fast-check'
 import t from 'tap'
+import { entryDocuments } from '../../src/policy/consul-entries/entries.ts'
 import { globOf } from '../../src/policy/consul-entries/glob-of.ts'
 import { type EntrySettings, entrySettings } from '../../src/policy/consul-entries/settings.ts'
 import { translateEntries } from '../../src/policy/consul-entries/translate.ts'
@@ -170,4 +171,23 @@ t.test('as a property: a glob of a regular expression means the same', async () 
     ),
     { numRuns: 2_000 },
   )
+})
+
+t.test('what is too much costs itself alone', async (t) => {
+  const many = Array.from({ length: 1_001 }, () => ({ Destination: {} }))
+  t.match(settingsOf({ 'service-router/web': { Routes: many } }).problems, [
+    { message: /Routes are 1001, at most 1000/ },
+  ])
+  let deep: unknown = []
+  for (let i = 0; i < 20_000; i++) deep = [deep]
+  const documents = entryDocuments('service-router', [
+    { Name: 'deep', Routes: deep },
+    { Name: 'web', Routes: [] },
+  ])
+  t.same(
+    documents.map(({ key }) => key),
+    ['service-router/deep', 'service-router/web'],
+  )
+  const { problems } = translateEntries(new Map(documents.map((one) => [one.key, one])))
+  t.match(problems, [{ code: 'bad-config-entry', where: 'config-entries/service-router/deep' }])
 })

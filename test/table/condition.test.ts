@@ -94,3 +94,13 @@ t.test('all must hold', async (t) => {
   t.notOk(compileConditions(all)(request({ target: '/?a=1', method: 'PUT' })))
   t.same(all.map(conditionText), ["method is 'GET'", "query a is '1'"])
 })
+
+t.test('a path in a condition is brought to the form that it is compared in', async (t) => {
+  const holds = (match: TextMatch, path: string): boolean =>
+    compileCondition({ subject: 'path', match })(request({ path }))
+  t.ok(holds({ kind: 'prefix', value: '/%61dmin' }, '/admin/x'))
+  t.ok(holds({ kind: 'equals', value: '/caf%c3%a9' }, '/caf%C3%A9'))
+  t.ok(holds({ kind: 'oneOf', values: ['/a//b'] }, '/a/b'))
+  t.notOk(holds({ kind: 'not', match: { kind: 'glob', value: '/%61*' } }, '/abc'))
+  t.notOk(holds({ kind: 'prefix', value: '/x/' }, '/x'), 'a slash at its end stays')
+})

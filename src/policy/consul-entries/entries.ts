@@ -14,6 +14,15 @@ export function entryDocuments(kind: EntryKind, json: unknown): readonly PolicyD
     const { Name: name } = content
     if (typeof name !== 'string' || name === '') return []
     const index = typeof modifyIndex === 'number' && Number.isSafeInteger(modifyIndex) ? modifyIndex : 0
-    return [{ key: `${kind}/${name}`, text: JSON.stringify(content), modifyIndex: index }]
+    return [{ key: `${kind}/${name}`, text: textOf(content), modifyIndex: index }]
   })
+}
+
+/** '' for one that is nested too deep to be written: it is then no JSON, and costs itself alone. */
+function textOf(content: Readonly<Record<string, unknown>>): string {
+  try {
+    return JSON.stringify(content)
+  } catch {
+    return ''
+  }
 }

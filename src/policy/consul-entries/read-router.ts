@@ -4,10 +4,15 @@ import { globOf } from './glob-of.ts'
 import type { EntryRoute, HeaderMatch, QueryMatch, RouteMatch, RouteRetry, TextMatch } from './result.ts'
 
 const retriesMax = 100
+/** As many as a service may have rules. */
+const routesMax = 1_000
 
 /** `service` is the one that the router is of, where a destination names none. */
 export function readRoutes(fields: EntryFields, service: string): readonly EntryRoute[] {
-  return Object.freeze(fields.list('Routes').map((value, at) => readRoute(`Routes[${String(at)}]`, value, service)))
+  const routes = fields.list('Routes')
+  if (routes.length > routesMax)
+    throw new Unusable('Routes', `are ${String(routes.length)}, at most ${String(routesMax)} are taken`)
+  return Object.freeze(routes.map((value, at) => readRoute(`Routes[${String(at)}]`, value, service)))
 }
 
 function readRoute(path: string, value: unknown, service: string): EntryRoute {

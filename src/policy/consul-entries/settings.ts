@@ -4,6 +4,7 @@
  */
 import type { ServiceSettings } from '../../config/config.ts'
 import type { Problem } from '../../core/problem.ts'
+import { normalPath } from '../../table/prefix.ts'
 import type { Condition, Rewrite, Rule, TextMatch as Match } from '../traffic.ts'
 import { Unusable } from './fields.ts'
 import type { EntryResolver, EntryRoute, EntryService, EntryShare, Target, TextMatch, Translation } from './result.ts'
@@ -243,7 +244,7 @@ function rewriteOf(
   if (!/^\/[\x21-\x7e]*$/.test(to) || /[?#%*\\]|\/\.{1,2}(?:\/|$)|\/\//.test(to))
     throw new Unusable(field, `${JSON.stringify(to)} is no path that can be put in front of another`)
   const trim = (text: string): string | undefined => text.replace(/\/+$/, '') || undefined
-  const base = trim(path.value)
+  const base = trim(normalPath(path.value))
   const itself: Match = { kind: 'equals', value: path.value }
   const below: Match = { kind: 'prefix', value: `${base ?? ''}/` }
   const fits = path.kind === 'exact' ? [itself] : path.value.endsWith('/') ? [below] : [itself, below]
