@@ -24,6 +24,8 @@ import {
 export const snapshotFile = 'snapshot.json'
 /** Between the ends of one writing and the beginning of the next. */
 export const writeSpacingMs: Milliseconds = 1_000
+/** After a write of policy alone. */
+const alonePauseMs = 20
 /** After a failure: the disk may be full for long. */
 const retryMs: Milliseconds = 10_000
 /** Nothing that we wrote comes near it. */
@@ -178,13 +180,15 @@ class FileStore implements SnapshotStore {
     const body = encodeBody(knowledge)
     if (body === this.#written) return
     const { clock } = this.#options
+    // Policy mostly answers first: the catalog, which a start needs most, must not wait for its sake.
+    const spacingMs = this.#sources === undefined ? alonePauseMs : writeSpacingMs
     this.#running = this.#save(encodeFile(knowledge, body)).then(
       () => this.#ended(body, undefined),
       (error: unknown) => this.#ended(body, errorText(error)),
     )
     const end = (): void => {
       this.#running = undefined
-      this.#notBefore = clock.now() + (this.#failure === undefined ? writeSpacingMs : retryMs)
+      this.#notBefore = clock.now() + (this.#failure === undefined ? spacingMs : retryMs)
       this.#plan()
     }
     void this.#running.then(end)

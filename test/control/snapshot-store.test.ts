@@ -1,6 +1,16 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -109,6 +119,17 @@ void t.test('documents of policy are kept beside the catalog, and neither costs 
   await until(() => textIn() === 'two')
   t.equal(idsIn(first.file), 'b')
   await second.store.stop()
+})
+
+void t.test('the catalog does not wait because policy was there first', async (t) => {
+  const { store, clock, file } = rig(folderOf(t))
+  store.offerPolicies([policyOf('one')])
+  await until(() => existsSync(file))
+  store.offer(known('a'))
+  await until(() => clock.pending === 1)
+  clock.advance(20)
+  await until(() => idsIn(file) === 'a')
+  await store.stop()
 })
 
 void t.test('what is offered while the file is being read waits, and does not cost what the file has', async (t) => {

@@ -15,9 +15,11 @@ let agent: ConsulAgent | undefined
 /** By whether Consul was away, ms. */
 const tookByForm = new Map<boolean, number>()
 
-/** Some file of the state folder names all of these ports: it is written within a second of a change. */
+/** The snapshot names all of these ports: it is written within a second of a change. The history names them, too, and is none. */
 function isSaved(ports: readonly number[]): boolean {
-  const texts = readdirSync(stateDir).map((name) => readFileSync(join(stateDir, name), 'utf8'))
+  const texts = readdirSync(stateDir)
+    .filter((name) => name === 'snapshot.json')
+    .map((name) => readFileSync(join(stateDir, name), 'utf8'))
   return texts.some((text) => ports.every((port) => text.includes(String(port))))
 }
 
