@@ -15,7 +15,8 @@ export interface TagWish {
 
 /** Reads the tags of one instance. `prefix` undefined: tags make no routes, and wish nothing either. */
 export function tagWish({ tags }: Pick<Instance, 'tags'>, prefix: string | undefined): TagWish | undefined {
-  if (prefix === undefined) return undefined
+  // Most wish nothing, and their tags are read elsewhere already.
+  if (prefix === undefined || !tags.some((tag) => /\sweight=/i.test(tag))) return undefined
   const wishes = new Set<number | undefined>()
   for (const tag of [...tags].sort()) {
     const parsed = parseTag(tag, prefix)

@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { newVersionStats } from '../../src/live/registry.ts'
 import { newEndpointState } from '../../src/live/endpoint-state.ts'
 import { createDoor, json, type Door } from '../../src/admin/door.ts'
 import { judge, loopbackHosts } from '../../src/admin/gate.ts'
@@ -137,15 +138,7 @@ t.test('run-time state is shown with each endpoint, and odd version names surviv
   if (!group || !first) throw new Error('no endpoint')
   const pool = { open: 3, idle: 2 } as never
   const state = { ...newEndpointState(first, pool), inFlight: 1 }
-  const stats = {
-    service: 'shop',
-    version: '',
-    codes: new Map(),
-    durationCounts: [],
-    durationSumMs: 0,
-    attempts: new Map(),
-    mirrored: undefined,
-  }
+  const stats = newVersionStats('shop', '')
   const policy = { ...service.table.policy, versions: new Map([['__proto__', 3]]) }
   const withState: BoundTable = {
     ...bound,

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { newVersionStats } from '../../src/live/registry.ts'
 import { newEndpointState } from '../../src/live/endpoint-state.ts'
 import { differenceBucketsMs, durationBucketsMs, type BoundTable } from '../../src/live/runtime.ts'
 import { createMetrics, type ControlFigures, type Metrics, type MetricsOptions } from '../../src/telemetry/metrics.ts'
@@ -41,15 +42,7 @@ function withState(bound: BoundTable): BoundTable {
           .filter((one) => one.weight > 0)
           .map((one) => ({ endpoint: one, state: newEndpointState(one, fakePool(one)), hash: 0, token: '' })),
         zones: undefined,
-        stats: {
-          service: name,
-          version,
-          codes: new Map(),
-          durationCounts: [],
-          durationSumMs: 0,
-          attempts: new Map(),
-          mirrored: undefined,
-        },
+        stats: newVersionStats(name, version),
       }))
       return [name, { ...service, groups }]
     }),

@@ -6,6 +6,7 @@ import type { ServiceSettings } from '../../config/config.ts'
 import type { Problem } from '../../core/problem.ts'
 import { normalPath } from '../../table/prefix.ts'
 import type { Condition, Rewrite, Rule, TextMatch as Match } from '../traffic.ts'
+import { badEntry } from './bad-entry.ts'
 import { Unusable } from './fields.ts'
 import type { EntryResolver, EntryRoute, EntryService, EntryShare, Target, TextMatch, Translation } from './result.ts'
 
@@ -75,11 +76,7 @@ function readPart(
     return Object.freeze(read())
   } catch (error) {
     if (!(error instanceof Unusable)) throw error
-    const kept = lastGood ? 'its last good form stays in force' : 'it has no effect'
-    const message =
-      `the entry is not used: ${error.message}; ${kept}. ` +
-      `Change it with consul config write, or say it in Fairlead's own policy`
-    problems.push(Object.freeze({ code: 'bad-config-entry', where: `config-entries/${key}`, message }))
+    problems.push(badEntry(key, error.message, lastGood !== undefined))
     return lastGood
   }
 }

@@ -6,6 +6,7 @@
  */
 import type { Problem } from '../../core/problem.ts'
 import type { PolicyDocument } from '../documents/documents.ts'
+import { badEntry } from './bad-entry.ts'
 import { type EntryKind, entryKinds } from './entries.ts'
 import { EntryFields, Unusable } from './fields.ts'
 import { readResolver } from './read-resolver.ts'
@@ -34,7 +35,7 @@ export function translateEntries(documents: ReadonlyMap<string, PolicyDocument>,
       if (!(error instanceof Unusable) && !(error instanceof SyntaxError)) throw error
       const kept = keepLast(parts, kind, previous?.services.get(name))
       if (kept) services.set(name, parts)
-      problems.push(problemOf(document.key, error.message, kept))
+      problems.push(badEntry(document.key, error.message, kept))
     }
   }
   const sorted = [...services].sort(([a], [b]) => (a < b ? -1 : 1))
@@ -54,12 +55,6 @@ function keepLast(parts: Parts, kind: EntryKind, last: EntryService | undefined)
     default:
       return (parts.resolver = last?.resolver) !== undefined
   }
-}
-
-function problemOf(key: string, why: string, kept: boolean): Problem {
-  const effect = kept ? 'its last good form stays in force' : 'it has no effect'
-  const message = `the entry is not used: ${why}; ${effect}. Change it with consul config write, or say it in Fairlead's own policy`
-  return Object.freeze({ code: 'bad-config-entry', where: `config-entries/${key}`, message })
 }
 
 function readInto(parts: Parts, kind: EntryKind, json: unknown): void {
