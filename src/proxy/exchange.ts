@@ -4,7 +4,6 @@
  * meaning beyond heads. Steps and names follow the README's "life of a request".
  */
 import type { BoundEndpoint, BoundRoute, BoundService } from '../live/runtime.ts'
-import { lastChunk } from '../wire/chunked.ts'
 import type { Failure } from '../wire/failure.ts'
 import type { RequestHead } from '../wire/request-head.ts'
 import type { ResponseHead } from '../wire/response-head.ts'
@@ -20,7 +19,7 @@ import {
   informationalHead,
   ownAnswer,
 } from './answer-head.ts'
-import { writeBody } from './answer-body.ts'
+import { AnswerBody } from './answer-body.ts'
 import { type OwnAnswer, own, refusalAnswer } from './answers.ts'
 import { Attempt, type AttemptOwner } from './attempt.ts'
 import { type Answered, Course } from './course.ts'
@@ -59,7 +58,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   #answering = false
   #delivery: Delivery = delivery.none
   #persist = false
-  #corked = false
+  readonly #body: AnswerBody
   #status = 0
   #tunnel: Tunnel | undefined
   #writtenBefore = 0
@@ -69,6 +68,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#client = client
     this.#course = new Course(core, client, this.#tries)
     this.#upload = new Upload(core, client)
+    this.#body = new AnswerBody(client)
   }
 
   // === From the client ===
@@ -181,28 +181,24 @@ export class Exchange implements ServerExchange, AttemptOwner {
       this.#client.write(text + body)
       return this.#finish()
     }
-    this.#corked = true
-    this.#client.cork()
-    this.#client.write(text)
+    this.#body.begin(text, this.#delivery)
   }
 
   attemptBody(bytes: Buffer): void {
-    if (!writeBody(this.#client, bytes, this.#delivery)) this.#attempt?.pauseAnswer()
+    if (!this.#body.add(bytes)) this.#attempt?.pauseAnswer()
   }
 
   attemptReadEnd(): void {
-    this.#uncork()
+    if (!this.#body.flush()) this.#attempt?.pauseAnswer()
   }
 
   attemptComplete(trailers: string): void {
-    if (this.#delivery === delivery.chunked)
-      this.#client.write(lastChunk(this.#head?.trailers === true ? trailers : ''))
-    this.#uncork()
+    this.#body.end(this.#head?.trailers === true ? trailers : '')
     this.#finish()
   }
 
   attemptFailed(failure: Failure): void {
-    this.#uncork()
+    this.#body.flush()
     const endpoint = this.#course.endpoint
     if (endpoint === undefined) return this.#cut(failure.kind)
     this.#core.attemptFailed(endpoint.state, failure)
@@ -432,11 +428,6 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#attempt?.finishTunnel()
     this.#record('', 'upstream')
     this.#client.finish(false)
-  }
-
-  #uncork(): void {
-    if (this.#corked) this.#client.uncork()
-    this.#corked = false
   }
 
   /** Counts the request once and tells the observer. */

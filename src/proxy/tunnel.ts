@@ -27,7 +27,7 @@ export class Tunnel {
   /** `bytes` are lent. */
   fromUpstream(bytes: Buffer): void {
     this.#client.touchTunnel()
-    if (!this.#client.writeBytes(Buffer.from(bytes))) this.#upstream.pauseAnswer()
+    if (!this.#client.writeLent('', bytes, '')) this.#upstream.pauseAnswer()
   }
 
   clientWritable(): void {

@@ -9,6 +9,7 @@ import type { Watched } from './deadlines.ts'
 import { readDirectly } from './direct-read.ts'
 import { refuseEarly } from './early-refusal.ts'
 import { HeldBytes } from './held-bytes.ts'
+import { sendLent } from './lent-bytes.ts'
 import { type RequestHead, parseRequestHead } from './request-head.ts'
 import type { GoneReason, ServerExchange, ServerOwner } from './server-exchange.ts'
 import { Refusal } from './syntax.ts'
@@ -113,12 +114,9 @@ export class ServerConnection implements Watched, ChunkSink {
     return this.#socket.write(bytes) || this.#stalled()
   }
 
-  cork(): void {
-    this.#socket.cork()
-  }
-
-  uncork(): void {
-    this.#socket.uncork()
+  /** Writes bytes that are lent for the call, between two texts; false: wait for onWritable before more. */
+  writeLent(before: string, bytes: Buffer, after: string): boolean {
+    return sendLent(this.#socket, before, bytes, after) || this.#stalled()
   }
 
   /** The answer is complete. The next request follows, or the connection closes after lingering. */
