@@ -3,11 +3,11 @@
  * the facts of its failure; deciding what follows is the exchange's. An attempt that was replaced is never heard again.
  */
 import type { ActiveAttempt, BoundEndpoint, EndpointState, VersionStats } from '../live/runtime.ts'
+import { BodyWriter } from '../wire/body-writer.ts'
 import type { ClientConnection } from '../wire/client-connection.ts'
 import type { ClientExchange, UpstreamTimeouts } from '../wire/client-exchange.ts'
 import type { Deadlines } from '../wire/deadlines.ts'
 import type { Failure } from '../wire/failure.ts'
-import { chunkHeader, lastChunk } from '../wire/chunked.ts'
 import type { ResponseHead } from '../wire/response-head.ts'
 
 /** Takes what an attempt brings. */
@@ -45,7 +45,9 @@ export class Attempt implements ClientExchange, ActiveAttempt {
   #chunked = false
   /** The request's head has been sent. */
   started = false
-  #corked = false
+  #body: BodyWriter | undefined
+  /** What comes now leaves together with the head. */
+  #joins = false
   #ended = false
 
   constructor(
@@ -77,7 +79,7 @@ export class Attempt implements ClientExchange, ActiveAttempt {
     this.started = true
     this.waitingSinceMs = this.#deadlines.recentMs
     this.#connection.requestDone()
-    this.#connection.send(head)
+    this.#connection.write(head)
   }
 
   /** Nothing is sent before the body is whole: the client's own timeouts govern meanwhile. */
@@ -86,44 +88,34 @@ export class Attempt implements ClientExchange, ActiveAttempt {
     this.#connection.bodyFollows()
   }
 
-  /** Sends the head; a body follows. */
+  /** Sends the head, with what follows it before `flush`; a body follows. */
   sendHead(head: string, chunked: boolean): void {
     this.started = true
-    this.#chunked = chunked
     this.waitingSinceMs = Infinity
     this.#connection.bodyFollows()
-    this.#connection.send(head)
+    this.#joins = true
+    this.#chunked = chunked
+    this.#body ??= new BodyWriter(this.#connection)
+    this.#body.begin(head, chunked)
   }
 
-  /** Holds writes together until `uncork`. */
-  cork(): void {
-    if (this.#corked) return
-    this.#corked = true
-    this.#connection.cork()
-  }
-
-  uncork(): void {
-    if (!this.#corked) return
-    this.#corked = false
-    this.#connection.uncork()
-  }
-
-  /** Sends body bytes in the request's own framing; false: wait for attemptWritable. */
+  /** Sends body bytes in the request's own framing; false: wait for attemptWritable. The caller gives them away. */
   sendBody(bytes: Buffer): boolean {
-    if (!this.#chunked) return this.#connection.sendBytes(bytes)
-    this.#connection.cork()
-    this.#connection.send(chunkHeader(bytes.length))
-    this.#connection.sendBytes(bytes)
-    const more = this.#connection.send('\r\n')
-    this.#connection.uncork()
-    return more
+    if (this.#joins || this.#chunked) return this.#body?.add(bytes) ?? false
+    return this.#connection.writeBytes(bytes)
+  }
+
+  /** All that one read brought has been given: what is kept of it leaves; false: wait for attemptWritable. */
+  flush(): boolean {
+    this.#joins = false
+    return this.#body?.flush() ?? true
   }
 
   /** The body is complete. */
   endBody(): void {
     this.waitingSinceMs = this.#deadlines.recentMs
     this.#connection.requestDone()
-    if (this.#chunked) this.#connection.send(lastChunk(''))
+    this.#body?.end('')
   }
 
   pauseAnswer(): void {
@@ -136,7 +128,7 @@ export class Attempt implements ClientExchange, ActiveAttempt {
 
   /** Into the tunnel; false: wait for attemptWritable. The caller gives the bytes away. */
   sendTunnel(bytes: Buffer): boolean {
-    return this.#connection.sendBytes(bytes)
+    return this.#connection.writeBytes(bytes)
   }
 
   endTunnel(): void {

@@ -8,6 +8,7 @@ import type { Failure } from '../wire/failure.ts'
 import type { RequestHead } from '../wire/request-head.ts'
 import type { ResponseHead } from '../wire/response-head.ts'
 import type { GoneReason, ServerExchange } from '../wire/server-exchange.ts'
+import { BodyWriter } from '../wire/body-writer.ts'
 import type { ServerConnection } from '../wire/server-connection.ts'
 import type { Refusal } from '../wire/syntax.ts'
 import {
@@ -19,7 +20,6 @@ import {
   informationalHead,
   ownAnswer,
 } from './answer-head.ts'
-import { AnswerBody } from './answer-body.ts'
 import { type OwnAnswer, own, refusalAnswer } from './answers.ts'
 import { Attempt, type AttemptOwner } from './attempt.ts'
 import { type Answered, Course } from './course.ts'
@@ -58,7 +58,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   #answering = false
   #delivery: Delivery = delivery.none
   #persist = false
-  readonly #body: AnswerBody
+  readonly #body: BodyWriter
   #status = 0
   #tunnel: Tunnel | undefined
   #writtenBefore = 0
@@ -68,7 +68,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#client = client
     this.#course = new Course(core, client, this.#tries)
     this.#upload = new Upload(core, client)
-    this.#body = new AnswerBody(client)
+    this.#body = new BodyWriter(client)
   }
 
   // === From the client ===
@@ -181,7 +181,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
       this.#client.write(text + body)
       return this.#finish()
     }
-    this.#body.begin(text, this.#delivery)
+    this.#body.begin(text, this.#delivery === delivery.chunked)
   }
 
   attemptBody(bytes: Buffer): void {

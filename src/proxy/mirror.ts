@@ -190,7 +190,7 @@ export class Mirrored implements ClientExchange, Watched {
 
   onConnected(): void {
     this.#connection.requestDone()
-    this.#connection.send(this.#text)
+    this.#connection.write(this.#text)
     this.#text = ''
   }
 

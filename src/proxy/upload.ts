@@ -85,7 +85,7 @@ export class Upload {
   /** All that one read brought has been taken. */
   readEnded(attempt: Attempt | undefined): void {
     this.#now = false
-    attempt?.uncork()
+    if (attempt?.flush() === false && !this.#complete) this.#client.pauseBody()
   }
 
   /** Sends the head, whose framing and end are still open where the body is chunked, and what is there. */
@@ -106,13 +106,12 @@ export class Upload {
     }
     this.#waitingHead = ''
     // Head and first body bytes leave in one write.
-    attempt.cork()
     attempt.sendHead(text, chunked)
     let more = true
     for (const bytes of this.#body.kept) more = attempt.sendBody(bytes) && more
     this.#sent()
     if (this.#complete) attempt.endBody()
-    if (!this.#now) attempt.uncork()
+    if (!this.#now) more = attempt.flush() && more
     if (more) this.#client.resumeBody()
     return 'sent'
   }

@@ -9,6 +9,7 @@ import type { ClientExchange, ConnectionOwner, UpstreamTimeouts } from './client
 import { brokenKind, type Connector } from './connector.ts'
 import type { Watched } from './deadlines.ts'
 import { type FailureKind, unprovenEnd } from './failure.ts'
+import { sendLent } from './lent-bytes.ts'
 import type { WireLimits } from './limits.ts'
 import type { ResponseHead } from './response-head.ts'
 import { framing, parseResponseHead } from './response-head.ts'
@@ -97,27 +98,20 @@ export class ClientConnection implements Watched, ChunkSink {
   }
 
   /** Writes text of the request; false: wait for onWritable before more. */
-  send(text: string): boolean {
+  write(text: string): boolean {
     this.#sent = true
-    return this.#socket.write(text, 'latin1')
+    return this.#socket.write(text, 'latin1') || (this.#bodyFollows && this.#stalled())
   }
 
   /** Writes bytes of the request's body; the caller gives them away. */
-  sendBytes(bytes: Buffer): boolean {
-    const more = this.#socket.write(bytes)
-    if (!more && this.#state === state.head)
-      this.#deadline = this.#owner.deadlines.now() + (this.#timeouts?.idleMs ?? Infinity)
-    if (!more && this.#state === state.tunnel)
-      this.#deadline = this.#owner.deadlines.now() + this.#owner.limits.writeStallTimeoutMs
-    return more
+  writeBytes(bytes: Buffer): boolean {
+    return this.#socket.write(bytes) || this.#stalled()
   }
 
-  cork(): void {
-    this.#socket.cork()
-  }
-
-  uncork(): void {
-    this.#socket.uncork()
+  /** Writes bytes of the request that are lent for the call, between two texts. */
+  writeLent(before: string, bytes: Buffer, after: string): boolean {
+    this.#sent = true
+    return sendLent(this.#socket, before, bytes, after) || this.#stalled()
   }
 
   /** A body follows: until it is complete the client's own timeouts govern, unless the upstream takes no bytes. */
@@ -207,6 +201,14 @@ export class ClientConnection implements Watched, ChunkSink {
   /** From ChunkSink. */
   onChunk(bytes: Buffer): void {
     this.#exchange?.onBody(bytes)
+  }
+
+  /** The other side takes no more for now: it has as long as an answer may rest. */
+  #stalled(): boolean {
+    if (this.#state === state.head) this.#deadline = this.#owner.deadlines.now() + (this.#timeouts?.idleMs ?? Infinity)
+    else if (this.#state === state.tunnel)
+      this.#deadline = this.#owner.deadlines.now() + this.#owner.limits.writeStallTimeoutMs
+    return false
   }
 
   #awaitHead(): void {

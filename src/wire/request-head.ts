@@ -97,9 +97,10 @@ export function parseRequestHead(
   const lineEnd = text.indexOf('\r\n', from)
   const refusedLine = parseRequestLine(head, text, from, lineEnd, limits)
   if (refusedLine) return refusedLine
-  if (!isFieldSection(text.slice(lineEnd + 2, end + 2))) return new Refusal(400, 'header-section')
+  const section = text.slice(lineEnd + 2, end + 2)
+  if (!isFieldSection(section)) return new Refusal(400, 'header-section')
   const seen = gathered.reset()
-  const refusedLines = parseLines(head, seen, text, lineEnd + 2, end + 2, limits, trusted)
+  const refusedLines = parseLines(head, seen, section, limits, trusted)
   if (refusedLines) return refusedLines
   return resolveHost(head, seen) ?? resolveFraming(head, seen) ?? resolveConnection(head, seen) ?? head
 }
@@ -149,16 +150,15 @@ function parseLines(
   head: RequestHead,
   seen: Gathered,
   text: string,
-  from: number,
-  end: number,
   limits: WireLimits,
   trusted: boolean,
 ): Refusal | undefined {
-  const underscores = text.indexOf('_', from) >= 0
+  const end = text.length
+  const underscores = text.includes('_')
   let kept = ''
-  let runStart = from
+  let runStart = 0
   let count = 0
-  let at = from
+  let at = 0
   while (at < end) {
     const colon = text.indexOf(':', at)
     const eol = text.indexOf('\r\n', colon)

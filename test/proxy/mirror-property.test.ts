@@ -32,7 +32,7 @@ class ScriptedConnection {
 
   requestDone(): void {}
 
-  send(text: string): boolean {
+  write(text: string): boolean {
     this.sent += text
     return true
   }

@@ -41,7 +41,7 @@ async function once(host: string, port: number, tls: TlsOptions): Promise<Record
   const exchange = new Recording()
   exchange.on.connected = () => {
     connection.requestDone()
-    connection.send(request)
+    connection.write(request)
   }
   connection.begin(exchange, false, false, timeouts)
   await until(() => exchange.ended, { what: 'an end' })
@@ -142,7 +142,7 @@ async function viaRelay(relay: Relay, client: TlsOptions, exchange = new Recordi
   const connection = pool.acquire(0)
   exchange.on.connected = () => {
     connection?.requestDone()
-    connection?.send(request)
+    connection?.write(request)
   }
   connection?.begin(exchange, false, false, timeouts)
   await until(() => exchange.ended, { what: 'an end' })

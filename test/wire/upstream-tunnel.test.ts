@@ -17,7 +17,7 @@ t.test('a tunnel: what came with the 101, both ways, half-close', async (t) => {
   await withUpstream(script, async (upstream) => {
     const { exchange, connection } = upstream.send({ upgrade: true })
     await until(() => exchange.tunnel === 'first')
-    connection.sendBytes(Buffer.from('abc'))
+    connection.writeBytes(Buffer.from('abc'))
     await until(() => exchange.tunnel === 'firstABC')
     upstream.clock.advance(1_000_000)
     t.equal(exchange.failure, undefined, 'its timeout is the tunnel’s own')
@@ -43,7 +43,7 @@ t.test('a tunnel that ended both ways sends what still waits, for as long as som
     await withUpstream(script, async (upstream) => {
       const { exchange, connection } = upstream.send({ upgrade: true })
       await until(() => exchange.events.includes('tunnel end'))
-      connection.sendBytes(Buffer.alloc(size))
+      connection.writeBytes(Buffer.alloc(size))
       connection.finishTunnel()
       await settle()
       t.equal(upstream.pool.open, 1)

@@ -1,37 +1,35 @@
 import t from 'tap'
-import { delivery } from '../../src/proxy/answer-head.ts'
-import { AnswerBody } from '../../src/proxy/answer-body.ts'
-import type { ServerConnection } from '../../src/wire/server-connection.ts'
+import { type BodySink, BodyWriter } from '../../src/wire/body-writer.ts'
 
 /** Notes each write; `takes`: what it says to whether more may come. */
-function recorder(takes = true): { client: ServerConnection; writes: string[] } {
+function recorder(takes = true): { sink: BodySink; writes: string[] } {
   const writes: string[] = []
-  const client = {
+  const sink: BodySink = {
     write: (text: string) => (writes.push(text), takes),
     writeLent: (before: string, bytes: Buffer, after: string) => (
       writes.push(before + bytes.toString('latin1') + after),
       takes
     ),
   }
-  return { client: client as unknown as ServerConnection, writes }
+  return { sink, writes }
 }
 
 const head = 'HTTP/1.1 200 OK\r\n\r\n'
-const large = 'x'.repeat(4_097)
+const large = 'x'.repeat(1_025)
 
 t.test('what one read brought leaves in one write', async (t) => {
   const rows = [
-    ['length, small', delivery.length, ['ab', 'cd'], [`${head}abcd`]],
-    ['chunked, small', delivery.chunked, ['ab', 'cd'], [`${head}2\r\nab\r\n2\r\ncd\r\n`]],
-    ['length, large', delivery.length, [large], [head + large]],
-    ['chunked, large', delivery.chunked, [large], [`${head}1001\r\n${large}\r\n`]],
-    ['small before large', delivery.chunked, ['ab', large], [`${head}2\r\nab\r\n1001\r\n${large}\r\n`]],
-    ['small after large', delivery.length, [large, 'ab'], [head + large, 'ab']],
-    ['no body yet', delivery.chunked, [], [head]],
+    ['length, small', false, ['ab', 'cd'], [`${head}abcd`]],
+    ['chunked, small', true, ['ab', 'cd'], [`${head}2\r\nab\r\n2\r\ncd\r\n`]],
+    ['length, large', false, [large], [head + large]],
+    ['chunked, large', true, [large], [`${head}401\r\n${large}\r\n`]],
+    ['small before large', true, ['ab', large], [`${head}2\r\nab\r\n401\r\n${large}\r\n`]],
+    ['small after large', false, [large, 'ab'], [head + large, 'ab']],
+    ['no body yet', true, [], [head]],
   ] as const
   for (const [name, how, pieces, wanted] of rows) {
-    const { client, writes } = recorder()
-    const body = new AnswerBody(client)
+    const { sink, writes } = recorder()
+    const body = new BodyWriter(sink)
     body.begin(head, how)
     for (const piece of pieces) body.add(Buffer.from(piece))
     body.flush()
@@ -42,22 +40,22 @@ t.test('what one read brought leaves in one write', async (t) => {
 })
 
 t.test('the end leaves with what came before it', async (t) => {
-  const { client, writes } = recorder()
-  const body = new AnswerBody(client)
-  body.begin(head, delivery.chunked)
+  const { sink, writes } = recorder()
+  const body = new BodyWriter(sink)
+  body.begin(head, true)
   body.add(Buffer.from('ab'))
   body.end('a: b\r\n')
   t.strictSame(writes, [`${head}2\r\nab\r\n0\r\na: b\r\n\r\n`])
-  body.begin(head, delivery.length)
+  body.begin(head, false)
   body.add(Buffer.from('ab'))
   body.end('')
   t.strictSame(writes.slice(1), [`${head}ab`], 'only a chunked body has an end of its own')
 })
 
 t.test('lent bytes are not needed after the call', async (t) => {
-  const { client, writes } = recorder()
-  const body = new AnswerBody(client)
-  body.begin('', delivery.length)
+  const { sink, writes } = recorder()
+  const body = new BodyWriter(sink)
+  body.begin('', false)
   const lent = Buffer.from('ab')
   body.add(lent)
   lent.fill('z')
@@ -66,9 +64,9 @@ t.test('lent bytes are not needed after the call', async (t) => {
 })
 
 t.test('a client that takes no more is told of at once for large pieces, at the flush for small ones', async (t) => {
-  const { client } = recorder(false)
-  const body = new AnswerBody(client)
-  body.begin(head, delivery.length)
+  const { sink } = recorder(false)
+  const body = new BodyWriter(sink)
+  body.begin(head, false)
   t.ok(body.add(Buffer.from('ab')))
   t.notOk(body.flush())
   t.notOk(body.add(Buffer.from(large)))
