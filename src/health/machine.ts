@@ -209,7 +209,7 @@ function answersReturn(
   { purpose, startedMs }: { purpose: Purpose; startedMs: Milliseconds },
   condition: Condition,
 ): boolean {
-  return startedMs >= condition.sinceMs && purpose !== 'periodic' && purpose !== 'join'
+  return startedMs >= condition.sinceMs && purpose !== 'periodic' && purpose !== 'join' && purpose !== 'learn'
 }
 
 function whenEjected(condition: Condition, happening: Happening, world: World): Step {

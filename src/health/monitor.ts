@@ -18,6 +18,7 @@ import type { HealthView, Prober, ProbeResult, SharedHealth, VerdictSink } from 
 import { suspicionDeadlineMs } from './silence.ts'
 import { follow, isSpare, newService, recount, type Subject, type WatchedService } from './subject.ts'
 import { doubt, isAtRest, isOverdue, isSought, whatTimeBrings } from './time-passes.ts'
+import { isToLearn, learnDeadlineMs, noteProbe } from './usual.ts'
 import { heldAgainst, type Held, type ToldVerdict } from './told.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -393,7 +394,7 @@ class Monitor implements SharedHealth {
         break
       case 'healthy':
       case 'probation':
-        break
+        if (isToLearn(subject, nowMs) && this.#start(subject, 'learn', learnDeadlineMs)) subject.learnAtMs = Infinity
     }
     if (nowMs < subject.periodicAtMs) return
     if (this.#routine()) this.#startPeriodic(subject)
@@ -455,8 +456,7 @@ class Monitor implements SharedHealth {
     subject.state.lastLifeMs = Math.max(subject.state.lastLifeMs, nowMs)
     // What one takes that has just come back is not its usual.
     if (result.kind !== 'answer' || subject.condition.state === 'ejected') return
-    const usual = subject.probeUsualMs
-    subject.probeUsualMs = usual === 0 ? result.tookMs : usual + 0.2 * (result.tookMs - usual)
+    noteProbe(subject, result.tookMs, nowMs)
   }
 
   /** Counts a periodic probe and times the next; true when it is one failure too many. */

@@ -8,9 +8,9 @@ import type { EjectionCause } from './verdict.ts'
 /**
  * - `join`: a new endpoint's first own success. `return`: whether an ejected one is back.
  * - `suspicion`: whether it lives. `proof`: whether it is dead, for somebody who waits to know.
- * - `periodic`: as configured.
+ * - `periodic`: as configured. `learn`: what a good one usually takes, of an endpoint whose first were slow.
  */
-export type Purpose = 'join' | 'return' | 'suspicion' | 'proof' | 'periodic'
+export type Purpose = 'join' | 'return' | 'suspicion' | 'proof' | 'periodic' | 'learn'
 
 /**
  * - `good`: as wanted. `alive`: something came, but not what was wanted. `stranger`: somebody else answers.

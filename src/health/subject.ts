@@ -41,8 +41,11 @@ export interface Subject {
   comparedMs: Milliseconds
   /** `state.answers` when its probation began. */
   trialAnswers: number
-  /** Running mean of what good probes took; 0: none yet. */
+  /** What the last good probes took, and their median (0: none yet). */
+  readonly probeTimes: Milliseconds[]
   probeUsualMs: Milliseconds
+  /** When to ask again only to learn what is usual; Infinity: that is known. */
+  learnAtMs: Milliseconds
   /** When the next periodic probe is due; Infinity: none is. */
   periodicAtMs: Milliseconds
   /** Failed periodic probes in a row. */
@@ -96,7 +99,9 @@ export function newSubject(
     streakMark: undefined,
     comparedMs: -Infinity,
     trialAnswers: 0,
+    probeTimes: [],
     probeUsualMs: 0,
+    learnAtMs: Infinity,
     periodicAtMs: Infinity,
     periodicFails: 0,
     soughtMs: -Infinity,

@@ -25,6 +25,7 @@ export function isAtRest(subject: Subject, nowMs: Milliseconds): boolean {
     state.attempts.length === 0 &&
     state.answers === subject.seenAnswers &&
     nowMs < subject.periodicAtMs &&
+    nowMs < subject.learnAtMs &&
     waiters.length === 0 &&
     standing !== 'leaving'
   )
