@@ -212,6 +212,19 @@ function answersReturn(
   return startedMs >= condition.sinceMs && purpose !== 'periodic' && purpose !== 'join' && purpose !== 'learn'
 }
 
+/** Where new connections come to nothing, failures add up before the silence has lasted: it was the reason all the while. */
+function provesSilence({ cause }: Condition, happening: Happening, { lastLifeMs }: World): boolean {
+  const asked = happening.kind === 'probed' && happening.purpose === 'suspicion'
+  return asked && illnessCauses.has(cause) && lastLifeMs <= happening.startedMs
+}
+
+/** The same ejection, for another cause: as if it had been silence from the start. */
+function ejectForSilence(condition: Condition, world: World): Step {
+  const { ejections, illnesses, recentMs } = condition
+  const before = { ...condition, ejections: ejections - 1, illnesses: illnesses - 1, recentMs: recentMs.slice(0, -1) }
+  return eject(before, 'silence', world)
+}
+
 function whenEjected(condition: Condition, happening: Happening, world: World): Step {
   const { nowMs } = world
   const { cause } = condition
@@ -236,6 +249,10 @@ function whenEjected(condition: Condition, happening: Happening, world: World): 
       if (cause === 'closed-unanswered' && !world.answersProbes && nowMs - condition.sinceMs >= ejectedDislikeMs)
         return returned(condition, world)
       return stay({ ...condition, goods: 0 })
+    case 'mute':
+      return provesSilence(condition, happening, world)
+        ? ejectForSilence(condition, world)
+        : stay({ ...condition, goods: 0 })
     case undefined:
     case 'unknown':
       return stay(condition)

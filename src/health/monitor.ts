@@ -9,15 +9,16 @@ import type { Random } from '../core/random.ts'
 import type { BoundService, BoundTable, EndpointState } from '../live/runtime.ts'
 import { type Failure, unprovenEnd } from '../wire/failure.ts'
 import { Claims } from './claims.ts'
-import { newCondition, probeEveryMs, type Condition, type World } from './condition.ts'
+import { newCondition, type Condition, type World } from './condition.ts'
 import { countFailure, endStreak, forgetFailures, sample } from './failures.ts'
 import { probing, react, type Happening } from './machine.ts'
-import { isPeriodic, planProbe, readProbe, type Finding, type Purpose } from './probe-plan.ts'
+import { countPeriodic, timePeriodic } from './periodic.ts'
+import { isPeriodic, planProbe, readProbe, type Purpose } from './probe-plan.ts'
 import { ProbeRunner, type RunningProbe } from './probe-runner.ts'
 import type { HealthView, Prober, ProbeResult, SharedHealth, VerdictSink } from './port.ts'
-import { suspicionDeadlineMs } from './silence.ts'
+import { silentSinceMs, suspicionDeadlineMs } from './silence.ts'
 import { follow, isSpare, newService, recount, type Subject, type WatchedService } from './subject.ts'
-import { doubt, isAtRest, isOverdue, isSought, whatTimeBrings } from './time-passes.ts'
+import { doubt, isAtRest, isIllAndSilent, isOverdue, isSought, whatTimeBrings } from './time-passes.ts'
 import { isToLearn, learnDeadlineMs, noteProbe } from './usual.ts'
 import { heldAgainst, type Held, type ToldVerdict } from './told.ts'
 import type { Verdict } from './verdict.ts'
@@ -365,19 +366,12 @@ class Monitor implements SharedHealth {
   // === Probes ===
 
   #timePeriodic(subject: Subject, nowMs: Milliseconds): void {
-    const { settings } = subject.service
-    const { state } = subject.condition
-    const wanted = isPeriodic(settings) && subject.standing === 'member' && state !== 'ejected' && state !== 'joining'
-    if (!wanted) {
-      subject.periodicAtMs = Infinity
-      subject.periodicFails = 0
-    } else if (subject.periodicAtMs === Infinity && this.#probes.count(subject, 'periodic') === 0)
-      subject.periodicAtMs = nowMs + this.#random() * settings.intervalMs
+    timePeriodic(subject, nowMs, this.#probes.count(subject, 'periodic') > 0, this.#random)
   }
 
   /** Starts whatever is due and may start. */
   #startDue(subject: Subject): void {
-    const { condition, service, standing } = subject
+    const { condition, service, standing, state } = subject
     if (this.#stopped || service.settings.mode === 'off') return
     const nowMs = this.#clock.now()
     const seeks = standing === 'member' && isSought(subject, nowMs) && (this.#routine() || isOverdue(subject, nowMs))
@@ -391,10 +385,12 @@ class Monitor implements SharedHealth {
         break
       case 'ejected':
         if (seeks) this.#seek(subject, 'return', nowMs)
+        if (isIllAndSilent(subject, nowMs) && this.#probes.count(subject, 'suspicion') === 0)
+          this.#start(subject, 'suspicion', suspicionDeadlineMs(subject.probeUsualMs, nowMs - silentSinceMs(state)))
         break
       case 'healthy':
       case 'probation':
-        if (isToLearn(subject, nowMs) && this.#start(subject, 'learn', learnDeadlineMs)) subject.learnAtMs = Infinity
+        if (isToLearn(subject, nowMs)) this.#startLearning(subject)
     }
     if (nowMs < subject.periodicAtMs) return
     if (this.#routine()) this.#startPeriodic(subject)
@@ -429,6 +425,12 @@ class Monitor implements SharedHealth {
     subject.soughtMs = soughtMs
   }
 
+  #startLearning(subject: Subject): void {
+    const { learnAtMs } = subject
+    subject.learnAtMs = Infinity
+    if (!this.#start(subject, 'learn', learnDeadlineMs)) subject.learnAtMs = learnAtMs
+  }
+
   #startPeriodic(subject: Subject): void {
     const { periodicAtMs } = subject
     subject.periodicAtMs = Infinity
@@ -446,7 +448,7 @@ class Monitor implements SharedHealth {
     // It may have been answered, and we were not there to read it.
     if (finding === 'mute' && probe.lagged) finding = 'unknown'
     if (result.kind === 'answer' || result.kind === 'invalid') this.#noteLife(subject, result, nowMs)
-    const unhealthy = purpose === 'periodic' && this.#countPeriodic(subject, finding, startedMs, nowMs)
+    const unhealthy = purpose === 'periodic' && countPeriodic(subject, finding, startedMs, nowMs, this.#random)
     this.#feed(subject, { kind: 'probed', purpose, finding, startedMs })
     if (unhealthy) this.#feed(subject, { kind: 'unhealthy' })
     if (purpose === 'proof') this.#answer(subject, false)
@@ -457,20 +459,6 @@ class Monitor implements SharedHealth {
     // What one takes that has just come back is not its usual.
     if (result.kind !== 'answer' || subject.condition.state === 'ejected') return
     noteProbe(subject, result.tookMs, nowMs)
-  }
-
-  /** Counts a periodic probe and times the next; true when it is one failure too many. */
-  #countPeriodic(subject: Subject, finding: Finding, startedMs: Milliseconds, nowMs: Milliseconds): boolean {
-    const { intervalMs, unhealthyThreshold } = subject.service.settings
-    if (finding === 'unknown') {
-      subject.periodicAtMs = nowMs + probeEveryMs / 4
-      return false
-    }
-    subject.periodicAtMs = Math.max(nowMs, startedMs + intervalMs * (0.9 + 0.2 * this.#random()))
-    subject.periodicFails = finding === 'good' ? 0 : subject.periodicFails + 1
-    if (subject.periodicFails < unhealthyThreshold) return false
-    subject.periodicFails = 0
-    return true
   }
 }
 

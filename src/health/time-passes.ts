@@ -41,6 +41,14 @@ export function isSought({ condition, service, soughtMs }: Subject, nowMs: Milli
   )
 }
 
+/**
+ * True when one that was ejected for its failures has requests waiting that hear nothing of it: it may be frozen, and they
+ * would wait in vain.
+ */
+export function isIllAndSilent({ condition, state }: Subject, nowMs: Milliseconds): boolean {
+  return illnessCauses.has(condition.cause) && isSilent(state, nowMs)
+}
+
 /** Where another process asks those that join or are ejected, and nothing is heard of one, it is asked here this often, ms. */
 export const otherWaitMs = 2_000
 

@@ -113,7 +113,7 @@ void t.test('many confirming reads are a few at a time', async (t) => {
 
 const consul = await findConsul()
 
-if (consul.path === undefined) t.comment(consul.reason)
+if (consul.path === undefined) t.pass('the same at a real Consul', { skip: consul.reason })
 else {
   await t.test('an agent that is frozen, and thaws', async (t) => {
     const agent = await startConsulAgent()

@@ -535,6 +535,63 @@ void t.test('flapping is forgiven at once where there is nothing else, and cappe
   }
 })
 
+void t.test('where new connections come to nothing, the silence is found all the same', async (t) => {
+  const rig = rigOf('a', 'b', 'c', 'd')
+  rig.answer('a')
+  rig.hosts.set('a', mute)
+  rig.run(10)
+  rig.wait('a')
+  rig.run(250)
+  t.equal(rig.is('a'), 'suspect')
+  for (let i = 0; i < 5; i++) rig.fail('a', 'connect-timeout')
+  t.same(rig.said('a').at(-1), 'eject consecutive-failures', 'failures add up before the silence has lasted')
+  rig.run(400)
+  t.same(rig.said('a').at(-1), 'eject silence', 'so that what waits there is rescued')
+  rig.hosts.set('a', good())
+  rig.run(250)
+  t.same(rig.said('a').at(-1), 'admit healthy', 'not held back for failures that the silence was the reason of')
+  for (let i = 0; i < 5; i++) rig.answer('a', 500)
+  t.equal(rig.view('a')?.ejections, 2, 'it was one ejection')
+  rig.run(950)
+  t.equal(rig.is('a'), 'ejected')
+  rig.run(350)
+  t.equal(rig.is('a'), 'probation', 'nor is its first illness held against it as a second')
+})
+
+void t.test('one that was ejected for its failures and then falls silent is asked whether it lives', async (t) => {
+  const rig = rigOf('a', 'b', 'c', 'd')
+  rig.wait('a')
+  for (let i = 0; i < 5; i++) rig.answer('a', 500)
+  t.equal(rig.is('a'), 'ejected')
+  rig.run(300)
+  t.match(rig.probesOf('a'), [{ http: { method: 'HEAD' } }])
+  rig.run(600)
+  t.same(rig.said('a'), ['eject consecutive-failures'], 'it answers: it is ill, and what waits goes on waiting')
+  rig.hosts.set('a', mute)
+  rig.run(1_000)
+  t.same(rig.said('a').at(-1), 'eject silence')
+})
+
+void t.test('nobody asks one that was ejected for its failures and on whom nobody waits', async (t) => {
+  const rig = rigOf('a', 'b', 'c', 'd')
+  rig.hosts.set('a', mute)
+  for (let i = 0; i < 5; i++) rig.answer('a', 500)
+  rig.run(900)
+  t.same(rig.probes, [])
+  t.same(rig.said('a'), ['eject consecutive-failures'])
+})
+
+void t.test('a byte that comes meanwhile speaks against silence', async (t) => {
+  const rig = rigOf('a', 'b', 'c', 'd')
+  rig.hosts.set('a', mute)
+  rig.wait('a')
+  for (let i = 0; i < 5; i++) rig.answer('a', 500)
+  rig.run(300)
+  rig.live('a')
+  rig.run(450)
+  t.same(rig.said('a'), ['eject consecutive-failures'])
+})
+
 void t.test('failures in a row eject, for a hold-down, then probation', async (t) => {
   const rig = rigOf('a', 'b', 'c', 'd')
   for (let i = 0; i < 4; i++) rig.answer('a', 500)
