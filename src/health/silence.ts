@@ -9,6 +9,9 @@ import type { EndpointState } from '../live/runtime.ts'
 export const suspectAfterMinMs = 200
 export const suspectAfterMaxMs = 1_000
 
+/** Least time after which an endpoint with somebody waiting counts as quiet, ms. */
+export const quietMinMs = 50
+
 /** Bounds of a suspicion probe's deadline, ms. */
 export const suspicionDeadlineMinMs = 400
 export const suspicionDeadlineMaxMs = 2_000
@@ -29,6 +32,14 @@ export function silentSinceMs(state: EndpointState): Milliseconds {
   let oldest = Infinity
   for (const { waitingSinceMs } of state.attempts) if (waitingSinceMs < oldest) oldest = waitingSinceMs
   return Math.max(state.lastLifeMs, oldest)
+}
+
+/**
+ * True when somebody has waited there unheard for longer than is usual: too little to suspect it, and enough to send a request
+ * that must not meet a second silence to another. Walks its attempts.
+ */
+export function isQuiet(state: EndpointState, nowMs: Milliseconds): boolean {
+  return nowMs - silentSinceMs(state) > Math.max(quietMinMs, 4 * state.usualMs)
 }
 
 /** True when its silence calls for a probe. Cheap where the endpoint gave a sign of life just now. */

@@ -211,6 +211,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
     const service = this.#course.service
     if (decision.kind === 'retry' && (!decision.spends || (service && this.#tries.mayRetry(service))))
       return this.#retry(endpoint, failure, decision.reason)
+    // The budget is against an application that fails; one that died takes no more with it than it held.
+    if (decision.kind === 'retry') return this.#awaitProof(endpoint, failure, decision.reason)
     this.#fail(endpoint, failure)
   }
 
@@ -350,7 +352,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#core.health.prove(failed.state, (dead) => {
       // The client may be gone meanwhile, or have been answered.
       if (this.#head !== head || this.#attempt !== undefined || this.#course.service === undefined) return
-      if (dead && this.#tries.mayRetry(this.#course.service)) this.#retry(failed, failure, reason)
+      if (dead && this.#tries.mayRescue(this.#course.service)) this.#retry(failed, failure, reason)
       else this.#fail(failed, failure)
     })
   }

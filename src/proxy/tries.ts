@@ -3,7 +3,8 @@
  * share of the retry budget and of the cap on rescues; and, of one that had trouble, what became of each attempt. It decides
  * nothing about a failure and opens nothing.
  */
-import type { BoundService, EndpointState, ServiceStats } from '../live/runtime.ts'
+import { isQuiet } from '../health/silence.ts'
+import type { BoundService, BoundTable, EndpointState, ServiceStats } from '../live/runtime.ts'
 import type { Endpoint } from '../table/table.ts'
 import type { UpstreamTimeouts } from '../wire/client-exchange.ts'
 import { type Aim, type NextEndpoint, nextEndpoint } from './next-endpoint.ts'
@@ -29,6 +30,19 @@ const notesMax = 16
 
 /** Rescues that may always be under way; beyond, at most half of what is in flight. */
 const rescuesMin = 32
+
+/** Quiet ones that are looked for: to step around each of a thousand would cost more than it saves. */
+const quietMax = 64
+
+/** The service's endpoints with somebody waiting unheard. */
+function quietOnes(bound: BoundTable, aim: Aim, nowMs: number): readonly EndpointState[] {
+  const service = bound.services.get(aim.service.table.name) ?? aim.service
+  const quiet: EndpointState[] = []
+  for (const { endpoints } of service.groups)
+    for (const { state } of endpoints)
+      if (state.attempts.length > 0 && quiet.length < quietMax && isQuiet(state, nowMs)) quiet.push(state)
+  return quiet
+}
 
 export class Tries {
   tried: readonly EndpointState[] = nothingTried
@@ -118,6 +132,7 @@ export class Tries {
   /**
    * Where the request goes next: to nobody who had it, and, with `from`, to nobody who got another of the requests that `from`
    * held when it broke, as long as there is anybody else. One of those may be why it broke; the others shall not meet it again.
+   * Nor to anybody who is quiet just then: a second execution is the last, so that it shall not meet a second silence.
    * `keyHash` is what `balance: hash` goes by.
    */
   next(
@@ -128,15 +143,21 @@ export class Tries {
     keyHash: number | undefined,
   ): NextEndpoint | undefined {
     const { bound, random } = core
-    if (from !== undefined) {
-      const scattered = core.scattered(from)
-      const apart = nextEndpoint(bound, random, aim, version, [...this.tried, ...scattered], keyHash)
-      if (apart) {
-        scattered.push(apart.endpoint.state)
-        return apart
-      }
-    }
-    return nextEndpoint(bound, random, aim, version, this.tried, keyHash)
+    const pick = (without: readonly EndpointState[]): NextEndpoint | undefined =>
+      nextEndpoint(bound, random, aim, version, without, keyHash)
+    const quiet = quietOnes(bound, aim, core.deadlines.now())
+    if (from === undefined) return pick([...this.tried, ...quiet]) ?? pick(this.tried)
+    const scattered = core.scattered(from)
+    const [first, second] = scattered
+    const next =
+      pick([...this.tried, ...quiet, ...scattered]) ??
+      (second && pick([...this.tried, ...quiet, ...(first ? [first] : []), second])) ??
+      (first && pick([...this.tried, ...quiet, first])) ??
+      pick([...this.tried, ...quiet]) ??
+      pick([...this.tried, ...scattered]) ??
+      pick(this.tried)
+    if (next && !scattered.includes(next.endpoint.state)) scattered.push(next.endpoint.state)
+    return next
   }
 
   /**

@@ -14,6 +14,7 @@ import {
   withRig,
 } from '../fixtures/plane-parts.ts'
 import { type BackendScript, okAnswer } from '../fixtures/raw-backend.ts'
+import { ScriptedHealth } from '../fixtures/scripted-health.ts'
 import { until } from '../fixtures/until.ts'
 
 const silent: BackendScript = { onRequest: () => undefined }
@@ -148,6 +149,30 @@ t.test('retries that may execute twice are a share of what is in flight, and at 
         t.equal(underWay(rig.plane), 0)
       },
     )
+})
+
+t.test('what the budget forbids is repeated all the same where the endpoint turns out to be dead', async (t) => {
+  for (const dead of [true, false]) {
+    const health = new ScriptedHealth()
+    const policy = { retry: { attempts: 3, budget: 0, bodyBytes: 0 } }
+    await withRig({ backend: silent, siblings: [{}], policy, ...health.options }, async (rig) => {
+      const [first, second] = endpointsOf(rig.plane)
+      if (!first || !second) throw new Error('two endpoints')
+      applyEndpoints(rig.plane, [first])
+      const clients = await Promise.all(Array.from({ length: 8 }, () => rig.client()))
+      for (const client of clients) await client.send(get())
+      await until(() => rig.backend.requests.length === 8)
+      applyEndpoints(rig.plane, [first, second])
+      for (const connection of rig.backend.connections) connection.abort()
+      await until(() => health.proofs.length === 5)
+      t.equal(statsOf(rig.plane).retryBudgetExhausted, 5, 'three at a time are always allowed')
+      for (const { done } of health.proofs) done(dead)
+      const statuses = await Promise.all(clients.map(async (client) => (await client.answer()).status))
+      t.strictSame(statuses.filter((status) => status === 200).length, dead ? 8 : 3)
+      t.equal(underWay(rig.plane), 0)
+      t.equal(statsOf(rig.plane).rescuing, 0)
+    })
+  }
 })
 
 t.test('what was never sent takes nothing from the budget while it is under way', async (t) => {

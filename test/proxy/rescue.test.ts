@@ -470,3 +470,76 @@ t.test('what an endpoint held when it broke is scattered: no two go to the same,
     })
   }
 })
+
+t.test('the one that waited longest goes its way alone: it may be what silenced them', async (t) => {
+  const health = new ScriptedHealth()
+  await withRig({ backend: silent, siblings: [silent, silent], random: () => 0, ...health.options }, async (rig) => {
+    const others = [1, 2].map((index) => stateOf(rig.plane, `one-${index}`))
+    for (const state of others) health.eject(state, 'refused', { certain: true })
+    for (let i = 0; i < 4; i++) {
+      await (await rig.client()).send(get(`/${i}`))
+      await until(() => rig.backend.requests.length === i + 1)
+    }
+    for (const state of others) health.admit(state)
+    health.eject(stateOf(rig.plane, 'one-0'), 'silence')
+    await until(() => rig.siblings.reduce((sum, each) => sum + each.requests.length, 0) === 4)
+    const asked = rig.siblings.map(({ requests }) => requests.map(({ startLine }) => startLine.split(' ')[1]))
+    const alone = asked.find((targets) => targets.includes('/0'))
+    t.strictSame(alone, ['/0'])
+    t.strictSame(asked.find((targets) => !targets.includes('/0'))?.toSorted(), ['/1', '/2', '/3'])
+  })
+})
+
+t.test('a second attempt goes to nobody who leaves somebody waiting just then, while there are others', async (t) => {
+  for (const how of ['silence', 'reset'] as const) {
+    const health = new ScriptedHealth()
+    const clock = new FakeClock()
+    // Chance alone would ask the first of the siblings.
+    const options = { backend: silent, siblings: [silent, {}], random: () => 0, clock, ...health.options }
+    await withRig(options, async (rig) => {
+      const [first, quiet, good] = [0, 1, 2].map((index) => stateOf(rig.plane, `one-${index}`))
+      if (!first || !quiet || !good) throw new Error('three endpoints')
+      const closed = { certain: true }
+      health.eject(first, 'refused', closed)
+      health.eject(good, 'refused', closed)
+      await (await rig.client()).send(get('/waits'))
+      await until(() => rig.siblings[0]?.requests.length === 1)
+      clock.advance(60)
+      health.admit(first)
+      health.eject(quiet, 'refused', closed)
+      const client = await rig.client()
+      await client.send(get('/x'))
+      await until(() => rig.backend.requests.length === 1)
+      health.admit(quiet)
+      health.admit(good)
+      if (how === 'silence') health.eject(first, 'silence')
+      else rig.connection.abort()
+      t.equal((await client.answer()).status, 200, how)
+      t.strictSame(
+        rig.siblings.map(({ requests }) => requests.length),
+        [1, 1],
+      )
+    })
+  }
+})
+
+t.test('with none but quiet ones left, a quiet one is asked', async (t) => {
+  const health = new ScriptedHealth()
+  const clock = new FakeClock()
+  await withRig({ backend: silent, siblings: [silent], clock, ...health.options }, async (rig) => {
+    const [first, quiet] = [0, 1].map((index) => stateOf(rig.plane, `one-${index}`))
+    if (!first || !quiet) throw new Error('two endpoints')
+    health.eject(first, 'refused', { certain: true })
+    await (await rig.client()).send(get('/waits'))
+    await until(() => rig.siblings[0]?.requests.length === 1)
+    health.admit(first)
+    health.eject(quiet, 'refused', { certain: true })
+    await (await rig.client()).send(get('/x'))
+    await until(() => rig.backend.requests.length === 1)
+    clock.advance(60)
+    health.admit(quiet)
+    health.eject(first, 'silence')
+    await until(() => rig.siblings[0]?.requests.length === 2)
+    t.pass('it has both')
+  })
+})
