@@ -494,31 +494,26 @@ t.test('a second attempt goes to nobody who leaves somebody waiting just then, w
   for (const how of ['silence', 'reset'] as const) {
     const health = new ScriptedHealth()
     const clock = new FakeClock()
-    // Chance alone would ask the first of the siblings.
-    const options = { backend: silent, siblings: [silent, {}], random: () => 0, clock, ...health.options }
-    await withRig(options, async (rig) => {
-      const [first, quiet, good] = [0, 1, 2].map((index) => stateOf(rig.plane, `one-${index}`))
-      if (!first || !quiet || !good) throw new Error('three endpoints')
-      const closed = { certain: true }
-      health.eject(first, 'refused', closed)
-      health.eject(good, 'refused', closed)
-      await (await rig.client()).send(get('/waits'))
-      await until(() => rig.siblings[0]?.requests.length === 1)
+    await withRig({ backend: silent, siblings: [silent, silent], clock, ...health.options }, async (rig) => {
+      const states = [0, 1, 2].map((index) => stateOf(rig.plane, `one-${index}`))
+      const asked = (): number[] => [rig.backend, ...rig.siblings].map(({ requests }) => requests.length)
+      const send = async (to: number): Promise<void> => {
+        for (const [index, state] of states.entries())
+          if (index === to) health.admit(state)
+          else health.eject(state, 'refused', { certain: true })
+        const before = asked()[to] ?? 0
+        await (await rig.client()).send(get())
+        await until(() => asked()[to] === before + 1)
+      }
+      await send(1)
       clock.advance(60)
-      health.admit(first)
-      health.eject(quiet, 'refused', closed)
-      const client = await rig.client()
-      await client.send(get('/x'))
-      await until(() => rig.backend.requests.length === 1)
-      health.admit(quiet)
-      health.admit(good)
-      if (how === 'silence') health.eject(first, 'silence')
+      // By what is in flight the busy one would be the last choice.
+      for (const to of [2, 2, 2, 0]) await send(to)
+      for (const state of states) health.admit(state)
+      if (states[0] && how === 'silence') health.eject(states[0], 'silence')
       else rig.connection.abort()
-      t.equal((await client.answer()).status, 200, how)
-      t.strictSame(
-        rig.siblings.map(({ requests }) => requests.length),
-        [1, 1],
-      )
+      await until(() => asked().reduce((sum, each) => sum + each, 0) === 6)
+      t.strictSame(asked(), [1, 1, 4], how)
     })
   }
 })
