@@ -128,6 +128,8 @@ export class Judgement implements VerdictSink {
 
   #admit(state: EndpointState, service: BoundService | undefined, ramp: boolean, applied: boolean): void {
     const before = state.admission
+    // What it holds from now on breaks, if it does, for another reason.
+    this.#breaks.delete(state)
     if (applied) {
       this.#silent.delete(state)
       state.admission = admission.open

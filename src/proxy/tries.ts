@@ -3,7 +3,7 @@
  * share of the retry budget and of the cap on rescues; and, of one that had trouble, what became of each attempt. It decides
  * nothing about a failure and opens nothing.
  */
-import { isQuiet } from '../health/silence.ts'
+import { isQuiet, isSilent } from '../health/silence.ts'
 import type { BoundService, BoundTable, EndpointState, ServiceStats } from '../live/runtime.ts'
 import type { Endpoint } from '../table/table.ts'
 import type { UpstreamTimeouts } from '../wire/client-exchange.ts'
@@ -34,14 +34,18 @@ const rescuesMin = 32
 /** Quiet ones that are looked for: to step around each of a thousand would cost more than it saves. */
 const quietMax = 64
 
-/** The service's endpoints with somebody waiting unheard. */
-function quietOnes(bound: BoundTable, aim: Aim, nowMs: number): readonly EndpointState[] {
+/** The service's endpoints with requests under way that `test` holds for. */
+function leavingWaiting(
+  bound: BoundTable,
+  aim: Aim,
+  test: (state: EndpointState) => boolean,
+): readonly EndpointState[] {
   const service = bound.services.get(aim.service.table.name) ?? aim.service
-  const quiet: EndpointState[] = []
+  const found: EndpointState[] = []
   for (const { endpoints } of service.groups)
     for (const { state } of endpoints)
-      if (state.attempts.length > 0 && quiet.length < quietMax && isQuiet(state, nowMs)) quiet.push(state)
-  return quiet
+      if (state.attempts.length > 0 && found.length < quietMax && test(state)) found.push(state)
+  return found
 }
 
 export class Tries {
@@ -145,19 +149,31 @@ export class Tries {
     const { bound, random } = core
     const pick = (without: readonly EndpointState[]): NextEndpoint | undefined =>
       nextEndpoint(bound, random, aim, version, without, keyHash)
-    const quiet = quietOnes(bound, aim, core.deadlines.now())
+    const nowMs = core.deadlines.now()
+    const quiet = leavingWaiting(bound, aim, (state) => isQuiet(state, nowMs))
     if (from === undefined) return pick([...this.tried, ...quiet]) ?? pick(this.tried)
     const scattered = core.scattered(from)
-    const [first, second] = scattered
-    const next =
-      pick([...this.tried, ...quiet, ...scattered]) ??
-      (second && pick([...this.tried, ...quiet, ...(first ? [first] : []), second])) ??
-      (first && pick([...this.tried, ...quiet, first])) ??
-      pick([...this.tried, ...quiet]) ??
-      pick([...this.tried, ...scattered]) ??
-      pick(this.tried)
+    const next = this.#apart(pick, scattered, [quiet, quiet.filter((state) => isSilent(state, nowMs))])
     if (next && !scattered.includes(next.endpoint.state)) scattered.push(next.endpoint.state)
     return next
+  }
+
+  /** Away from `scattered`, at least from the first of them, which the longest-waiting went to; from `silent`, best first. */
+  #apart(
+    pick: (without: readonly EndpointState[]) => NextEndpoint | undefined,
+    scattered: readonly EndpointState[],
+    silent: readonly (readonly EndpointState[])[],
+  ): NextEndpoint | undefined {
+    for (const unheard of silent)
+      for (const apart of [scattered, scattered.slice(0, 2), scattered.slice(0, 1)]) {
+        const next = pick([...this.tried, ...unheard, ...apart])
+        if (next) return next
+      }
+    for (const without of [...silent, scattered]) {
+      const next = pick([...this.tried, ...without])
+      if (next) return next
+    }
+    return pick(this.tried)
   }
 
   /**
