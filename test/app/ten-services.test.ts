@@ -9,6 +9,7 @@ import { ask, configOf, portOf, proxyPort, quiet, rigApp } from '../fixtures/app
 import { entrants, type Speaker } from '../fixtures/catalog-speaker.ts'
 import {
   type Asked,
+  Homes,
   openAll,
   registration,
   startInstance,
@@ -97,8 +98,7 @@ for (const entrant of await entrants())
 
     const failed: Asked[] = []
     const strayed: Asked[] = []
-    /** Who answers, by service and by what decides it; learned in quiet, and binding from then on. */
-    const homes = new Map<string, string>()
+    const homes = new Homes()
     const load = new SteadyLoad({
       port,
       services,
@@ -107,13 +107,8 @@ for (const entrant of await entrants())
       users: 10,
       versions,
       onAsked(asked) {
-        const { service, by, came, good } = asked
-        if (!good) failed.push(asked)
-        else if (service !== replaced) {
-          const home = by.startsWith('version ') ? `${service} ${by.slice(8)}` : homes.get(`${service} ${by}`)
-          if (home === undefined) homes.set(`${service} ${by}`, came)
-          else if (home !== came) strayed.push(asked)
-        }
+        if (!asked.good) failed.push(asked)
+        else if (asked.service !== replaced && !homes.isHome(asked)) strayed.push(asked)
       },
     })
     t.teardown(() => load.stop())
@@ -123,9 +118,9 @@ for (const entrant of await entrants())
       await until(() => services.every((name) => (load.answered.get(name) ?? 0) - (before.get(name) ?? 0) >= count))
     }
     await more(60)
-    t.equal(homes.size, others.length * 10, 'every user of the nine has been seen')
+    t.equal(homes.known.length, others.length * 10, 'every user of the nine has been seen')
     const settled = others.flatMap((name) => [`${name} 1`, `${name} 2`])
-    t.same([...new Set(homes.values())].sort(), settled, 'and versions 1 and 2 have some of each')
+    t.same([...new Set(homes.known)].sort(), settled, 'and versions 1 and 2 have some of each')
 
     const partsBefore = new Map(services.map((name) => [name, partsOf(app, name)]))
     const connectionsOf = (): ReadonlyMap<string, number> =>
