@@ -1,6 +1,6 @@
 import t from 'tap'
 import fc from 'fast-check'
-import { median, medianInterval, pairedRatios, spreadOf, verdictOf } from '../../bench/lib/statistics.ts'
+import { median, medianInterval, pairedRatios, quantile, spreadOf, verdictOf } from '../../bench/lib/statistics.ts'
 
 t.test('the median is the middle, or between the two middles', (t) => {
   t.equal(median([3, 1, 2]), 2)
@@ -9,6 +9,17 @@ t.test('the median is the middle, or between the two middles', (t) => {
   t.ok(Number.isNaN(median([])))
   t.same(spreadOf([5, 9, 7]), { median: 7, min: 5, max: 9 })
   t.ok(Number.isNaN(spreadOf([]).median))
+  t.end()
+})
+
+t.test('a quantile is the nearest rank', (t) => {
+  const values = [50, 20, 10, 40, 30]
+  t.equal(quantile(values, 0), 10)
+  t.equal(quantile(values, 0.2), 10)
+  t.equal(quantile(values, 0.21), 20)
+  t.equal(quantile(values, 0.95), 50)
+  t.equal(quantile(values, 1), 50)
+  t.ok(Number.isNaN(quantile([], 0.5)))
   t.end()
 })
 
