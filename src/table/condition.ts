@@ -6,7 +6,7 @@ import { type Ip, isWithin, parseRange } from '../policy/ip.ts'
 import type { Condition, TextMatch } from '../policy/traffic.ts'
 import { compileGlob } from './glob.ts'
 import { normalPath } from './prefix.ts'
-import { cookieValues, headerValues, queryValues } from './request-text.ts'
+import { someCookie, someHeader, someQuery } from './request-text.ts'
 
 /** What a condition may ask of a request. */
 export interface RequestView {
@@ -45,14 +45,16 @@ function compileText(match: TextMatch): (text: string) => boolean {
   }
 }
 
+type Some = (request: RequestView, test: (value: string) => boolean) => boolean
+
 /** `some` of the values, or under `not` none of them. */
-function compileValues(match: TextMatch, read: (request: RequestView) => readonly string[]): Test {
+function compileValues(match: TextMatch, some: Some): Test {
   if (match.kind === 'not') {
     const inner = compileText(match.match)
-    return (request) => !read(request).some(inner)
+    return (request) => !some(request, inner)
   }
   const test = compileText(match)
-  return (request) => read(request).some(test)
+  return (request) => some(request, test)
 }
 
 /** As the paths are that it is compared with: `/%61dmin` would else never be one. */
@@ -76,15 +78,15 @@ export function compileCondition(condition: Condition): Test {
   switch (condition.subject) {
     case 'header': {
       const { name } = condition
-      return compileValues(condition.match, ({ lines }) => headerValues(lines, name))
+      return compileValues(condition.match, ({ lines }, test) => someHeader(lines, name, test))
     }
     case 'cookie': {
       const { name } = condition
-      return compileValues(condition.match, ({ lines }) => cookieValues(lines, name))
+      return compileValues(condition.match, ({ lines }, test) => someCookie(lines, name, test))
     }
     case 'query': {
       const { name } = condition
-      return compileValues(condition.match, ({ target }) => queryValues(target, name))
+      return compileValues(condition.match, ({ target }, test) => someQuery(target, name, test))
     }
     case 'method': {
       const test = compileText(condition.match)

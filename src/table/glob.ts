@@ -32,8 +32,14 @@ function failures(part: string): readonly number[] {
 
 /** Behind the first `part` in `text` between `from` and `end`; -1: there is none. */
 function findEnd(text: string, part: string, next: readonly number[], from: number, end: number): number {
+  const first = part.charAt(0)
   let length = 0
   for (let i = from; i < end; i++) {
+    if (length === 0) {
+      // Where nothing has matched, the next place is where its first character stands.
+      i = text.indexOf(first, i)
+      if (i < 0 || i >= end) return -1
+    }
     while (length > 0 && text[i] !== part[length]) length = next[length - 1] ?? 0
     if (text[i] === part[length]) length++
     if (length === part.length) return i + 1

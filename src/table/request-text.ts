@@ -4,15 +4,14 @@
  */
 import { nextField, trimmed } from '../wire/syntax.ts'
 
-/** The values of field `name` (lower case), line by line; empty when it is absent. `lines`: each with its CRLF. */
-export function headerValues(lines: string, name: string): readonly string[] {
-  const values: string[] = []
+/** Whether `test` holds for a value of field `name` (lower case), asked line by line. `lines`: each with its CRLF. */
+export function someHeader(lines: string, name: string, test: (value: string) => boolean): boolean {
   for (let at = nextField(lines, name, 0); at >= 0;) {
     const end = lines.indexOf('\r\n', at)
-    values.push(trimmed(lines, at + name.length + 1, end))
+    if (test(trimmed(lines, at + name.length + 1, end))) return true
     at = nextField(lines, name, end + 2)
   }
-  return values
+  return false
 }
 
 /** The first value of field `name`; undefined: absent. */
@@ -21,15 +20,41 @@ export function headerValue(lines: string, name: string): string | undefined {
   return at < 0 ? undefined : trimmed(lines, at + name.length + 1, lines.indexOf('\r\n', at))
 }
 
-/** The values of cookie `name`, as they stand (RFC 6265 section 5.4: nothing is decoded, quotes stay). */
+/** Whether `test` holds for a value of cookie `name`, as it stands (RFC 6265 section 5.4: nothing is decoded, quotes stay). */
+export function someCookie(lines: string, name: string, test: (value: string) => boolean): boolean {
+  for (let line = nextField(lines, 'cookie', 0); line >= 0;) {
+    const end = lines.indexOf('\r\n', line)
+    for (let at = line + 'cookie:'.length; at < end;) {
+      const semicolon = lines.indexOf(';', at)
+      const stop = semicolon < 0 || semicolon > end ? end : semicolon
+      const value = valueOf(lines, at, stop, name)
+      if (value !== undefined && test(value)) return true
+      at = stop + 1
+    }
+    line = nextField(lines, 'cookie', end + 2)
+  }
+  return false
+}
+
+/** The value of the pair between `from` and `stop` if its name is `name`; most are not, and are told by their first letters. */
+function valueOf(lines: string, from: number, stop: number, name: string): string | undefined {
+  let at = from
+  while (at < stop && isBlank(lines.charCodeAt(at))) at++
+  if (name === '' || !lines.startsWith(name, at)) return undefined
+  at += name.length
+  while (at < stop && isBlank(lines.charCodeAt(at))) at++
+  return at < stop && lines.charCodeAt(at) === 0x3d ? trimmed(lines, at + 1, stop) : undefined
+}
+
+const isBlank = (code: number): boolean => code === 0x20 || code === 0x09
+
+/** The values of cookie `name`. */
 export function cookieValues(lines: string, name: string): readonly string[] {
   const values: string[] = []
-  for (const header of headerValues(lines, 'cookie')) {
-    for (const pair of header.split(';')) {
-      const equals = pair.indexOf('=')
-      if (equals > 0 && trimmed(pair, 0, equals) === name) values.push(trimmed(pair, equals + 1, pair.length))
-    }
-  }
+  someCookie(lines, name, (value) => {
+    values.push(value)
+    return false
+  })
   return values
 }
 
@@ -38,17 +63,19 @@ export function cookieValue(lines: string, name: string): string | undefined {
   return cookieValues(lines, name)[0]
 }
 
-/** The values of query parameter `name`, decoded: percent-encoded UTF-8, and `+` as a space. What cannot be decoded stays as it is. */
-export function queryValues(target: string, name: string): readonly string[] {
+/**
+ * Whether `test` holds for a value of query parameter `name`, decoded: percent-encoded UTF-8, and `+` as a space. What cannot be
+ * decoded stays as it is.
+ */
+export function someQuery(target: string, name: string, test: (value: string) => boolean): boolean {
   const mark = target.indexOf('?')
-  if (mark < 0) return []
-  const values: string[] = []
+  if (mark < 0) return false
   for (const pair of target.slice(mark + 1).split('&')) {
     const equals = pair.indexOf('=')
-    if (decoded(equals < 0 ? pair : pair.slice(0, equals)) === name && pair !== '')
-      values.push(equals < 0 ? '' : decoded(pair.slice(equals + 1)))
+    if (decoded(equals < 0 ? pair : pair.slice(0, equals)) !== name || pair === '') continue
+    if (test(equals < 0 ? '' : decoded(pair.slice(equals + 1)))) return true
   }
-  return values
+  return false
 }
 
 function decoded(text: string): string {

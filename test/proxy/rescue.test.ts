@@ -487,10 +487,14 @@ t.test('the one that waited longest goes its way alone: it may be what silenced 
       health.eject(frozen, 'silence')
       await until(() => rig.siblings.reduce((sum, each) => sum + each.requests.length, 0) === 4 * (round + 1))
       const asked = rig.siblings.map(({ requests }) =>
-        requests.map(({ startLine }) => startLine.split(' ')[1]).filter((target) => target?.startsWith(`/${round}`)),
+        requests
+          .map(({ startLine }) => startLine.split(' ')[1] ?? '')
+          .filter((target) => target.startsWith(`/${round}`)),
       )
       t.strictSame(
-        asked.map((targets) => targets.toSorted()).toSorted((one, two) => one.length - two.length),
+        asked
+          .map((targets) => targets.toSorted((one, two) => (one < two ? -1 : 1)))
+          .toSorted((one, two) => one.length - two.length),
         [[`/${round}0`], [`/${round}1`, `/${round}2`, `/${round}3`]],
       )
       health.admit(frozen)
