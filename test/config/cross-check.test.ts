@@ -150,3 +150,32 @@ void t.test('an unverified instance is warned of', (t) => {
   )
   t.end()
 })
+
+void t.test('settings that choose an instance', (t) => {
+  const twice = /cookie: sticky and affinity need a cookie each; give one of them another name$/
+  const errors: Readonly<Record<string, RegExp>> = {
+    'services: { a: { sticky: { cookie: c }, affinity: { cookie: c } } }': /services\.a\.affinity\.cookie: sticky and/,
+    'defaults: { sticky: { cookie: c }, affinity: { cookie: c } }': /defaults\.affinity\.cookie: sticky and/,
+    'defaults: { affinity: { cookie: c } }\nservices: { a: { sticky: { cookie: c } } }':
+      /services\.a\.sticky\.cookie: /,
+    'defaults: { sticky: { cookie: c } }\nservices: { a: { affinity: { cookie: c } } }':
+      /services\.a\.affinity\.cookie: /,
+  }
+  for (const [text, message] of Object.entries(errors)) {
+    t.match(found(text).errors, [message], text)
+    t.match(found(text).errors, [twice], text)
+  }
+  for (const text of [
+    'services: { a: { sticky: { cookie: c }, affinity: { cookie: d } } }',
+    'services: { a: { sticky: { header: c }, affinity: { cookie: c } } }',
+    'services: { a: { sticky: { cookie: c } }, b: { affinity: { cookie: c } } }',
+  ])
+    t.same(found(text), { errors: [], warnings: [] }, text)
+  const idle = /services\.a\.hash: it has no effect without balance: hash$/
+  t.match(found('services: { a: { hash: { ip: true } } }'), { errors: [], warnings: [idle] })
+  t.match(found('services: { a: { balance: round-robin, hash: { ip: true } } }').warnings, [idle])
+  t.same(found('services: { a: { balance: hash, hash: { ip: true } } }').warnings, [])
+  t.same(found('defaults: { balance: hash }\nservices: { a: { hash: { ip: true } } }').warnings, [])
+  t.same(found('defaults: { hash: { ip: true } }\nservices: { a: { balance: hash } }').warnings, [])
+  t.end()
+})

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { parseServiceSettings } from '../../src/config/parse-settings.ts'
 import { load } from '../../src/config/load.ts'
-import { policyFromConfig } from '../../src/policy/from-config.ts'
+import { policyFromConfig, servicePolicy } from '../../src/policy/from-config.ts'
 import { defaultServicePolicy, defaultTls, defaultVersionFrom } from '../../src/policy/policy.ts'
 import type { Policy } from '../../src/policy/policy.ts'
 
@@ -125,5 +125,23 @@ void t.test('documents of the KV cannot say whom this machine trusts', (t) => {
       messages: ['tls: this stands in the configuration file alone'],
     })
   t.match(parseServiceSettings({ timeouts: { idle: '1s' } }), { kind: 'good' })
+  t.end()
+})
+
+void t.test('a document of the KV may say how an instance is chosen', (t) => {
+  const read = parseServiceSettings({
+    balance: 'hash',
+    hash: { header: 'X-User' },
+    affinity: { cookie: 'place' },
+    sticky: { cookie: 'user', maxAge: '1h' },
+  })
+  if (read.kind !== 'good') throw new Error('it is read')
+  t.match(servicePolicy(read.settings, defaultServicePolicy), {
+    balance: 'hash',
+    hash: { key: { from: 'header', name: 'x-user' }, loadFactor: 1.25 },
+    affinity: { cookie: 'place' },
+    sticky: { from: 'cookie', name: 'user', maxAgeSeconds: 3_600 },
+  })
+  t.match(parseServiceSettings({ balance: 'hsah' }), { kind: 'bad', messages: [/balance.*did you mean "hash"/] })
   t.end()
 })
