@@ -13,11 +13,17 @@ import { createEntriesSource } from '../policy/consul-entries/entries-source.ts'
 import type { Translation } from '../policy/consul-entries/result.ts'
 import { type EntrySettings, entrySettings } from '../policy/consul-entries/settings.ts'
 import { translateEntries } from '../policy/consul-entries/translate.ts'
-import type { DocumentKnowledge, DocumentSource, PolicyDocument } from '../policy/documents/documents.ts'
+import type {
+  DocumentKnowledge,
+  DocumentListener,
+  DocumentSource,
+  PolicyDocument,
+} from '../policy/documents/documents.ts'
 import { createKvSource } from '../policy/kv/kv-source.ts'
 import { createKvStore, type KvStore } from '../policy/kv/kv-store.ts'
 import { type DocumentSettings, type OutsidePolicy, parseDocument } from '../policy/layers.ts'
 import type { Deps } from './embedded-catalogs.ts'
+import { LastGood } from './last-good-policy.ts'
 
 /** How long the first table waits for policy: routing by half of it would send canaries what they must not get. */
 export const policyGraceMs: Milliseconds = 2_000
@@ -50,11 +56,24 @@ interface Watched {
   readonly key: string
   readonly source: DocumentSource
   readonly store: KvStore | undefined
-  /** Reads a snapshot, and says what is other than before. */
-  readonly read: (documents: ReadonlyMap<string, PolicyDocument>) => readonly Cause[]
+  readonly reader: Reader
+  readonly good: LastGood
   state: SourceState
   heard: boolean
   settled: boolean
+}
+
+/** Reads the documents of one place. */
+interface Reader {
+  /** What was good before this start: the last good form of what has become bad since. It is not in force. */
+  recall(documents: ReadonlyMap<string, PolicyDocument>): void
+  /** Puts a snapshot in force; says what is other than before. */
+  read(documents: ReadonlyMap<string, PolicyDocument>): Reading
+}
+
+interface Reading {
+  readonly causes: readonly Cause[]
+  readonly problems: readonly Problem[]
 }
 
 type Place = 'kv' | 'entries'
@@ -138,10 +157,16 @@ class WatchedPolicy implements PolicySources {
     const { deps, saved } = this.#options
     const name = `kv:${connection.prefix}`
     const source = createKvSource({ ...connection, saved: async () => (await saved())?.get(name) }, deps)
-    this.#begin('kv', key, source, createKvStore(connection, deps), (documents) => {
-      const before = this.#documents
-      this.#documents = decodeDocuments(source.name, documents, parseDocument, before)
-      return causesOf(source.name, before, this.#documents)
+    let recalled: DecodedDocuments<DocumentSettings> | undefined
+    this.#begin('kv', key, source, createKvStore(connection, deps), {
+      recall: (documents) => {
+        recalled = decodeDocuments(source.name, documents, parseDocument, undefined)
+      },
+      read: (documents) => {
+        const before = this.#documents
+        this.#documents = decodeDocuments(source.name, documents, parseDocument, before ?? recalled)
+        return { causes: causesOf(source.name, before, this.#documents), problems: this.#documents.problems }
+      },
     })
   }
 
@@ -152,33 +177,48 @@ class WatchedPolicy implements PolicySources {
       deps,
     )
     let before: ReadonlyMap<string, PolicyDocument> = new Map()
-    this.#begin('entries', key, source, undefined, (documents) => {
-      const causes = entryCauses(source.name, before, documents)
-      before = documents
-      this.#translation = translateEntries(documents, this.#translation)
-      return causes
+    let recalled: Translation | undefined
+    this.#begin('entries', key, source, undefined, {
+      recall: (documents) => {
+        recalled = translateEntries(documents)
+      },
+      read: (documents) => {
+        const causes = entryCauses(source.name, before, documents)
+        before = documents
+        this.#translation = translateEntries(documents, this.#translation ?? recalled)
+        return { causes, problems: this.#translation.problems }
+      },
     })
   }
 
-  #begin(place: Place, key: string, source: DocumentSource, store: KvStore | undefined, read: Watched['read']): void {
-    const { deps, onChange, onKnowledge } = this.#options
+  #begin(place: Place, key: string, source: DocumentSource, store: KvStore | undefined, reader: Reader): void {
+    const { deps, saved, onChange, onKnowledge } = this.#options
     const state = { kind: 'waiting', reason: 'not started', fresh: true } as const
-    const watched: Watched = { key, source, store, read, state, heard: false, settled: false }
+    const good = new LastGood(source.name)
+    const watched: Watched = { key, source, store, reader, good, state, heard: false, settled: false }
     this.#watched.set(place, watched)
     const grace = deps.clock.setTimer(policyGraceMs, () => this.#first.resolve())
     void this.#first.promise.then(() => grace.clear())
-    source.start({
+    const listener: DocumentListener = {
       onSnapshot: ({ documents }) => {
         if (this.#watched.get(place) !== watched) return
-        const causes = watched.read(documents)
+        const { causes, problems } = reader.read(documents)
+        good.note(documents, problems)
         watched.heard = watched.settled = true
         this.#settle()
-        onKnowledge([...this.#watched.values()].flatMap((one) => one.source.knowledge() ?? []))
+        onKnowledge(
+          [...this.#watched.values()].flatMap((one) => [one.source.knowledge(), one.good.knowledge()]).filter(isKnown),
+        )
         onChange(causes)
       },
       onState: (next) => {
         if (this.#watched.get(place) === watched) this.#stateOf(watched, next)
       },
+    }
+    void saved().then((all) => {
+      if (this.#watched.get(place) !== watched) return
+      reader.recall(good.recall(all))
+      source.start(listener)
     })
   }
 
@@ -206,6 +246,8 @@ class WatchedPolicy implements PolicySources {
       log.warn({ source: name }, `policy in ${name} cannot be read: ${state.reason}`)
   }
 }
+
+const isKnown = (one: DocumentKnowledge | undefined): one is DocumentKnowledge => one !== undefined
 
 function entryCauses(
   source: string,

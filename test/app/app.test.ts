@@ -409,7 +409,7 @@ t.test('a catalog that does not answer is a problem, before the first answer and
       return first?.code === code && first.where === 'catalog consul' && /500 rpc error/.test(first.message)
     })
   await standing('catalog-waiting')
-  t.match((await ask(portOf(status), '/metrics')).body, /^fairlead_problems 3$/m)
+  await until(async () => /^fairlead_problems 3$/m.test((await ask(portOf(status), '/metrics')).body))
   t.match((await ask(portOf(status), '/metrics')).body, /^fairlead_catalog_last_success_\w+\{source="consul"\} 0$/m)
   fake.script = undefined
   await started
