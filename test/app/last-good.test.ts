@@ -11,7 +11,10 @@ import { until } from '../fixtures/until.ts'
 const consul = await findConsul()
 
 const document = (revision: number, settings: object): object => ({
-  ...{ revision, by: 'alice', at: '2026-11-26T07:00:00Z', reason: '' },
+  revision,
+  by: 'alice',
+  at: '2026-11-26T07:00:00Z',
+  reason: '',
   settings,
 })
 
