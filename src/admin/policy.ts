@@ -35,6 +35,13 @@ export interface VersionShare {
   readonly instances: number
 }
 
+/** One setting of a document before and after, as JSON text; null: it is unset. */
+export interface SettingChange {
+  readonly key: string
+  readonly before: string | null
+  readonly after: string | null
+}
+
 /** The answer of `POST /v1/services/NAME/split` and `rollback`. */
 export interface PolicyAnswer {
   readonly service: string
@@ -47,6 +54,10 @@ export interface PolicyAnswer {
   readonly origins: readonly string[]
   /** For `cas`: what this was worked out from. 0: there was no document. */
   readonly modifyIndex: number
+  /** Whom it concerns and whom not, a sentence each. */
+  readonly affected: readonly string[]
+  /** Settings of the document besides the weights that it changes. */
+  readonly changes: readonly SettingChange[]
   /** Undefined: nothing was written, it was only asked. */
   readonly written?: { readonly revision: number; readonly at: string; readonly by: string }
   readonly warnings: readonly string[]
@@ -269,6 +280,8 @@ async function change(
     weightsBefore: policy.versions ? Object.fromEntries(policy.versions) : null,
     origins: plane.origins(name),
     modifyIndex: now.modifyIndex,
+    affected: affectedBy(plane.current(), name),
+    changes: changesOf(now.settings, isObject(settings) ? settings : undefined),
     warnings: [...warnings, ...warningsOf(now.service, after)],
   }
   if (dryRun) return json(200, answer)
@@ -311,6 +324,37 @@ function sharesWith(service: BoundService, versions: ReadonlyMap<string, number>
 function shares(rows: readonly Omit<VersionShare, 'share'>[]): readonly VersionShare[] {
   const total = rows.reduce((sum, { weight, instances }) => sum + (instances > 0 ? weight : 0), 0)
   return rows.map((row) => ({ ...row, share: total > 0 && row.instances > 0 ? row.weight / total : 0 }))
+}
+
+const routesNamedMax = 8
+
+/** Whose requests the weights of a service decide. */
+function affectedBy({ table }: BoundTable, name: string): readonly string[] {
+  const routes = table.routes.filter(({ service }) => service.name === name)
+  const text = (own: boolean): string => {
+    const found = routes.filter(({ weights }) => (weights !== undefined) === own)
+    const named = found.slice(0, routesNamedMax).map(({ host, path }) => `${host || '*'}${path}`)
+    return [...named, ...(found.length > named.length ? [`${String(found.length - named.length)} more`] : [])].join(
+      ', ',
+    )
+  }
+  const [shared, own] = [text(false), text(true)]
+  return [
+    shared === '' ? 'no route that goes by these weights' : `requests to ${shared} that no rule decides`,
+    ...(own === '' ? [] : [`not those to ${own}, where the route has weights of its own`]),
+  ]
+}
+
+function changesOf(
+  before: Readonly<Record<string, unknown>> | undefined,
+  after: Readonly<Record<string, unknown>> | undefined,
+): readonly SettingChange[] {
+  const text = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value))
+  const keys = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])
+  return [...keys]
+    .filter((key) => key !== 'versions')
+    .map((key) => ({ key, before: text(before?.[key]), after: text(after?.[key]) }))
+    .filter((one) => one.before !== one.after)
 }
 
 function warningsOf(service: BoundService, versions: ReadonlyMap<string, number> | undefined): readonly string[] {

@@ -5,12 +5,18 @@ import type { PolicyChange, Share } from './answer.ts'
 
 const nameOf = (version: string): string => (version === '' ? '(no version)' : safe(version))
 
-/** What will be done, newline included. */
-export function planText({ service, before, after, warnings }: PolicyChange): string {
+/** What will be done and to whom, newline included. */
+export function planText(verb: 'split' | 'rollback', change: PolicyChange): string {
+  const { service, before, after, affected, changes, warnings } = change
   const old = new Map(before.map((row) => [row.version, row]))
   const width = Math.max(...after.map(({ version }) => nameOf(version).length))
   const rows = after.map((row) => `  ${nameOf(row.version).padEnd(width)}  ${rowText(old.get(row.version), row)}`)
-  return [`split of ${safe(service)}, at every proxy`, ...rows, ...warningLines(warnings), ''].join('\n')
+  const settings = changes.map(
+    (one) => `  ${safe(one.key)}: ${safe(one.before ?? 'unset')} -> ${safe(one.after ?? 'unset')}`,
+  )
+  const who = affected.map((sentence) => `  affects: ${safe(sentence)}`)
+  const head = `${verb} of ${safe(service)}, at every proxy`
+  return [head, ...rows, ...settings, ...who, ...warningLines(warnings), ''].join('\n')
 }
 
 function rowText(before: Share | undefined, after: Share): string {
