@@ -6,7 +6,7 @@ import { nearest } from '../config/nearest.ts'
 import { parseServiceSettings } from '../config/parse-settings.ts'
 import type { Clock } from '../core/clock.ts'
 import { errorText } from '../core/errors.ts'
-import type { ServicePolicy } from '../policy/policy.ts'
+import type { ServicePolicy, WeightsLayer } from '../policy/policy.ts'
 import type { BoundService, BoundTable } from '../live/runtime.ts'
 import { decodeEnvelope, type Envelope, reasonCharsMax } from '../policy/kv/envelope.ts'
 import { documentKey, historyFolder } from '../policy/kv/keys.ts'
@@ -23,6 +23,8 @@ export interface PolicyPlane {
   readonly clock: Clock
   /** Where a service's settings come from, the strongest first. */
   readonly origins: (service: string) => readonly string[]
+  /** Where its weights come from, the strongest first. */
+  readonly weights: (service: string) => readonly WeightsLayer[]
   /** What a service has where the KV says nothing of it. */
   readonly beneath: (service: string) => ServicePolicy
 }

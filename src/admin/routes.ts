@@ -19,7 +19,7 @@ import { killsJson } from './kill-views.ts'
 import { type PolicyPlane, revisionsHandler } from './policy.ts'
 import { readQuery } from './query.ts'
 import { requestAnswer } from './request-view.ts'
-import { routesTo, serviceSummaries, serviceView, tableJson, type HealthSource } from './views.ts'
+import { routesTo, serviceSummaries, serviceView, tableJson, type HealthSource, type WeightsSource } from './views.ts'
 
 export interface StatusSources {
   readonly metrics: Pick<Metrics, 'contentType' | 'text'>
@@ -79,9 +79,10 @@ const jsonType = 'application/json; charset=utf-8'
 export function adminRouter(sources: AdminSources): Router {
   const status = statusRouter(sources)
   const { dataPlane, health, history, kills, troubles } = sources
+  const weights = sources.policy?.weights ?? (() => [])
   const paths = new Map<string, Handler>([
-    ['/v1/table', () => ({ status: 200, type: jsonType, body: tableJson(dataPlane.current(), health) })],
-    ['/v1/services', () => json(200, { services: serviceSummaries(dataPlane.current()) })],
+    ['/v1/table', () => ({ status: 200, type: jsonType, body: tableJson(dataPlane.current(), health, weights) })],
+    ['/v1/services', () => json(200, { services: serviceSummaries(dataPlane.current(), weights) })],
     ['/v1/problems', () => json(200, { problems: sources.problems() })],
   ])
   const { explain } = sources
@@ -101,14 +102,19 @@ export function adminRouter(sources: AdminSources): Router {
     const requestId = nameAfter(requestPrefix, path)
     if (requestId !== undefined && troubles) return () => requestAnswer(requestId, troubles)
     const name = nameAfter(servicePrefix, path)
-    return name === undefined ? undefined : () => serviceAnswer(name, dataPlane.current(), health)
+    return name === undefined ? undefined : () => serviceAnswer(name, dataPlane.current(), health, weights)
   }
 }
 
-function serviceAnswer(name: string, bound: BoundTable, health: HealthSource | undefined): Answer {
+function serviceAnswer(
+  name: string,
+  bound: BoundTable,
+  health: HealthSource | undefined,
+  weights: WeightsSource,
+): Answer {
   const service = bound.services.get(name)
   if (!service) return json(404, { error: 'No route leads to a service of this name.' })
-  return json(200, { ...serviceView(service, health), routes: routesTo(bound, name) })
+  return json(200, { ...serviceView(service, health, weights), routes: routesTo(bound, name) })
 }
 
 function killsAnswer(kills: Pick<KillLedger, 'read'>, dataPlane: AdminSources['dataPlane'], query: string): Answer {

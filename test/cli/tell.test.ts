@@ -60,7 +60,10 @@ t.test('as processes: what each says of a running proxy', async (t) => {
     out: /^table \d+, 2 routes, 2 services, 1 problem \(fairlead problems tells\)\n\n/,
   })
   t.match(status.out, /\n {2}VERSION {2}SHARE {2}ENDPOINT {6}ADDRESS +STATE +WEIGHT {2}IN FLIGHT\n {2}1 +100 % {2}web-/)
-  t.match(one, { code: 0, out: 'gone  0 in flight\n  */gone\n  no instance is registered: its routes answer 503\n' })
+  t.match(one, {
+    code: 0,
+    out: 'gone  0 in flight\n  */gone\n  weights from its instances (the default)\n  0 rules, not sticky, fallback others\n  no instance is registered: its routes answer 503\n',
+  })
   t.match(JSON.parse(json.out), { routes: [{}, {}], services: [{}, {}] })
   t.match(why, {
     code: 0,
@@ -114,6 +117,12 @@ const endpoint = (handle: string, parts: Partial<EndpointStatus> = {}): Endpoint
 const shop: ServiceStatus = {
   name: 'shop',
   inFlight: 12,
+  steering: {
+    weights: { origin: 'kv:fairlead/services/shop', by: 'al\u001bce', revision: 3, over: ['config:services.shop'] },
+    rules: 1,
+    sticky: 'cookie fairlead',
+    fallback: 'none',
+  },
   routes: ['shop.example.com/', '/cart'],
   versions: [
     {
@@ -142,6 +151,8 @@ t.test('status: a table where it fits', async (t) => {
     serviceText(shop, wide),
     `shop  12 in flight
   shop.example.com/, */cart
+  weights from kv:fairlead/services/shop (revision 3 by al\\u001bce), over config:services.shop
+  1 rule, sticky by cookie fairlead, fallback none
   VERSION  SHARE  ENDPOINT  ADDRESS      STATE                                        WEIGHT  IN FLIGHT
   9.7.0     90 %  shop-1    10.0.0.1:80  healthy                                           1         10
                   shop-2    10.0.0.1:80  drained by alice until 2024-05-01 12:00:00Z       1          2
@@ -172,7 +183,10 @@ t.test('status: all of it', async (t) => {
   const text = tableText({ version: 7, problems: 1, services: [many, none] }, wide)
   t.match(text, /^table 7, 10 routes, 2 services, 1 problem \(fairlead problems tells\)\n\nshop {2}12 in flight\n/)
   t.match(text, '*/7 and 2 more\n')
-  t.match(text, '\n\nnone  12 in flight\n  no route leads here\n  no instance is registered: its routes answer 503\n')
+  t.match(
+    text,
+    /\n\nnone {2}12 in flight\n {2}no route leads here\n {2}weights.*\n.*\n {2}no instance is registered: its routes answer 503\n/,
+  )
   t.equal(tableText({ version: 1, problems: 0, services: [] }, wide), 'table 1, 0 routes, 0 services\n')
 })
 

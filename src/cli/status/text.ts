@@ -50,7 +50,11 @@ export function tableText({ version, problems, services }: TableStatus, screen: 
 export function serviceText(service: ServiceStatus, screen: Screen): string {
   const paint = paintOn(screen)
   const rows = service.versions.flatMap((group): readonly Row[] => rowsOf(group, sharesOf(service)))
-  const lines = [`${paint(safe(service.name), 'bold')}${gap}${service.inFlight} in flight`, routesLine(service)]
+  const lines = [
+    `${paint(safe(service.name), 'bold')}${gap}${service.inFlight} in flight`,
+    routesLine(service),
+    ...steeringLines(service),
+  ]
   if (rows.length === 0) lines.push(`${indent}${paint('no instance is registered: its routes answer 503', 'red')}`)
   else {
     const inner = { ...screen, width: screen.width - indent.length }
@@ -65,6 +69,27 @@ function routesLine({ routes }: ServiceStatus): string {
   const more = routes.length - routesMax
   const named = routes.slice(0, routesMax).map((route) => safe(route.startsWith('/') ? `*${route}` : route, 255))
   return `${indent}${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+}
+
+const origins: Readonly<Record<string, string>> = {
+  tags: 'weight= in tags of its instances',
+  instances: 'its instances (the default)',
+}
+
+/** Who says how its requests are shared, and what else decides. */
+function steeringLines({ steering: { weights, rules, sticky, fallback } }: ServiceStatus): readonly string[] {
+  const { origin, by, revision, over } = weights
+  const written = by === null ? '' : ` (revision ${String(revision)} by ${safe(by)})`
+  const hidden = over.length === 0 ? '' : `, over ${over.map((one) => safe(one, 255)).join(', ')}`
+  const rest = [
+    counted(rules, 'rule'),
+    sticky === null ? 'not sticky' : `sticky by ${safe(sticky)}`,
+    `fallback ${fallback}`,
+  ]
+  return [
+    `${indent}weights from ${origins[origin] ?? safe(origin, 255)}${written}${hidden}`,
+    `${indent}${rest.join(', ')}`,
+  ]
 }
 
 /** Weights all together; a share is what a version has of them. */
