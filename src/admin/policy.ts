@@ -13,7 +13,7 @@ import { documentKey, historyFolder } from '../policy/kv/keys.ts'
 import type { KvStore } from '../policy/kv/kv-store.ts'
 import { type ChangeResult, writeDocument } from '../policy/kv/write-document.ts'
 import { weighGroups } from '../table/weigh.ts'
-import { decodedPart, isObject, isReason } from './asked.ts'
+import { decodedPart, isObject, isReason, unknownService } from './asked.ts'
 import { json, type Action, type ActionRouter, type Answer } from './door.ts'
 
 export interface PolicyPlane {
@@ -156,11 +156,7 @@ async function lookUp(plane: PolicyPlane, name: string): Promise<Now | Answer> {
   if (!store) return noStore
   const bound = plane.current()
   const service = bound.services.get(name)
-  if (!service) {
-    const near = nearest(name, bound.services.keys())
-    const help = near === undefined ? '' : ` Did you mean ${near}?`
-    return json(404, { error: `No route leads to a service of this name.${help}` })
-  }
+  if (!service) return json(404, { error: unknownService(name, bound.services.keys()) })
   try {
     const document = await store.get(documentKey('services', name))
     const reading = document && decodeEnvelope(document.text)

@@ -9,7 +9,7 @@ import type { DataPlane } from '../proxy/options.ts'
 import type { KillLedger } from '../telemetry/kill-ledger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { TroubleRing } from '../telemetry/trouble-ring.ts'
-import { decodedPart } from './asked.ts'
+import { decodedPart, unknownService } from './asked.ts'
 import { json, type Answer, type Handler, type Router } from './door.ts'
 import { endpointAnswer, handleIn, type OperatorPlane } from './endpoints.ts'
 import type { Sharing } from './shared-drains.ts'
@@ -113,7 +113,7 @@ function serviceAnswer(
   weights: WeightsSource,
 ): Answer {
   const service = bound.services.get(name)
-  if (!service) return json(404, { error: 'No route leads to a service of this name.' })
+  if (!service) return json(404, { error: unknownService(name, bound.services.keys()) })
   return json(200, { ...serviceView(service, health, weights), routes: routesTo(bound, name) })
 }
 

@@ -110,6 +110,18 @@ t.test(
       code: 1,
       err: new RegExp(`Near it: ${handle}\\.`),
     })
+    for (const place of [`127.0.0.1:${one}`, '127.0.0.1'])
+      t.match(await run(['drain', place, '-y', '-a', where]), {
+        code: 1,
+        err: new RegExp(
+          `no endpoint has this handle, but it is the address or id of .*${handle} \\(service web\\)`,
+          'i',
+        ),
+      })
+    t.match(await run(['drain', '10.9.9.9:80', '-y', '-a', where]), {
+      code: 1,
+      err: /Nor is it the address or the Consul id of one\. `fairlead status SERVICE`/,
+    })
     t.ok(
       lines().some(
         ({ msg, by, reason }) => msg === 'endpoint drained by an operator' && by === 'local' && reason === 'disk',

@@ -11,7 +11,7 @@ import type { EndpointStatus, ServiceStatus } from '../../src/cli/status/answer.
 import { serviceText, tableText } from '../../src/cli/status/text.ts'
 import { watch, type Display } from '../../src/cli/watch.ts'
 import { whyText } from '../../src/cli/why/text.ts'
-import { ask, configOf, definitions, freePort, proxyPort, quiet, rigApp } from '../fixtures/app.ts'
+import { ask, backend, configOf, definitions, freePort, proxyPort, quiet, rigApp } from '../fixtures/app.ts'
 import { fairlead } from '../fixtures/command.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -71,6 +71,10 @@ t.test('as processes: what each says of a running proxy', async (t) => {
     out: /^r-1 .*\n {2}GET 127.0.0.1:\d+\/x\n {2}route \*\/ to web 1\n {2}answered 503 by the proxy/,
   })
   t.match(why.out, / lost: refused \(nothing of it was sent\)\n$/)
+  t.match(await run('status', 'gonne', '-a', admin), {
+    code: 1,
+    err: /leads to a service of this name\. Did you mean gone\?\n$/,
+  })
   t.match(never, { code: 1, out: '', err: /^fairlead: the proxy at .* says: No request of this id is kept\./ })
   t.match(history, { code: 0, out: /\n1 table of web listed; \d+ kept since / })
   t.match(problems, { code: 0, out: /^no-such-service {2}.*\n {2}.*\n\n1 problem\n$/ })
@@ -98,6 +102,19 @@ t.test('misused, or nobody there', async (t) => {
   t.match(limit, { code: 2, err: /It is a whole number from 1 to 1000/ })
   t.match(missing, { code: 2, err: /missing required argument/ })
   t.match(nobody, { code: 1, err: /^fairlead: no proxy answers at 127.0.0.1:1: nothing listens there/ })
+})
+
+t.test('health: what answers cannot steer a terminal', async (t) => {
+  const port = await backend(t, (_, res) => void res.end('{"live":true}\n\u001b[2J\u202e'))
+  t.same(await run('health', '-s', `127.0.0.1:${String(port)}`), {
+    code: 0,
+    out: '{"live":true}\n\\u001b[2J\\u202e',
+    err: '',
+  })
+  t.match(await run('health', '-s', '127.0.0.1:1'), {
+    code: 1,
+    err: /^fairlead health: 127\.0\.0\.1:1 does not answer: nothing listens there; --status/,
+  })
 })
 
 // === status ===

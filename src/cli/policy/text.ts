@@ -1,5 +1,6 @@
 /** A change of policy for a person: what it will do, what it has done, how to undo it. Pure; what comes from elsewhere is escaped. */
 import { counted } from '../../core/counted.ts'
+import { commandName } from '../command-name.ts'
 import { percent, safeLong as safe } from '../table-text.ts'
 import type { PolicyChange, Share } from './answer.ts'
 
@@ -44,9 +45,9 @@ export function outcomeText(change: PolicyChange): string {
 
 /** The command that brings back what was. */
 function undoText(service: string, weights: PolicyChange['weightsBefore'], revision: number | undefined): string {
-  if (weights === null) return `fairlead rollback ${shellWord(service)} ${String((revision ?? 1) - 1)}`
+  if (weights === null) return `${commandName()} rollback ${shellWord(service)} ${String((revision ?? 1) - 1)}`
   const parts = Object.entries(weights).map(([version, weight]) => shellWord(`${version}=${String(weight)}`))
-  return `fairlead split ${shellWord(service)} ${parts.join(' ')}`
+  return `${commandName()} split ${shellWord(service)} ${parts.join(' ')}`
 }
 
 function shellWord(text: string): string {

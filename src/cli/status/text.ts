@@ -1,6 +1,7 @@
 /** What is routed where, for a person: a table for each service where it fits, else short lines. Pure. */
 import { counted } from '../../core/counted.ts'
 import { showHostPort } from '../../core/host.ts'
+import { commandName } from '../command-name.ts'
 import {
   gap,
   paintOn,
@@ -41,7 +42,7 @@ const columns: readonly Column<Row>[] = [
 export function tableText({ version, problems, services }: TableStatus, screen: Screen): string {
   const routes = services.reduce((sum, service) => sum + service.routes.length, 0)
   const parts = [`table ${version}`, counted(routes, 'route'), counted(services.length, 'service')]
-  const trouble = problems === 0 ? '' : `, ${counted(problems, 'problem')} (fairlead problems tells)`
+  const trouble = problems === 0 ? '' : `, ${counted(problems, 'problem')} (${commandName()} problems tells)`
   const head = `${parts.join(', ')}${paintOn(screen)(trouble, 'yellow')}`
   return [`${head}\n`, ...services.map((service) => serviceText(service, screen))].join('\n')
 }
