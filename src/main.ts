@@ -15,6 +15,7 @@ import { addTellingCommands } from './cli/tell.ts'
 import { commandName } from './cli/command-name.ts'
 import { misuseText } from './cli/misuse.ts'
 import { packageVersion } from './cli/version.ts'
+import { addWhatIfCommand } from './cli/what-if.ts'
 import { errorText } from './core/errors.ts'
 
 const program = new Command(commandName())
@@ -38,6 +39,7 @@ addHealthCommand(program)
 addTellingCommands(program)
 addKillsCommand(program)
 addExplainCommand(program)
+addWhatIfCommand(program)
 addOperatorCommands(program)
 addPolicyCommands(program)
 addCompareCommand(program)

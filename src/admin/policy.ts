@@ -12,6 +12,7 @@ import { decodeEnvelope, type Envelope, reasonCharsMax } from '../policy/kv/enve
 import { documentKey, historyFolder } from '../policy/kv/keys.ts'
 import type { KvStore } from '../policy/kv/kv-store.ts'
 import { type ChangeResult, writeDocument } from '../policy/kv/write-document.ts'
+import { sharesOf } from '../table/shares.ts'
 import { weighGroups } from '../table/weigh.ts'
 import { decodedPart, isObject, isReason, unknownService } from './asked.ts'
 import { json, type Action, type ActionRouter, type Answer } from './door.ts'
@@ -193,7 +194,8 @@ function splitAction(plane: PolicyPlane, name: string): Action {
   }
 }
 
-function readVersions(raw: unknown): ReadonlyMap<string, number> | string {
+/** Weights as a client writes them, or a sentence about what is wrong with them. */
+export function readVersions(raw: unknown): ReadonlyMap<string, number> | string {
   if (!isObject(raw) || Object.keys(raw).length === 0)
     return 'versions is an object of weights by version, such as {"9.8.0": 10}.'
   const parsed = parseServiceSettings({ versions: raw })
@@ -268,7 +270,7 @@ async function change(
   versions: ReadonlyMap<string, number> | undefined,
   { reason, cas, dryRun, by, warnings }: Change,
 ): Promise<Answer> {
-  const before = sharesOf(now.service)
+  const before = sharesNow(now.service)
   const { policy } = now.service.table
   const after = versions ?? plane.beneath(name).versions
   const answer: PolicyAnswer = {
@@ -301,7 +303,7 @@ function failed(result: Exclude<ChangeResult, { kind: 'written' }>): Answer {
   return json(status, { error: result.message })
 }
 
-function sharesOf({ groups }: BoundService): readonly VersionShare[] {
+function sharesNow({ groups }: BoundService): readonly VersionShare[] {
   return shares(groups.map(({ version, weight, endpoints }) => ({ version, weight, instances: endpoints.length })))
 }
 
@@ -320,8 +322,8 @@ function sharesWith(service: BoundService, versions: ReadonlyMap<string, number>
 
 /** Who has no instance gets nothing, whatever it weighs. */
 function shares(rows: readonly Omit<VersionShare, 'share'>[]): readonly VersionShare[] {
-  const total = rows.reduce((sum, { weight, instances }) => sum + (instances > 0 ? weight : 0), 0)
-  return rows.map((row) => ({ ...row, share: total > 0 && row.instances > 0 ? row.weight / total : 0 }))
+  const parts = sharesOf(rows.map(({ weight, instances }) => ({ weight, counts: instances > 0 })))
+  return rows.map((row, at) => ({ ...row, share: parts[at] ?? 0 }))
 }
 
 const routesNamedMax = 8

@@ -19,6 +19,7 @@ import { killsJson } from './kill-views.ts'
 import { type PolicyPlane, revisionsHandler } from './policy.ts'
 import { readQuery } from './query.ts'
 import { requestAnswer } from './request-view.ts'
+import { whatIfAnswer } from './what-if.ts'
 import { routesTo, serviceSummaries, serviceView, tableJson, type HealthSource, type WeightsSource } from './views.ts'
 
 export interface StatusSources {
@@ -85,6 +86,7 @@ export function adminRouter(sources: AdminSources): Router {
     ['/v1/services', () => json(200, { services: serviceSummaries(dataPlane.current(), weights) })],
     ['/v1/problems', () => json(200, { problems: sources.problems() })],
   ])
+  paths.set('/v1/what-if', (query) => whatIfAnswer(dataPlane.current(), query))
   const { explain } = sources
   if (explain) paths.set('/v1/explain', (query) => explainAnswer(explain, query))
   if (kills) paths.set('/v1/kills', (query) => killsAnswer(kills, dataPlane, query))

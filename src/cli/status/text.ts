@@ -1,6 +1,7 @@
 /** What is routed where, for a person: a table for each service where it fits, else short lines. Pure. */
 import { counted } from '../../core/counted.ts'
 import { showHostPort } from '../../core/host.ts'
+import { sharesOf } from '../../table/shares.ts'
 import { commandName } from '../command-name.ts'
 import {
   gap,
@@ -50,7 +51,8 @@ export function tableText({ version, problems, services }: TableStatus, screen: 
 /** One service, newline included. */
 export function serviceText(service: ServiceStatus, screen: Screen): string {
   const paint = paintOn(screen)
-  const rows = service.versions.flatMap((group): readonly Row[] => rowsOf(group, sharesOf(service)))
+  const shares = sharesOf(service.versions)
+  const rows = service.versions.flatMap((group, at): readonly Row[] => rowsOf(group, shares[at] ?? 0))
   const lines = [
     `${paint(safe(service.name), 'bold')}${gap}${service.inFlight} in flight`,
     routesLine(service),
@@ -93,12 +95,9 @@ function steeringLines({ steering: { weights, rules, sticky, fallback } }: Servi
   ]
 }
 
-/** Weights all together; a share is what a version has of them. */
-const sharesOf = ({ versions }: ServiceStatus): number => versions.reduce((sum, { weight }) => sum + weight, 0)
-
-function rowsOf({ version, weight, endpoints }: ServiceStatus['versions'][number], all: number): readonly Row[] {
+function rowsOf({ version, weight, endpoints }: ServiceStatus['versions'][number], part: number): readonly Row[] {
   const served = endpoints.some((endpoint) => endpoint.weight > 0 && !isOut(endpoint))
-  const percent = all === 0 ? 0 : (weight / all) * 100
+  const percent = part * 100
   const text = `${Number(percent.toPrecision(percent < 10 ? 2 : 3))} %`
   const share: Cell = served || weight === 0 ? { text } : { text, color: 'red' }
   const name = version === '' ? '(none)' : safe(version)
