@@ -18,9 +18,12 @@ t.test('shares and load, now and after it', async (t) => {
     port: 4_000 + at,
     meta: { version },
   }))
-  writeFileSync(file, JSON.stringify({ services: [...services, { ...services[0], id: 's', name: 'strict' }] }))
+  writeFileSync(
+    file,
+    JSON.stringify({ services: [...services, ...services.slice(1).map((one) => ({ ...one, name: 'strict' }))] }),
+  )
   const own =
-    'services: { web: { versions: { 1: 8, 2: 2 }, health: { mode: off, slowStart: 0s } }, strict: { versions: { 1: 1 }, fallback: none, health: { mode: off } } }'
+    'services: { web: { versions: { 1: 8, 2: 2 }, health: { mode: off, slowStart: 0s } }, strict: { versions: { 1: 1, 2: 1 }, fallback: none, health: { mode: off } } }'
   const { app } = rigApp(
     t,
     configOf(
@@ -70,7 +73,8 @@ t.test('shares and load, now and after it', async (t) => {
     versions: [{ after: 0 }, { after: 1 }, { version: '9', after: 0 }],
   })
   t.match((await get(`service=strict&without=${handles('strict')[0] ?? ''}`)).json, {
-    unanswered: { now: 0, after: 1 },
+    versions: [{ after: 0.5 }, { after: 0.5 }],
+    unanswered: { now: 0, after: 0.5 },
   })
 
   for (const [query, status, error] of [
