@@ -20,7 +20,9 @@ t.test('shares and load, now and after it', async (t) => {
   }))
   writeFileSync(
     file,
-    JSON.stringify({ services: [...services, ...services.slice(1).map((one) => ({ ...one, name: 'strict' }))] }),
+    JSON.stringify({
+      services: [...services, ...services.slice(1).map((one) => ({ ...one, id: `s${one.id}`, name: 'strict' }))],
+    }),
   )
   const own =
     'services: { web: { versions: { 1: 8, 2: 2 }, health: { mode: off, slowStart: 0s } }, strict: { versions: { 1: 1, 2: 1 }, fallback: none, health: { mode: off } } }'
