@@ -31,9 +31,13 @@ export class TokenSource {
         this.#mark = mark
       }
     } catch (error) {
-      throw new FairleadError('FL_CATALOG_DENIED', `the token file cannot be read: ${fileErrorText(error, this.#file)}`, {
-        cause: error,
-      })
+      throw new FairleadError(
+        'FL_CATALOG_DENIED',
+        `the token file cannot be read: ${fileErrorText(error, this.#file)}`,
+        {
+          cause: error,
+        },
+      )
     }
     if (this.#token === '') throw new FairleadError('FL_CATALOG_DENIED', `the token file ${this.#file} is empty`)
     return this.#token
