@@ -32,7 +32,8 @@ import { createProber } from './health/prober.ts'
 import type { EndpointState } from './live/runtime.ts'
 import { layeredPolicy, policyBeneath } from './policy/layers.ts'
 import { sameData } from './table/same.ts'
-import type { Policy } from './policy/policy.ts'
+import { emptyPolicy, type Policy } from './policy/policy.ts'
+import { weightsLayers } from './policy/weights.ts'
 import { createDataPlane } from './proxy/data-plane.ts'
 import type { DataPlane, ListenerAddress } from './proxy/options.ts'
 import type { AccessLog } from './telemetry/access-log.ts'
@@ -100,8 +101,8 @@ class Composition implements App {
   /** The generation whose tables are routed, and one that is to follow it. */
   #leading: Generation | undefined
   #next: Generation | undefined
-  /** Where services' settings come from, of the newest policy. */
-  #origins: Policy['origins'] = new Map()
+  /** The newest, for whoever asks where services' settings come from. */
+  #policyNow: Policy = emptyPolicy
   #serving = false
   #reloadOk = true
   #work: Promise<void> = Promise.resolve()
@@ -183,7 +184,8 @@ class Composition implements App {
       current: () => this.#plane.current(),
       store: () => this.#policies.store(),
       limits: () => this.#config.limits,
-      origins: (name) => this.#origins.get(name) ?? [],
+      origins: (name) => this.#policyNow.origins.get(name) ?? [],
+      weights: (name) => weightsLayers(this.#policyNow, name),
       beneath: (name) => policyBeneath(this.#config, this.#policies.outside(this.#config), name),
       clock: this.#deps.clock,
       random: this.#deps.random,
@@ -333,7 +335,7 @@ class Composition implements App {
     const check = this.#addresses.check(config, { listeners, ...doors, catalogs })
     const layered = layeredPolicy(config, check, this.#policies.outside(config))
     const policy = this.#tls.equip(layered)
-    this.#origins = policy.origins
+    this.#policyNow = policy
     return policy
   }
 

@@ -12,13 +12,17 @@ import { addPolicyCommands } from './cli/policy.ts'
 import { addProcessCommand } from './cli/process.ts'
 import { addServeCommand } from './cli/serve.ts'
 import { addTellingCommands } from './cli/tell.ts'
+import { commandName } from './cli/command-name.ts'
+import { misuseText } from './cli/misuse.ts'
 import { packageVersion } from './cli/version.ts'
+import { addWhatIfCommand } from './cli/what-if.ts'
 import { errorText } from './core/errors.ts'
 
-const program = new Command('fairlead')
+const program = new Command(commandName())
   .description('A dynamic reverse proxy and load balancer for services that register in Consul')
   .version(packageVersion)
-  .showHelpAfterError('(fairlead --help tells more)')
+  .showHelpAfterError(`(${commandName()} --help tells more)`)
+  .configureOutput({ outputError: (text, write) => write(misuseText(text)) })
   .addHelpText(
     'after',
     '\nWithout a configuration, `fairlead serve` takes Consul from the CONSUL_* variables and routes from urlprefix- tags.',
@@ -35,6 +39,7 @@ addHealthCommand(program)
 addTellingCommands(program)
 addKillsCommand(program)
 addExplainCommand(program)
+addWhatIfCommand(program)
 addOperatorCommands(program)
 addPolicyCommands(program)
 addCompareCommand(program)

@@ -6,7 +6,8 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import type { AdminToken } from '../config/config.ts'
 import type { Clock, Milliseconds } from '../core/clock.ts'
-import { errorText, FairleadError } from '../core/errors.ts'
+import { FairleadError } from '../core/errors.ts'
+import { fileErrorText } from '../core/file-error.ts'
 import type { Logger } from '../core/log.ts'
 
 export interface Caller {
@@ -176,7 +177,7 @@ class TokenFile {
       this.#mark = mark
     } catch (error) {
       this.#mark = ''
-      this.#set(undefined, errorText(error))
+      this.#set(undefined, fileErrorText(error, this.file))
     }
   }
 

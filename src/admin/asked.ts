@@ -1,4 +1,5 @@
-/** What several paths of the API read alike: names in a path, objects and reasons in a body. Pure. */
+/** What several paths of the API read alike: names in a path, objects and reasons in a body; and what they say of a name that is none. Pure. */
+import { nearest } from '../config/nearest.ts'
 
 /** A part of a path, decoded; undefined: it is not encoded as it should be. */
 export function decodedPart(text: string): string | undefined {
@@ -17,4 +18,10 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 /** A reason that can stand in a log: text of at most so many characters, on one line. */
 export function isReason(value: unknown, charsMax: number): value is string {
   return typeof value === 'string' && value.length <= charsMax && !/\p{Cc}|\p{Cs}|[\u2028\u2029]/u.test(value)
+}
+
+/** Of a service that no route leads to: a sentence, with the name that was probably meant. */
+export function unknownService(name: string, known: Iterable<string>): string {
+  const near = nearest(name, known)
+  return `No route leads to a service of this name.${near === undefined ? '' : ` Did you mean ${near}?`}`
 }

@@ -3,6 +3,7 @@
  * the data plane carry it out, and says what that means. Who may ask is settled before.
  */
 import { nearest } from '../config/nearest.ts'
+import { showHostPort } from '../core/host.ts'
 import { counted } from '../core/counted.ts'
 import { formatDuration, parseDuration } from '../core/units.ts'
 import { admission, type BoundService, type BoundTable } from '../live/runtime.ts'
@@ -181,16 +182,26 @@ function find({ services }: BoundTable, handle: string): Found | undefined {
 }
 
 function unknown({ services }: BoundTable, handle: string): Answer {
+  const meant: string[] = []
   const begun: string[] = []
   const compared: string[] = []
   for (const service of services.values())
     for (const { endpoints } of service.table.groups)
-      for (const { handle: known } of endpoints) {
+      for (const { handle: known, address, port, id } of endpoints) {
+        if (meant.length < 3 && (handle === id || handle === address || handle === showHostPort(address, port)))
+          meant.push(`${known} (service ${service.table.name})`)
         if (begun.length < 3 && handle.length >= 3 && known.startsWith(handle)) begun.push(known)
         if (compared.length < comparedMax && known[0] === handle[0]) compared.push(known)
       }
+  if (meant.length > 0)
+    return json(404, {
+      error: `No endpoint has this handle, but it is the address or id of ${meant.join(', ')}. Use the handle.`,
+    })
   const near = begun.length > 0 ? begun : nearestFew(handle, compared)
-  const help = near.length === 0 ? '/v1/services/NAME lists the handles of a service.' : `Near it: ${near.join(', ')}.`
+  const help =
+    near.length === 0
+      ? 'Nor is it the address or the Consul id of one. `fairlead status SERVICE` (/v1/services/NAME) lists the handles of a service.'
+      : `Near it: ${near.join(', ')}.`
   return json(404, { error: `No endpoint has this handle. ${help}`, nearest: near })
 }
 

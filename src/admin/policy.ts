@@ -6,14 +6,15 @@ import { nearest } from '../config/nearest.ts'
 import { parseServiceSettings } from '../config/parse-settings.ts'
 import type { Clock } from '../core/clock.ts'
 import { errorText } from '../core/errors.ts'
-import type { ServicePolicy } from '../policy/policy.ts'
+import type { ServicePolicy, WeightsLayer } from '../policy/policy.ts'
 import type { BoundService, BoundTable } from '../live/runtime.ts'
 import { decodeEnvelope, type Envelope, reasonCharsMax } from '../policy/kv/envelope.ts'
 import { documentKey, historyFolder } from '../policy/kv/keys.ts'
 import type { KvStore } from '../policy/kv/kv-store.ts'
 import { type ChangeResult, writeDocument } from '../policy/kv/write-document.ts'
+import { sharesOf } from '../table/shares.ts'
 import { weighGroups } from '../table/weigh.ts'
-import { decodedPart, isObject, isReason } from './asked.ts'
+import { decodedPart, isObject, isReason, unknownService } from './asked.ts'
 import { json, type Action, type ActionRouter, type Answer } from './door.ts'
 
 export interface PolicyPlane {
@@ -23,6 +24,8 @@ export interface PolicyPlane {
   readonly clock: Clock
   /** Where a service's settings come from, the strongest first. */
   readonly origins: (service: string) => readonly string[]
+  /** Where its weights come from, the strongest first. */
+  readonly weights: (service: string) => readonly WeightsLayer[]
   /** What a service has where the KV says nothing of it. */
   readonly beneath: (service: string) => ServicePolicy
 }
@@ -33,6 +36,13 @@ export interface VersionShare {
   readonly weight: number
   readonly share: number
   readonly instances: number
+}
+
+/** One setting of a document before and after, as JSON text; null: it is unset. */
+export interface SettingChange {
+  readonly key: string
+  readonly before: string | null
+  readonly after: string | null
 }
 
 /** The answer of `POST /v1/services/NAME/split` and `rollback`. */
@@ -47,6 +57,10 @@ export interface PolicyAnswer {
   readonly origins: readonly string[]
   /** For `cas`: what this was worked out from. 0: there was no document. */
   readonly modifyIndex: number
+  /** Whom it concerns and whom not, a sentence each. */
+  readonly affected: readonly string[]
+  /** Settings of the document besides the weights that it changes. */
+  readonly changes: readonly SettingChange[]
   /** Undefined: nothing was written, it was only asked. */
   readonly written?: { readonly revision: number; readonly at: string; readonly by: string }
   readonly warnings: readonly string[]
@@ -143,11 +157,7 @@ async function lookUp(plane: PolicyPlane, name: string): Promise<Now | Answer> {
   if (!store) return noStore
   const bound = plane.current()
   const service = bound.services.get(name)
-  if (!service) {
-    const near = nearest(name, bound.services.keys())
-    const help = near === undefined ? '' : ` Did you mean ${near}?`
-    return json(404, { error: `No route leads to a service of this name.${help}` })
-  }
+  if (!service) return json(404, { error: unknownService(name, bound.services.keys()) })
   try {
     const document = await store.get(documentKey('services', name))
     const reading = document && decodeEnvelope(document.text)
@@ -184,7 +194,8 @@ function splitAction(plane: PolicyPlane, name: string): Action {
   }
 }
 
-function readVersions(raw: unknown): ReadonlyMap<string, number> | string {
+/** Weights as a client writes them, or a sentence about what is wrong with them. */
+export function readVersions(raw: unknown): ReadonlyMap<string, number> | string {
   if (!isObject(raw) || Object.keys(raw).length === 0)
     return 'versions is an object of weights by version, such as {"9.8.0": 10}.'
   const parsed = parseServiceSettings({ versions: raw })
@@ -259,7 +270,7 @@ async function change(
   versions: ReadonlyMap<string, number> | undefined,
   { reason, cas, dryRun, by, warnings }: Change,
 ): Promise<Answer> {
-  const before = sharesOf(now.service)
+  const before = sharesNow(now.service)
   const { policy } = now.service.table
   const after = versions ?? plane.beneath(name).versions
   const answer: PolicyAnswer = {
@@ -269,6 +280,8 @@ async function change(
     weightsBefore: policy.versions ? Object.fromEntries(policy.versions) : null,
     origins: plane.origins(name),
     modifyIndex: now.modifyIndex,
+    affected: affectedBy(plane.current(), name),
+    changes: changesOf(now.settings, isObject(settings) ? settings : undefined),
     warnings: [...warnings, ...warningsOf(now.service, after)],
   }
   if (dryRun) return json(200, answer)
@@ -290,7 +303,7 @@ function failed(result: Exclude<ChangeResult, { kind: 'written' }>): Answer {
   return json(status, { error: result.message })
 }
 
-function sharesOf({ groups }: BoundService): readonly VersionShare[] {
+function sharesNow({ groups }: BoundService): readonly VersionShare[] {
   return shares(groups.map(({ version, weight, endpoints }) => ({ version, weight, instances: endpoints.length })))
 }
 
@@ -309,8 +322,39 @@ function sharesWith(service: BoundService, versions: ReadonlyMap<string, number>
 
 /** Who has no instance gets nothing, whatever it weighs. */
 function shares(rows: readonly Omit<VersionShare, 'share'>[]): readonly VersionShare[] {
-  const total = rows.reduce((sum, { weight, instances }) => sum + (instances > 0 ? weight : 0), 0)
-  return rows.map((row) => ({ ...row, share: total > 0 && row.instances > 0 ? row.weight / total : 0 }))
+  const parts = sharesOf(rows.map(({ weight, instances }) => ({ weight, counts: instances > 0 })))
+  return rows.map((row, at) => ({ ...row, share: parts[at] ?? 0 }))
+}
+
+const routesNamedMax = 8
+
+/** Whose requests the weights of a service decide. */
+function affectedBy({ table }: BoundTable, name: string): readonly string[] {
+  const routes = table.routes.filter(({ service }) => service.name === name)
+  const text = (own: boolean): string => {
+    const found = routes.filter(({ weights }) => (weights !== undefined) === own)
+    const named = found.slice(0, routesNamedMax).map(({ host, path }) => `${host || '*'}${path}`)
+    return [...named, ...(found.length > named.length ? [`${String(found.length - named.length)} more`] : [])].join(
+      ', ',
+    )
+  }
+  const [shared, own] = [text(false), text(true)]
+  return [
+    shared === '' ? 'no route that goes by these weights' : `requests to ${shared} that no rule decides`,
+    ...(own === '' ? [] : [`not those to ${own}, where the route has weights of its own`]),
+  ]
+}
+
+function changesOf(
+  before: Readonly<Record<string, unknown>> | undefined,
+  after: Readonly<Record<string, unknown>> | undefined,
+): readonly SettingChange[] {
+  const text = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value))
+  const keys = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])
+  return [...keys]
+    .filter((key) => key !== 'versions')
+    .map((key) => ({ key, before: text(before?.[key]), after: text(after?.[key]) }))
+    .filter((one) => one.before !== one.after)
 }
 
 function warningsOf(service: BoundService, versions: ReadonlyMap<string, number> | undefined): readonly string[] {

@@ -9,7 +9,7 @@ import type { DataPlane } from '../proxy/options.ts'
 import type { KillLedger } from '../telemetry/kill-ledger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { TroubleRing } from '../telemetry/trouble-ring.ts'
-import { decodedPart } from './asked.ts'
+import { decodedPart, unknownService } from './asked.ts'
 import { json, type Answer, type Handler, type Router } from './door.ts'
 import { endpointAnswer, handleIn, type OperatorPlane } from './endpoints.ts'
 import type { Sharing } from './shared-drains.ts'
@@ -19,7 +19,8 @@ import { killsJson } from './kill-views.ts'
 import { type PolicyPlane, revisionsHandler } from './policy.ts'
 import { readQuery } from './query.ts'
 import { requestAnswer } from './request-view.ts'
-import { routesTo, serviceSummaries, serviceView, tableJson, type HealthSource } from './views.ts'
+import { whatIfAnswer } from './what-if.ts'
+import { routesTo, serviceSummaries, serviceView, tableJson, type HealthSource, type WeightsSource } from './views.ts'
 
 export interface StatusSources {
   readonly metrics: Pick<Metrics, 'contentType' | 'text'>
@@ -79,11 +80,13 @@ const jsonType = 'application/json; charset=utf-8'
 export function adminRouter(sources: AdminSources): Router {
   const status = statusRouter(sources)
   const { dataPlane, health, history, kills, troubles } = sources
+  const weights = sources.policy?.weights ?? (() => [])
   const paths = new Map<string, Handler>([
-    ['/v1/table', () => ({ status: 200, type: jsonType, body: tableJson(dataPlane.current(), health) })],
-    ['/v1/services', () => json(200, { services: serviceSummaries(dataPlane.current()) })],
+    ['/v1/table', () => ({ status: 200, type: jsonType, body: tableJson(dataPlane.current(), health, weights) })],
+    ['/v1/services', () => json(200, { services: serviceSummaries(dataPlane.current(), weights) })],
     ['/v1/problems', () => json(200, { problems: sources.problems() })],
   ])
+  paths.set('/v1/what-if', (query) => whatIfAnswer(dataPlane.current(), query))
   const { explain } = sources
   if (explain) paths.set('/v1/explain', (query) => explainAnswer(explain, query))
   if (kills) paths.set('/v1/kills', (query) => killsAnswer(kills, dataPlane, query))
@@ -101,14 +104,19 @@ export function adminRouter(sources: AdminSources): Router {
     const requestId = nameAfter(requestPrefix, path)
     if (requestId !== undefined && troubles) return () => requestAnswer(requestId, troubles)
     const name = nameAfter(servicePrefix, path)
-    return name === undefined ? undefined : () => serviceAnswer(name, dataPlane.current(), health)
+    return name === undefined ? undefined : () => serviceAnswer(name, dataPlane.current(), health, weights)
   }
 }
 
-function serviceAnswer(name: string, bound: BoundTable, health: HealthSource | undefined): Answer {
+function serviceAnswer(
+  name: string,
+  bound: BoundTable,
+  health: HealthSource | undefined,
+  weights: WeightsSource,
+): Answer {
   const service = bound.services.get(name)
-  if (!service) return json(404, { error: 'No route leads to a service of this name.' })
-  return json(200, { ...serviceView(service, health), routes: routesTo(bound, name) })
+  if (!service) return json(404, { error: unknownService(name, bound.services.keys()) })
+  return json(200, { ...serviceView(service, health, weights), routes: routesTo(bound, name) })
 }
 
 function killsAnswer(kills: Pick<KillLedger, 'read'>, dataPlane: AdminSources['dataPlane'], query: string): Answer {

@@ -6,9 +6,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isoTime, type Milliseconds } from '../core/clock.ts'
 import type { HealthView } from '../health/port.ts'
 import type { BoundService, BoundTable, EndpointState, OperatorOrder } from '../live/runtime.ts'
+import type { WeightsLayer } from '../policy/policy.ts'
 import type { Endpoint, Route, ServiceTable } from '../table/table.ts'
 import { type MirroredView, mirroredView } from './mirror-view.ts'
 import { routeView } from './route-view.ts'
+import { type SteeringView, steeringView } from './steering-view.ts'
 
 /** Where views learn what health thinks. */
 export interface HealthSource {
@@ -18,6 +20,9 @@ export interface HealthSource {
   /** Run-time state also of endpoints that the catalog keeps from traffic; absent: theirs is not shown. */
   readonly find?: (endpoint: Endpoint) => EndpointState | undefined
 }
+
+/** Where a service's weights come from, the strongest first. */
+export type WeightsSource = (service: string) => readonly WeightsLayer[]
 
 /** An operator's order, as JSON shows it. */
 export interface OrderView {
@@ -65,6 +70,7 @@ export interface EndpointView {
 export interface ServiceView {
   readonly name: string
   readonly inFlight: number
+  readonly steering: SteeringView
   readonly policy: {
     readonly balance: string
     readonly versions: Readonly<Record<string, number>> | null
@@ -88,6 +94,7 @@ export interface ServiceSummary {
   readonly name: string
   readonly inFlight: number
   readonly routes: readonly string[]
+  readonly steering: SteeringView
   readonly versions: readonly {
     readonly version: string
     readonly weight: number
@@ -97,7 +104,11 @@ export interface ServiceSummary {
   }[]
 }
 
-export function serviceView(service: BoundService, health?: HealthSource): ServiceView {
+export function serviceView(
+  service: BoundService,
+  health: HealthSource | undefined,
+  weights: WeightsSource,
+): ServiceView {
   const states = new Map<string, EndpointState>()
   for (const group of service.groups) for (const { endpoint, state } of group.endpoints) states.set(endpoint.key, state)
   const mirrored = new Map(service.groups.map(({ version, stats }) => [version, stats.mirrored]))
@@ -105,6 +116,7 @@ export function serviceView(service: BoundService, health?: HealthSource): Servi
   return {
     name: service.table.name,
     inFlight: service.stats.inFlight,
+    steering: steeringView(service.table, weights(service.table.name)),
     policy: {
       balance: policy.balance,
       versions: policy.versions ? Object.fromEntries(policy.versions) : null,
@@ -166,7 +178,7 @@ function healthView(of: EndpointState, { now, stateOf }: HealthSource): Endpoint
   return { state, cause, sinceMs: Math.max(0, Math.round(now() - sinceMs)), ejections, applied }
 }
 
-export function serviceSummaries(bound: BoundTable): readonly ServiceSummary[] {
+export function serviceSummaries(bound: BoundTable, weights: WeightsSource): readonly ServiceSummary[] {
   const routes = new Map<string, string[]>()
   for (const route of bound.table.routes) {
     const known = routes.get(route.service.name)
@@ -177,6 +189,7 @@ export function serviceSummaries(bound: BoundTable): readonly ServiceSummary[] {
     name: table.name,
     inFlight: stats.inFlight,
     routes: routes.get(table.name) ?? [],
+    steering: steeringView(table, weights(table.name)),
     versions: table.groups.map(({ version, weight, endpoints }) => ({
       version,
       weight,
@@ -214,10 +227,14 @@ export async function* jsonList<T>(
 }
 
 /** The whole table as JSON text, in pieces: a service each. */
-export function tableJson(bound: BoundTable, health?: HealthSource): AsyncGenerator<string> {
+export function tableJson(
+  bound: BoundTable,
+  health: HealthSource | undefined,
+  weights: WeightsSource,
+): AsyncGenerator<string> {
   const { table } = bound
   const routes = table.routes.map(routeView)
   const { version, problems } = table
   const head = `{"version":${version},"problems":${problems.length},"routes":${JSON.stringify(routes)},"services":[`
-  return jsonList(head, bound.services.values(), (service) => serviceView(service, health), 1)
+  return jsonList(head, bound.services.values(), (service) => serviceView(service, health, weights), 1)
 }

@@ -1,7 +1,8 @@
 /** Reads the files that stand in for the bodies of the proxy's own answers. */
 import { readFile, stat } from 'node:fs/promises'
 import { extname } from 'node:path'
-import { errorText, FairleadError } from '../core/errors.ts'
+import { FairleadError } from '../core/errors.ts'
+import { fileErrorText } from '../core/file-error.ts'
 import type { ErrorPage } from '../proxy/answers.ts'
 
 /** A page is held in memory and sent whole. */
@@ -26,7 +27,7 @@ export async function readErrorPages(paths: ReadonlyMap<number, string>): Promis
     } catch (error) {
       throw new FairleadError(
         'FL_CONFIG',
-        `The error page for ${status}, ${path}, cannot be used: ${errorText(error)}`,
+        `The error page for ${status}, ${path}, cannot be used: ${fileErrorText(error, path)}`,
         {
           cause: error,
         },

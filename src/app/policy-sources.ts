@@ -104,7 +104,7 @@ class WatchedPolicy implements PolicySources {
       if (entriesAt) this.#beginEntries(key, entriesAt)
     })
     this.#settle()
-    if (isKv || isEntries) this.#options.onChange([])
+    if (isKv || isEntries) this.#options.onChange([{ kind: 'config', what: 'file' }])
   }
 
   outside({ versionFrom }: Config): OutsidePolicy {
@@ -258,7 +258,7 @@ function entryCauses(
   const gone = [...before.keys()].filter((key) => !after.has(key))
   return [
     ...changed.map(({ key, modifyIndex }): Cause => ({ kind: 'policy', source, key, index: String(modifyIndex) })),
-    ...gone.map((key): Cause => ({ kind: 'policy', source, key })),
+    ...gone.map((key): Cause => ({ kind: 'policy', source, key, removed: true })),
   ]
 }
 
@@ -282,8 +282,10 @@ function causesOf(
       ...(reason === '' ? {} : { reason }),
     })
   }
-  for (const key of before?.documents.keys() ?? [])
-    if (!after.documents.has(key)) causes.push({ kind: 'policy', source, key })
+  for (const [key, { envelope }] of before?.documents ?? []) {
+    const { revision, by } = envelope
+    if (!after.documents.has(key)) causes.push({ kind: 'policy', source, key, removed: true, revision, by })
+  }
   return causes
 }
 

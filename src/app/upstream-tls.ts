@@ -8,6 +8,7 @@ import { watchFile, type FileWatch } from '../config/watch-file.ts'
 import type { Config } from '../config/config.ts'
 import type { Clock } from '../core/clock.ts'
 import { errorText, FairleadError } from '../core/errors.ts'
+import { fileErrorText } from '../core/file-error.ts'
 import type { Logger } from '../core/log.ts'
 import type { Problem } from '../core/problem.ts'
 import { policyFromConfig } from '../policy/from-config.ts'
@@ -177,6 +178,8 @@ async function readPem(path: string | undefined): Promise<string | undefined> {
       await file.close()
     }
   } catch (error) {
-    throw new FairleadError('FL_CONFIG', `TLS to instances cannot use ${path}: ${errorText(error)}`, { cause: error })
+    throw new FairleadError('FL_CONFIG', `TLS to instances cannot use ${path}: ${fileErrorText(error, path)}`, {
+      cause: error,
+    })
   }
 }

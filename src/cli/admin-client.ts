@@ -6,7 +6,7 @@ import { showAddress } from '../config/addresses.ts'
 import type { Address } from '../config/config.ts'
 import { FairleadError } from '../core/errors.ts'
 import { bracketed } from '../core/host.ts'
-import { escapeField } from '../telemetry/escape.ts'
+import { escapeText } from '../telemetry/escape.ts'
 import { type Exchange, exchange, parsedJson, reasonOf } from './exchange.ts'
 
 const tokenHint = '--token-file, FAIRLEAD_TOKEN_FILE or FAIRLEAD_TOKEN gives one'
@@ -35,7 +35,7 @@ export async function askAdmin(address: Address, question: Question): Promise<un
     throw new FairleadError('FL_ADMIN', `what answers at ${where} is no admin address of Fairlead; ${elsewhere}`)
   }
   const hint = status === 401 ? ` (${tokenHint})` : ''
-  throw new FairleadError('FL_ADMIN', `the proxy at ${where} says: ${escapeField(said)}${hint}`)
+  throw new FairleadError('FL_ADMIN', `the proxy at ${where} says: ${escapeText(said)}${hint}`)
 }
 
 function saidIn(value: unknown): string | undefined {

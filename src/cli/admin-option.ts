@@ -4,7 +4,8 @@ import { InvalidArgumentError, Option } from 'commander'
 import { parseAddress } from '../config/addresses.ts'
 import type { Address } from '../config/config.ts'
 import { Because } from '../config/declare.ts'
-import { errorText, FairleadError } from '../core/errors.ts'
+import { FairleadError } from '../core/errors.ts'
+import { fileErrorText } from '../core/file-error.ts'
 
 const standard: Address = { kind: 'tcp', host: '127.0.0.1', port: 8082 }
 
@@ -39,7 +40,9 @@ export function readToken(file: string | undefined): string | undefined {
     try {
       token = readFileSync(file, 'utf8')
     } catch (error) {
-      throw new FairleadError('FL_ADMIN', `the token file cannot be read: ${errorText(error)}`, { cause: error })
+      throw new FairleadError('FL_ADMIN', `the token file cannot be read: ${fileErrorText(error, file)}`, {
+        cause: error,
+      })
     }
   }
   token = token?.trim()

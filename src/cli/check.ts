@@ -12,7 +12,7 @@ import { load } from '../config/load.ts'
 import type { LoadResult } from '../config/load.ts'
 import type { Environment } from '../config/substitute.ts'
 import { counted } from '../core/counted.ts'
-import { errorText } from '../core/errors.ts'
+import { fileErrorText } from '../core/file-error.ts'
 
 /** What the command touches of its process. */
 export interface CheckIo {
@@ -49,7 +49,7 @@ function runCheck(file: string | undefined, json: boolean, io: CheckIo): number 
   try {
     if (file !== undefined) text = readFileSync(file, 'utf8')
   } catch (error) {
-    const message = `cannot read the configuration: ${errorText(error)}`
+    const message = `cannot read the configuration: ${fileErrorText(error, file ?? '')}; --config names another`
     if (json) io.out(`${JSON.stringify({ file, ok: false, message, errors: [], warnings: [] }, undefined, 2)}\n`)
     else io.err(`fairlead check: ${message}\n`)
     return 2
@@ -72,7 +72,7 @@ function unreadable(file: string): string | undefined {
     accessSync(file, constants.R_OK)
     return undefined
   } catch (error) {
-    return `this file cannot be read here: ${errorText(error)}`
+    return `this file cannot be read here: ${fileErrorText(error, file)}`
   }
 }
 

@@ -4,9 +4,21 @@
  */
 import { get } from 'node:http'
 import type { Command } from 'commander'
-import { errorText } from '../core/errors.ts'
+import { reasonOf } from './exchange.ts'
+import { safe } from './table-text.ts'
 
 const timeoutMs = 2_000
+/** Of an answer; ours are shorter by far, but who answers there is not known. */
+const answerCharsMax = 65_536
+const elsewhere = '--status or FAIRLEAD_STATUS names another address'
+
+/** Line by line, so that what others wrote into it cannot steer a terminal. */
+const shown = (body: string): string =>
+  body
+    .slice(0, answerCharsMax)
+    .split('\n')
+    .map((line) => safe(line, answerCharsMax))
+    .join('\n')
 
 export function addHealthCommand(program: Command): void {
   program
@@ -21,10 +33,12 @@ export function addHealthCommand(program: Command): void {
     .action(async (options: { readonly status: string; readonly ready?: boolean }) => {
       try {
         const { status, body } = await ask(options.status, options.ready ? '/readyz' : '/livez')
-        process.stdout.write(body)
+        process.stdout.write(shown(body))
         if (status !== 200) process.exitCode = 1
       } catch (error) {
-        process.stderr.write(`fairlead health: ${options.status} does not answer: ${errorText(error)}\n`)
+        process.stderr.write(
+          `fairlead health: ${safe(options.status)} does not answer: ${reasonOf(error, elsewhere)}\n`,
+        )
         process.exitCode = 1
       }
     })

@@ -6,6 +6,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 import type { Address } from '../config/config.ts'
 import { parseDuration } from '../core/units.ts'
 import { adminOption, readToken, tokenOption } from './admin-option.ts'
+import { endWith } from './ask-terminal.ts'
 
 interface Options {
   readonly admin: Address
@@ -14,6 +15,7 @@ interface Options {
   readonly for?: string
   readonly reason?: string
   readonly yes?: boolean
+  readonly dryRun?: boolean
   readonly json?: boolean
 }
 
@@ -31,12 +33,13 @@ export function addOperatorCommands(program: Command): void {
       .argument('<endpoint>', 'its handle, as /v1/services/NAME and fairlead kills show it')
       .option('--reason <text>', 'why, for the log and whoever looks')
       .option('-y, --yes', 'do not ask first')
+      .option('-n, --dry-run', 'show what it would do, and do nothing')
       .addOption(adminOption())
       .addOption(tokenOption())
       .option('--json', 'print what the proxy answers, as JSON')
       .addHelpText(
         'after',
-        '\nExit codes: 0 done, 1 the proxy did not answer or refused, or the answer was no, 2 misused.',
+        '\nExit codes: 0 done, or only shown; 1 the proxy did not answer or refused, or the answer was no; 2 misused, or nobody to ask.',
       )
     if (verb !== 'eject') command.option('--local', 'at this proxy alone')
     if (verb !== 'restore')
@@ -44,22 +47,20 @@ export function addOperatorCommands(program: Command): void {
         new Option('--for <time>', 'how long, such as 30m; else until it is restored').argParser(timeText),
       )
     command.action(async (handle: string, options: Options) => {
-      if (options.yes !== true && !process.stdin.isTTY) {
-        command.error('fairlead: there is no terminal to ask on; --yes does it without asking', { exitCode: 2 })
-      }
       const { operate } = await import('./operate/run.ts')
-      const done = await operate({
+      const ending = await operate({
         verb,
         local: options.local === true,
         handle,
         forTime: options.for,
         reason: options.reason,
         yes: options.yes === true,
+        dryRun: options.dryRun === true,
         admin: options.admin,
         token: readToken(options.tokenFile),
         json: options.json === true,
       })
-      if (!done) process.exitCode = 1
+      endWith(ending)
     })
   }
 }

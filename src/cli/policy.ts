@@ -5,18 +5,20 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Address } from '../config/config.ts'
 import { adminOption, readToken, tokenOption } from './admin-option.ts'
+import { endWith } from './ask-terminal.ts'
 
 interface Options {
   readonly admin: Address
   readonly tokenFile?: string
   readonly reason?: string
   readonly yes?: boolean
+  readonly dryRun?: boolean
   readonly force?: boolean
   readonly json?: boolean
 }
 
 const exitCodes =
-  '\nExit codes: 0 done, 1 the proxy did not answer or refused, or the answer was no, 2 misused.\n' +
+  '\nExit codes: 0 done, or only shown; 1 the proxy did not answer or refused, or the answer was no; 2 misused, or nobody to ask.\n' +
   'It is written to the KV of the catalog, from where every proxy takes it.'
 
 /** `9.8.0=10`; the weight is judged by the proxy, which says more about it. */
@@ -34,6 +36,7 @@ export function addPolicyCommands(program: Command): void {
     command
       .option('--reason <text>', 'why, for the history')
       .option('-y, --yes', 'do not ask first')
+      .option('-n, --dry-run', 'show what it would do, and do nothing')
       .addOption(adminOption())
       .addOption(tokenOption())
       .option('--json', 'print what the proxy answers, as JSON')
@@ -46,8 +49,9 @@ export function addPolicyCommands(program: Command): void {
       .argument('<service>', 'its name in the catalog')
       .argument('<version=weight...>', 'weights on any scale; a version not named gets nothing', weightText)
       .option('--force', 'also versions of which nothing is registered'),
-  ).action(async (service: string, versions: ReadonlyMap<string, string>, options: Options, command: Command) => {
-    await run(command, options, {
+  ).action(async (service: string, versions: ReadonlyMap<string, string>, options: Options) => {
+    await run(options, {
+      verb: 'split',
       path: `/v1/services/${encodeURIComponent(service)}/split`,
       body: { versions: Object.fromEntries(versions), ...(options.force === true ? { force: true } : {}) },
     })
@@ -59,8 +63,9 @@ export function addPolicyCommands(program: Command): void {
       .description("go back to an earlier revision of a service's policy, at every proxy")
       .argument('<service>', 'its name in the catalog')
       .argument('[revision]', 'the one before the last; 0 is what was before any', revisionText),
-  ).action(async (service: string, revision: number | undefined, options: Options, command: Command) => {
-    await run(command, options, {
+  ).action(async (service: string, revision: number | undefined, options: Options) => {
+    await run(options, {
+      verb: 'rollback',
       path: `/v1/services/${encodeURIComponent(service)}/rollback`,
       body: revision === undefined ? {} : { revision },
     })
@@ -73,20 +78,23 @@ function revisionText(text: string): number {
 }
 
 async function run(
-  command: Command,
-  { admin, tokenFile, reason, yes, json }: Options,
-  wanted: { readonly path: string; readonly body: Readonly<Record<string, unknown>> },
+  { admin, tokenFile, reason, yes, dryRun, json }: Options,
+  wanted: {
+    readonly verb: 'split' | 'rollback'
+    readonly path: string
+    readonly body: Readonly<Record<string, unknown>>
+  },
 ): Promise<void> {
-  if (yes !== true && !process.stdin.isTTY)
-    command.error('fairlead: there is no terminal to ask on; --yes does it without asking', { exitCode: 2 })
   const { changePolicy } = await import('./policy/run.ts')
-  const done = await changePolicy({
+  const ending = await changePolicy({
+    verb: wanted.verb,
     path: wanted.path,
     body: { ...wanted.body, ...(reason === undefined ? {} : { reason }) },
     yes: yes === true,
+    dryRun: dryRun === true,
     admin,
     token: readToken(tokenFile),
     json: json === true,
   })
-  if (!done) process.exitCode = 1
+  endWith(ending)
 }

@@ -2,7 +2,7 @@
  * What the commands that print for a person share: a table where it fits the terminal, colours, times, and nothing that a
  * client or a registration chose reaching the terminal unescaped. Pure but for {@link screenOf}, which looks at the process.
  */
-import { escapeField } from '../telemetry/escape.ts'
+import { escapeText } from '../telemetry/escape.ts'
 
 export interface Screen {
   readonly color: boolean
@@ -65,7 +65,7 @@ export const timeText = (iso: string): string =>
     .replace('T', ' ')
     .replace(/\.\d+Z$/, 'Z')
 
-export const safe = (text: string, charsMax = 128): string => escapeField(text, charsMax)
+export const safe = (text: string, charsMax = 128): string => escapeText(text, charsMax)
 
 /** The same, of texts that are sentences. */
 export const safeLong = (text: string): string => safe(text, 512)

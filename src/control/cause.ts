@@ -7,8 +7,8 @@ import { counted } from '../core/counted.ts'
 import type { ServiceSnapshot, Snapshot } from '../catalog/snapshot.ts'
 
 export type Cause =
-  /** The routes as they stand before any source was heard. */
-  | { readonly kind: 'start' }
+  /** The routes as they stand before any of these catalog sources was heard. */
+  | { readonly kind: 'start'; readonly sources: readonly string[] }
   /** A catalog source said something else of these services; of so many `more`, too, and of nothing else. */
   | {
       readonly kind: 'catalog'
@@ -24,13 +24,15 @@ export type Cause =
   | { readonly kind: 'brake'; readonly source: string }
   /** The configuration was read again, or the certificates it names; its listeners were opened, whose ports no instance may have; its new sources lead. */
   | { readonly kind: 'config'; readonly what: 'file' | 'listeners' | 'catalog' | 'certificates' }
-  /** A document of policy changed. */
+  /** A document of policy changed, or is gone. */
   | {
       readonly kind: 'policy'
       /** Where it lies, such as `kv:fairlead`. */
       readonly source: string
       /** Relative to the source, such as `services/web`. */
       readonly key: string
+      /** It is gone; revision and author are those of what it said last. */
+      readonly removed?: true
       /** Consul's ModifyIndex. */
       readonly index?: string
       /** The document's own; absent where it has none. */
@@ -61,7 +63,9 @@ const configTexts = {
 export function describeCause(cause: Cause): string {
   switch (cause.kind) {
     case 'start':
-      return 'the proxy started'
+      return cause.sources.length === 0
+        ? 'start, without a catalog'
+        : `start: catalog ${cause.sources.join(', ')}, not heard yet`
     case 'catalog':
       return `catalog ${cause.source}: ${servicesText(cause)}${indexText(cause.index)}`
     case 'saved':
@@ -83,13 +87,15 @@ function servicesText({ services, more }: Extract<Cause, { kind: 'catalog' }>): 
   return `${services.length + more === 1 ? 'service' : 'services'} ${services.join(', ')}${rest}`
 }
 
-function policyText({ source, key, index, revision, by, reason, command }: Extract<Cause, { kind: 'policy' }>): string {
+function policyText(cause: Extract<Cause, { kind: 'policy' }>): string {
+  const { source, key, removed, index, revision, by, reason, command } = cause
   const parts = [
     revision === undefined ? undefined : `revision ${revision}`,
     by === undefined ? undefined : `by ${by}`,
     command === undefined ? undefined : `with ${command}`,
   ].filter((part) => part !== undefined)
-  const written = parts.length === 0 ? '' : `, ${parts.join(' ')}`
+  const said = parts.length === 0 ? '' : `, ${removed ? 'which was last ' : ''}${parts.join(' ')}`
+  const written = removed ? ` was removed${said}` : said
   return `policy ${source} ${key}${written}${indexText(index)}${reason === undefined || reason === '' ? '' : `: ${reason}`}`
 }
 

@@ -79,7 +79,7 @@ export interface ReconcilerStatus {
 export interface Reconciler {
   /** Publishes the routes as they stand without any instance, then starts every source. Called once. */
   start(): void
-  /** Replaces the policy, for these causes (none said by default); the table follows as for any other change. */
+  /** Replaces the policy, for these causes (none said by default); the table follows as for any other change, but not before {@link start}. */
   setPolicy(policy: Policy, causes?: readonly Cause[]): void
   /** Call when {@link LifeSigns.isAlive} says of anybody what it did not say before; without it, it is noticed a little later. */
   lifeChanged(): void
@@ -120,6 +120,7 @@ class TableReconciler implements Reconciler {
   /** When the oldest change that is not in the table reached us. */
   #changedAtMs: number | undefined
   #lastBuild: BuildReport | undefined
+  #started = false
   #ready = false
   /** What was saved, by source; undefined until it was read. */
   #saved: ReadonlyMap<string, SourceKnowledge> | undefined
@@ -150,7 +151,8 @@ class TableReconciler implements Reconciler {
 
   start(): void {
     this.#tellInterest()
-    this.#causes.add({ kind: 'start' })
+    this.#started = true
+    this.#causes.add({ kind: 'start', sources: this.#watched.map(({ source }) => source.name) })
     // Not by way of the coalescer: the first answer of a source must find it at rest.
     this.#rebuild()
     for (const watched of this.#watched)
@@ -289,6 +291,8 @@ class TableReconciler implements Reconciler {
   }
 
   #request(...causes: readonly Cause[]): void {
+    // The first table has it anyway, and its cause is the start.
+    if (!this.#started) return
     for (const cause of causes) this.#causes.add(cause)
     this.#changedAtMs ??= this.#options.clock.now()
     this.#coalescer.request()

@@ -13,7 +13,7 @@ import type {
 import { type AddressCheck, createAddressCheck, defaultAddressCheck } from './addresses.ts'
 import type { EntrySettings } from './consul-entries/settings.ts'
 import { defaultServicePolicy, defaultTls } from './policy.ts'
-import type { HealthPolicy, Policy, RoutePolicy, ServicePolicy, ServiceTls, TlsFiles } from './policy.ts'
+import type { HealthPolicy, Policy, RoutePolicy, ServicePolicy, ServiceTls, TlsFiles, WeightsLayer } from './policy.ts'
 import type { TrafficPolicy } from './traffic.ts'
 
 /**
@@ -28,13 +28,20 @@ export function policyFromConfig(
   const defaults = servicePolicy(config.defaults, defaultServicePolicy)
   const services = new Map<string, ServicePolicy>()
   const origins = new Map<string, readonly string[]>()
+  const weights = new Map<string, readonly WeightsLayer[]>()
   for (const [name, entry] of entries?.services ?? []) {
     services.set(name, servicePolicy(entry.settings, defaults))
     origins.set(name, entry.origins)
+    const { versions } = entry.settings
+    const origin = entry.origins.find((one) => entries?.parts.get(one.slice('config-entries/'.length))?.versions)
+    if (versions && origin !== undefined) weights.set(name, [{ origin, versions }])
   }
   for (const [name, settings] of config.services) {
     services.set(name, servicePolicy(settings, services.get(name) ?? defaults))
-    origins.set(name, [`config:services.${name}`, ...(origins.get(name) ?? [])])
+    const origin = `config:services.${name}`
+    const { versions } = settings
+    origins.set(name, [origin, ...(origins.get(name) ?? [])])
+    if (versions) weights.set(name, [{ origin, versions }, ...(weights.get(name) ?? [])])
   }
   return Object.freeze({
     routes: Object.freeze(config.routes.map((route, index) => routePolicy(route, `config:routes[${String(index)}]`))),
@@ -45,6 +52,7 @@ export function policyFromConfig(
     claims: config.claims,
     checkAddress,
     origins,
+    weights,
     problems: entries?.problems ?? Object.freeze([]),
   })
 }

@@ -4,12 +4,14 @@
  */
 import type { Config, RouteConfig, ServiceSettings } from '../config/config.ts'
 import { parseRouteSettings, parseServiceSettings } from '../config/parse-settings.ts'
+import type { Problem } from '../core/problem.ts'
 import type { AddressCheck } from './addresses.ts'
 import type { EntrySettings } from './consul-entries/settings.ts'
 import { type DrainDocument, parseDrain } from './kv/drain-document.ts'
 import { policyFromConfig, routePolicy, servicePolicy } from './from-config.ts'
 import type { DecodedDocuments, ParseSettings } from './kv/decode-documents.ts'
 import type { Policy, ServicePolicy } from './policy.ts'
+import { overriddenProblem } from './weights.ts'
 
 /** What a document holds. */
 export type DocumentSettings =
@@ -52,6 +54,8 @@ export function layeredPolicy(
   if (documents === undefined) return base
   const services = new Map(base.services)
   const origins = new Map(base.origins)
+  const weights = new Map(base.weights)
+  const overridden: Problem[] = []
   const routes = []
   for (const [key, { name, envelope }] of documents.documents) {
     const origin = `${source}/${key}`
@@ -59,6 +63,13 @@ export function layeredPolicy(
     if (of === 'services') {
       services.set(name, servicePolicy(settings, services.get(name) ?? base.defaults))
       origins.set(name, [origin, ...(origins.get(name) ?? [])])
+      const { versions } = settings
+      if (!versions) continue
+      const { by, revision } = envelope
+      const layers = [{ origin, versions, written: { by, revision } }, ...(weights.get(name) ?? [])]
+      weights.set(name, layers)
+      const problem = overriddenProblem(name, layers)
+      if (problem) overridden.push(problem)
     } else if (of === 'routes') routes.push(routePolicy(settings, origin))
   }
   return Object.freeze({
@@ -66,7 +77,8 @@ export function layeredPolicy(
     routes: routes.length === 0 ? base.routes : Object.freeze([...routes, ...base.routes]),
     services,
     origins,
-    problems: Object.freeze([...base.problems, ...documents.problems]),
+    weights,
+    problems: Object.freeze([...base.problems, ...documents.problems, ...overridden]),
   })
 }
 

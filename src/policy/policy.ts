@@ -121,6 +121,15 @@ export interface VersionFrom {
   readonly tagPrefix: string
 }
 
+/** One place that says weights of a service. */
+export interface WeightsLayer {
+  /** Such as `kv:fairlead/services/web`, `config:services.web`, `config-entries/service-splitter/web`, `config:defaults`. */
+  readonly origin: string
+  readonly versions: ReadonlyMap<string, number>
+  /** Of a document in the KV: who wrote it last, and which revision that is. */
+  readonly written?: { readonly by: string; readonly revision: number }
+}
+
 export interface Policy {
   /** Routes in order of precedence among equals: earlier wins on the same host and path. */
   readonly routes: readonly RoutePolicy[]
@@ -136,6 +145,8 @@ export interface Policy {
   readonly checkAddress: AddressCheck
   /** Where a service's settings come from, the strongest first; a service that is absent has the defaults. */
   readonly origins: ReadonlyMap<string, readonly string[]>
+  /** The same of its weights by version, but for the defaults'; see `weights.ts`. */
+  readonly weights: ReadonlyMap<string, readonly WeightsLayer[]>
   readonly problems: readonly Problem[]
 }
 
@@ -191,5 +202,6 @@ export const emptyPolicy: Policy = Object.freeze({
   claims: undefined,
   checkAddress: defaultAddressCheck,
   origins: new Map(),
+  weights: new Map(),
   problems: Object.freeze([]),
 })

@@ -2,23 +2,23 @@
  * Why a request goes where it goes: runs what routes a request (the head's parser, the matcher, the steering) and writes down
  * each decision. It sends nothing and changes nothing. Where chance decides, it says among what.
  */
-import { pickEndpoint } from '../balance/pick-endpoint.ts'
 import { isUsable } from '../balance/usable.ts'
 import type { Random } from '../core/random.ts'
 import { admission, type BoundEndpoint, type BoundGroup, type BoundRoute, type BoundTable } from '../live/runtime.ts'
 import type { MirrorPolicy } from '../policy/traffic.ts'
 import { compileCondition } from '../table/condition.ts'
+import { sharesOf } from '../table/shares.ts'
 import { actionText, conditionText, stickyText } from '../table/show-rule.ts'
 import type { Route } from '../table/table.ts'
 import type { WireLimits } from '../wire/limits.ts'
 import { parseRequestHead, type RequestHead } from '../wire/request-head.ts'
 import { Refusal } from '../wire/syntax.ts'
 import type { Aim } from './next-endpoint.ts'
+import { type ConsideredInstance, considerInstance } from './consider-instance.ts'
 import { whyNotMirrored } from './mirror.ts'
 import { routingPath } from './path.ts'
 import { routeAnswer } from './redirect.ts'
 import { SteeredRequest, steer, type SteerTrace } from './steer.ts'
-import { Tie } from './tie.ts'
 
 export interface Question {
   readonly method: string
@@ -53,6 +53,8 @@ export interface ConsideredVersion {
   /** Of the requests that no rule decides, 0 to 1, as things stand. */
   readonly share: number
   readonly chosen: boolean
+  /** Which one a request like this gets, should it go to this version. */
+  readonly instance: ConsideredInstance
   readonly endpoints: readonly ConsideredEndpoint[]
 }
 
@@ -82,7 +84,10 @@ export interface Explanation {
   readonly otherRoutes: number
   readonly rules: readonly ConsideredRule[]
   readonly service: string | null
-  /** What the version was tied to, such as `cookie fairlead`; null: nothing. */
+  /**
+   * What the version is tied to, such as `cookie fairlead`; null: nothing. `isNew`: the request has none, and `key` is but an
+   * example of one that would be set.
+   */
   readonly sticky: { readonly by: string; readonly key: string; readonly isNew: boolean } | null
   /** Where such requests go as well; null: nowhere. */
   readonly mirror: ConsideredMirror | null
@@ -223,9 +228,11 @@ function explainRoute(
   const byRule = trace.rules.at(-1) === true && stuck === null
   const how = byRule ? `by rule ${String(trace.rules.length)}` : stuck ? `by ${stuck.by}` : 'by weight'
   const service = steered.aim.service.table.name
-  const chosen = byRule || stuck ? steered.group : undefined
+  // A key that was drawn here is nobody's: another request would have another.
+  const chosen = byRule || (stuck && !stuck.isNew) ? steered.group : undefined
+  const drawn = stuck?.isNew ? { by: stuck.by, key: stuck.key, version: steered.group?.version } : undefined
   const mirror = plan.mirror ? considerMirror(plan.mirror, route, steered.aim, chosen, head) : null
-  return explainAim({ ...said, service, sticky: stuck, mirror }, steered.aim, chosen, how, random, request)
+  return explainAim({ ...said, service, sticky: stuck, mirror }, steered.aim, chosen, how, random, request, drawn)
 }
 
 function considerMirror(
@@ -246,7 +253,14 @@ function considerMirror(
   return said(true, 'by chance, unless it goes to this version already')
 }
 
-/** `chosen`: the version, where it is certain. */
+/** A version that a new cookie would lead to, were it the one that was drawn here. */
+interface Drawn {
+  readonly by: string
+  readonly key: string
+  readonly version: string | undefined
+}
+
+/** `chosen`: the version, where it is certain; `drawn`: where it hangs on the cookie that would be set. */
 function explainAim(
   base: Explanation,
   aim: Aim,
@@ -254,57 +268,52 @@ function explainAim(
   how: string,
   random: Random,
   request: SteeredRequest,
+  drawn?: Drawn,
 ): Explanation {
-  const versions = considerVersions(aim, chosen)
+  const versions = considerVersions(aim, chosen, random, request)
   const open = versions.filter(({ share }) => share > 0)
   const only = chosen?.version ?? (open.length === 1 ? open[0]?.version : undefined)
-  const { balance } = aim.service.table.policy
-  const usable = versions.find(({ version }) => version === only)?.endpoints.filter((one) => one.usable) ?? []
-  const certain = aim.groups.find(({ version }) => version === only)
-  const instance = (certain && considerInstance(aim, certain, random, request)) ?? null
+  const { balance, name } = { ...aim.service.table.policy, name: aim.service.table.name }
+  const certain = versions.find(({ version }) => version === only)
+  const { handle = null, tie = null } = certain?.instance ?? {}
+  const instance = tie && handle !== null ? { ...tie, handle } : null
   let result: string
   if (only !== undefined) {
+    const count = certain?.endpoints.filter((one) => one.usable).length ?? 0
     const where = instance
       ? `${instance.handle} by ${instance.by}`
-      : usable.length === 1
-        ? (usable[0]?.handle ?? '')
-        : `one of ${String(usable.length)} instances (${balance})`
-    result = `It goes to ${aim.service.table.name} ${only === '' ? 'without a version' : only} ${how}, ${where}.`
+      : (handle ?? `one of ${String(count)} instances (${balance})`)
+    result = `It goes to ${name} ${only === '' ? 'without a version' : only} ${how}, ${where}.`
   } else if (open.length > 1) {
-    const shares = open.map(
-      ({ version, share }) => `${version || '(none)'} ${String(Number((share * 100).toPrecision(3)))} %`,
-    )
-    result = `It goes to ${aim.service.table.name}, by chance to ${shares.join(', ')}.`
+    const shares = open
+      .map(({ version, share }) => `${version || '(none)'} ${String(Number((share * 100).toPrecision(3)))} %`)
+      .join(', ')
+    result = drawn
+      ? `It goes to ${name}, by the ${drawn.by} that would be set: ${shares}. ${exampleText(drawn)}`
+      : `It goes to ${name}, by chance to ${shares}.`
   } else result = `No instance that it may have is available: 503.`
   return { ...base, fallback: aim.strict ? 'none' : 'others', balance, instance, versions, result }
 }
 
-/** Undefined: nothing of the request says which. */
-function considerInstance(
-  { service }: Aim,
-  group: BoundGroup,
-  random: Random,
-  request: SteeredRequest,
-): Explanation['instance'] | undefined {
-  if (!service.tied) return undefined
-  const { policy } = service.table
-  const tie = new Tie(policy, request.lines, request.clientAddress)
-  const holder = tie.holder(group, [])
-  if (holder)
-    return { by: `cookie ${policy.affinity?.cookie ?? ''}`, key: holder.token, handle: holder.endpoint.handle }
-  const picked = tie.key === undefined ? undefined : pickEndpoint(group, random, [], policy, tie.keyHash)
-  return picked && { by: stickyText(policy.hash.key), key: tie.key ?? '', handle: picked.endpoint.handle }
+function exampleText({ key, version }: Drawn): string {
+  return `For example, ${key} would lead to ${version === undefined ? '503' : version || 'what has no version'}.`
 }
 
-function considerVersions(aim: Aim, chosen: BoundGroup | undefined): readonly ConsideredVersion[] {
+function considerVersions(
+  aim: Aim,
+  chosen: BoundGroup | undefined,
+  random: Random,
+  request: SteeredRequest,
+): readonly ConsideredVersion[] {
   const counts = (group: BoundGroup): boolean =>
     group.weight > 0 && (aim.strict || group.endpoints.some((one) => isUsable(one, [])))
-  const total = aim.groups.reduce((sum, group) => sum + (counts(group) ? group.weight : 0), 0)
-  return aim.groups.map((group) => ({
+  const shares = sharesOf(aim.groups.map((group) => ({ weight: group.weight, counts: counts(group) })))
+  return aim.groups.map((group, at) => ({
     version: group.version,
     weight: group.weight,
-    share: counts(group) ? group.weight / total : 0,
+    share: shares[at] ?? 0,
     chosen: group.version === chosen?.version,
+    instance: considerInstance(aim, group, random, request),
     endpoints: considerEndpoints(aim, group),
   }))
 }

@@ -3,6 +3,8 @@
  * that follows the services one by one, so that a change costs what changed; its verdict depends on what it holds alone,
  * not on the order in which that came.
  */
+import { counted } from '../core/counted.ts'
+import { showHostPort } from '../core/host.ts'
 import type { Problem } from '../core/problem.ts'
 import { endpointHandle } from './read-service.ts'
 import type { Endpoint } from './table.ts'
@@ -86,8 +88,10 @@ export class Claims {
         if (!own) handles.set(endpoint.service, (own = new Map()))
         own.set(endpoint.key, handle)
       }
-    for (const holders of this.#addresses.several.values())
-      for (const [endpoint, newest] of contested(holders)) problems.push(contest(endpoint, newest))
+    for (const holders of this.#addresses.several.values()) {
+      const problem = contest(holders)
+      if (problem) problems.push(problem)
+    }
     problems.sort((a, b) => (a.where < b.where ? -1 : a.where > b.where ? 1 : 0))
     return { handles, problems }
   }
@@ -106,20 +110,26 @@ export class Claims {
   }
 }
 
-/** Pairs of an endpoint and the newest one at its address; none when all are of one service. */
-function contested(holders: ReadonlySet<Endpoint>): [Endpoint, Endpoint][] {
-  const [newest, ...others] = [...holders].sort(newestFirst)
-  if (!newest) return []
-  return others.filter(({ service }) => service !== newest.service).map((endpoint) => [endpoint, newest])
-}
+/** Services that one problem names; more are counted. */
+const namedMax = 8
 
-function contest(endpoint: Endpoint, newest: Endpoint): Problem {
-  const at = endpoint.address.includes(':') ? `[${endpoint.address}]` : endpoint.address
+/** Undefined where all that are at the address are of one service. */
+function contest(holders: ReadonlySet<Endpoint>): Problem | undefined {
+  const [newest, ...others] = [...holders].sort(newestFirst)
+  if (!newest) return undefined
+  // The newest of each service, in that order.
+  const services = new Map([[newest.service, newest]])
+  for (const one of others) if (!services.has(one.service)) services.set(one.service, one)
+  if (services.size === 1) return undefined
+  const named = [...services.values()].slice(0, namedMax)
+  const texts = named.map(({ service, handle, life }) => `${service} (${handle}, create index ${life})`)
+  const more = services.size - named.length
+  const list = more > 0 ? `${texts.join(', ')} and ${more} more` : texts.join(', ')
   return Object.freeze({
     code: 'address-shared',
-    where: `endpoint ${endpoint.handle} of service ${endpoint.service}`,
+    where: `address ${showHostPort(newest.address, newest.port)}`,
     message:
-      `${at}:${endpoint.port} is registered for ${newest.service} too, and more lately (create index ${newest.life}, ` +
-      `here ${endpoint.life}). Both get traffic. Deregister this one if its container is gone and the port was used again`,
+      `${counted(services.size, 'service')} have an instance here, the latest first: ${list}. All get traffic. ` +
+      'Deregister the older ones if their containers are gone and the port was used again',
   })
 }

@@ -138,8 +138,10 @@ export function readService(
   }
   if (torn) problems.push(tornProblem(service.name))
   const sorted = [...endpoints.values()].sort((a, b) => (a.key < b.key ? -1 : 1))
-  const weighed = withWishes(sorted, wishes)
-  if (weighed !== sorted) for (const endpoint of weighed) Object.freeze(endpoint)
+  const wished = withWishes(sorted, wishes)
+  const byTag = (endpoint: Endpoint): Endpoint =>
+    Object.freeze(endpoint.weight > 0 && wishes.has(endpoint.key) ? { ...endpoint, byTag: true } : endpoint)
+  const weighed = wished === sorted ? sorted : wished.map(byTag)
   const read = Object.freeze({ endpoints: Object.freeze(weighed), problems: Object.freeze(problems) })
   cache.set(service, { versionFrom, checkAddress, tagPrefix, read })
   return read

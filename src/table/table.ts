@@ -32,6 +32,8 @@ export interface Endpoint {
   readonly zone: string
   /** It stays with its last good form although the catalog has it no longer, or as critical (`control/brake.ts`). */
   readonly held?: true
+  /** The weight is a part that its tags ask for (`policy/tag-weights.ts`). */
+  readonly byTag?: true
 }
 
 /** The instances of one version. */

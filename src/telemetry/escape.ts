@@ -20,6 +20,12 @@ export function escapeField(text: string, charsMax = 2_048): string {
   return cut.replace(unsafeAll, (char) => (char === '"' || char === '\\' ? `\\${char}` : hex(char)))
 }
 
+/** The same for people, who read quotes and backslashes as they are and parse nothing. */
+export function escapeText(text: string, charsMax = 2_048): string {
+  const cut = text.length > charsMax ? `${text.slice(0, charsMax)}\u2026` : text
+  return unsafe.test(cut) ? cut.replace(unsafeAll, (char) => (char === '"' || char === '\\' ? char : hex(char))) : cut
+}
+
 /** True when `text` may stand in a JSON string as it is. */
 export function isPlain(text: string): boolean {
   return !unsafe.test(text)

@@ -2,7 +2,7 @@
  * One JSON line of the log or of the access log as a plain line for a person: time, level, sentence, then the fields.
  * Pure; what cannot be read as such a line comes out as it was, made harmless.
  */
-import { escapeField } from './escape.ts'
+import { escapeField, escapeText } from './escape.ts'
 
 const colors: Readonly<Record<string, string>> = { debug: '\u001b[2m', warn: '\u001b[33m', error: '\u001b[31m' }
 const reset = '\u001b[0m'
@@ -47,7 +47,7 @@ function text(value: unknown): string {
 }
 
 /** Control characters as they would stand in JSON; quotes as they are, since nobody parses this. */
-const shown = (value: string): string => escapeField(value, 4_096).replace(/\\(["\\])/g, '$1')
+const shown = (value: string): string => escapeText(value, 4_096)
 
 function access(fields: Readonly<Record<string, unknown>>): string {
   const { client, method, host, target, status, ms, service, version, endpoint, attempts, cause } = fields

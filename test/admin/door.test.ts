@@ -108,6 +108,12 @@ t.test('the table and its services', async (t) => {
         name: 'shop',
         inFlight: 0,
         routes: ['/'],
+        steering: {
+          weights: { origin: 'instances', by: null, revision: null, over: [] },
+          rules: 0,
+          sticky: null,
+          fallback: 'others',
+        },
         versions: [
           { version: '9.7.0', weight: 1, registered: 1, available: 1 },
           { version: '9.8.0', weight: 1, registered: 1, available: 0 },

@@ -46,7 +46,7 @@ t.test('history: what the catalog, the configuration and a restart changed', asy
     /the configuration was read again \| route \*\/x to web added \(config:routes\[1\]\)$/,
     /catalog file: service web \| service web: \+1 endpoint \(1\)$/,
     /catalog file: service web \| service web: \+1 endpoint \(1\)$/,
-    /^the proxy started \| route \*\/ to web added \(config:routes\[0\]\)$/,
+    /^start: catalog file, not heard yet \| route \*\/ to web added \(config:routes\[0\]\)$/,
   ])
   t.equal(json.kept, json.entries.length)
   t.equal(json.since, json.entries.at(-1)?.at)
@@ -82,7 +82,7 @@ t.test('a reload that names another state folder: the history goes there', async
   const { app } = rigApp(t, configOf(text))
   await app.start()
   await app.reload(configOf(`${text}stateDir: "${join(folder, 'state')}"\n`))
-  await until(() => readFileSync(join(folder, 'state', historyFile), 'utf8').includes('the proxy started'))
+  await until(() => readFileSync(join(folder, 'state', historyFile), 'utf8').includes('start: catalog file'))
   t.same((await get(app, '/v1/problems')).json, { problems: [] })
 })
 

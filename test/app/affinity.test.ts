@@ -85,6 +85,12 @@ t.test('affinity: one instance, by a cookie that tells no address', async (t) =>
   t.equal(bodies.size, 3, 'what names nobody ties to nobody')
   const said = await it.explain(`url=/&header=${encodeURIComponent(`Cookie: ${cookie}`)}`)
   t.match(said, { result: /by cookie fairlead-i\.$/, instance: { by: 'cookie fairlead-i' } })
+  const unsaid = {
+    handle: null,
+    tie: null,
+    why: 'no cookie fairlead-i names one of them; least-request, which goes by chance among 3',
+  }
+  t.match(await it.explain('url=/'), { instance: null, versions: [{ instance: unsaid }] })
   const again = await proxy(t, [], withAffinity)
   t.equal((await again.get({ cookie })).status, 503)
 })
@@ -182,6 +188,24 @@ t.test(
     const { body } = await it.get()
     for (let i = 0; i < 10; i++) t.equal((await it.get()).body, body, 'the client address')
     t.match(await it.explain('url=/'), { result: /by client address\.$/, instance: { by: 'client address' } })
+    const split: readonly Instance[] = ['1', '1', '2', '2'].map((version, at) => ({ name: `v${String(at)}`, version }))
+    const hashed = await proxy(
+      t,
+      split,
+      'routes: [{ service: shop }]\nservices: { shop: { balance: hash, hash: { header: x-user } } }\n',
+    )
+    const tied = await hashed.explain('url=/&header=X-User:%20u1')
+    const each = { handle: /^shop-/, tie: { by: 'header x-user', key: 'u1' }, why: /^the hash of its header x-user/ }
+    t.match(tied, {
+      result: /by chance to 1 50 %, 2 50 %\.$/,
+      instance: null,
+      versions: [{ instance: each }, { instance: each }],
+    })
+    const keyless = {
+      handle: null,
+      why: 'the request has no header x-user; least-request, which goes by chance among 2',
+    }
+    t.match(await hashed.explain('url=/'), { versions: [{ instance: keyless }, { instance: keyless }] })
   },
 )
 

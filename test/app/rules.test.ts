@@ -235,6 +235,20 @@ services:
     t.match(said['result'], new RegExp(`^It goes to ${body} by cookie sid, shop-`))
     t.match(said, { sticky: { by: 'cookie sid', key: `user${String(i)}`, isNew: false } })
   }
+  const fresh = await it.explain('url=/cart')
+  t.match(fresh, {
+    result:
+      /^It goes to shop, by the cookie sid that would be set: 1 50 %, 2 50 %\. For example, [\w-]{22} would lead to [12]\.$/,
+    sticky: { isNew: true },
+    versions: [
+      { chosen: false, instance: { handle: /^shop-/, tie: null, why: 'no other is available' } },
+      { chosen: false, instance: { handle: /^shop-/ } },
+    ],
+  })
+  const shown = fairlead(['explain', '/cart', '--admin', it.admin])
+  t.equal(await shown.exit, 0)
+  t.match(shown.out(), /^Versions, tied to cookie sid \(it has none; one would be set\)\n {4}1: weight 50, 50 %\n/m)
+  t.match(shown.out(), /^ {7}instance shop-[0-9a-f]+: no other is available$/m)
   const canary = await it.explain('url=/cart&header=X-Canary:%20always')
   t.match(canary, {
     result: /^It goes to shop 2 by rule 1, shop-/,

@@ -108,7 +108,7 @@ tlsTest('files that cannot be used are named: a start and a reload fail, check w
   const own = await make('DNS:own')
   put('own.pem', own.cert)
   const cases: readonly [tls: string, RegExp][] = [
-    [`{ ca: "${at('none.pem')}" }`, /none\.pem: ENOENT/],
+    [`{ ca: "${at('none.pem')}" }`, /none\.pem: there is no file/],
     [`{ ca: "${at('no.pem')}" }`, /no\.pem: there is no PEM block/],
     [`{ cert: "${at('own.pem')}", key: "${at('ca.pem')}" }`, /cannot use .*own\.pem, .*ca\.pem: /],
   ]

@@ -298,5 +298,5 @@ t.test('whoever does not answer is named', async (t) => {
   t.match(await compareWith(t, '127.0.0.1:1', '[]'), { code: 1, err: /^fairlead: no proxy answers at 127\.0\.0\.1:1/ })
   t.match(await run(), { code: 2, err: /required option '--fabio <url>' not specified/ })
   t.match(await run('--fabio', 'unix:/x'), { code: 2, err: /It is an address such as http:/ })
-  t.match(await run('--fabio', 'ftp://x'), { code: 2, err: /only http, https and unix are spoken/ })
+  t.match(await run('--fabio', 'ftp://x'), { code: 2, err: /Only http, https and unix are spoken/ })
 })

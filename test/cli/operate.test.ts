@@ -110,6 +110,18 @@ t.test(
       code: 1,
       err: new RegExp(`Near it: ${handle}\\.`),
     })
+    for (const place of [`127.0.0.1:${one}`, '127.0.0.1'])
+      t.match(await run(['drain', place, '-y', '-a', where]), {
+        code: 1,
+        err: new RegExp(
+          `no endpoint has this handle, but it is the address or id of .*${handle} \\(service web\\)`,
+          'i',
+        ),
+      })
+    t.match(await run(['drain', '10.9.9.9:80', '-y', '-a', where]), {
+      code: 1,
+      err: /Nor is it the address or the Consul id of one\. `fairlead status SERVICE`/,
+    })
     t.ok(
       lines().some(
         ({ msg, by, reason }) => msg === 'endpoint drained by an operator' && by === 'local' && reason === 'disk',
@@ -150,7 +162,7 @@ t.test('tokens: from a file, from the environment, none, wrong, one that may onl
 
 t.test('misuse is 2, and asks nobody', async (t) => {
   const free = `127.0.0.1:${await freePort()}`
-  t.match(await run(['drain', 'x', '-a', free]), { code: 2, out: '', err: /no terminal to ask on; --yes/ })
+  t.match(await run(['drain', 'x', '-a', free]), { code: 1, out: '', err: /nothing listens there/ })
   t.match(await run(['drain', 'x', '-y', '--for', '30', '-a', free]), { code: 2, err: /90s, 30m or 2h/ })
   t.match(await run(['restore', 'x', '-y', '--for', '30m', '-a', free]), { code: 2, err: /unknown option/ })
   t.match(await run(['eject', '-y', '-a', free]), { code: 2, err: /missing required argument/ })
@@ -221,7 +233,7 @@ Nothing new goes there; what it has may finish.
   const handle = [...(await handlesOf(admin)).values()][0] ?? ''
   let plan = ''
   let printed = ''
-  const go = (answer: boolean, more: Partial<OperateOptions> = {}): Promise<boolean | string> =>
+  const go = (answer: boolean, more: Partial<OperateOptions> = {}): Promise<string> =>
     operate({
       verb: 'eject',
       handle,
@@ -238,14 +250,24 @@ Nothing new goes there; what it has may finish.
       print: (text) => (printed += text),
       ...more,
     }).catch((error: unknown) => errorText(error))
-  t.equal(await go(false), false)
+  t.equal(await go(false), 'declined')
   t.match(
     plan,
     /^eject web-.*\n.*\n {2}service {4}web, version 1\n.*\n.*\n {2}left {7}0 endpoints of web, 0 of version 1\n {2}warning/,
   )
   t.match(JSON.parse((await ask(admin, `/v1/endpoints/${handle}`)).body), { endpoint: { order: null } })
   t.equal(printed, '')
-  t.equal(await go(true), true)
+  t.equal(await go(true, { dryRun: true, yes: true }), 'shown')
+  t.match(printed, /^eject web-/)
+  t.equal(await go(true, { ask: undefined, json: true }), 'unasked')
+  t.match(JSON.parse(printed.slice(printed.indexOf('{'))), { endpoint: { handle, order: null } })
+  const where = ['-a', `127.0.0.1:${admin}`]
+  const shown = await run(['drain', handle, ...where])
+  t.match(shown, { code: 2, out: /^drain web-.*\n {2}proxy/, err: /^fairlead: nothing was done: .*pass --yes/ })
+  t.match(await run(['drain', handle, '--dry-run', '--yes', ...where]), { code: 0, out: shown.out, err: '' })
+  t.match(JSON.parse((await ask(admin, `/v1/endpoints/${handle}`)).body), { endpoint: { order: null } })
+  printed = ''
+  t.equal(await go(true), 'done')
   t.match(printed, /^Ejected web-.*\nWarning: Nothing is left/)
   t.match(await go(true, { handle: '../table' }), /No endpoint has this handle|There is nothing at this path/)
 })

@@ -31,7 +31,7 @@ t.test('from a terminal to every proxy, and back', async (t) => {
       Port: await backend(t, version),
       Meta: { version },
     })
-  const text = `${quiet}catalog: { consul: { address: "${speaker.address}" } }\nroutes: [{ service: web }]\n`
+  const text = `${quiet}catalog: { consul: { address: "${speaker.address}" } }\nroutes: [{ service: web }, { path: /own, service: web, versions: { 1: 1 } }]\n`
   const { app } = rigApp(t, configOf(text))
   await app.start()
   const port = proxyPort(app)
@@ -61,7 +61,13 @@ t.test('from a terminal to every proxy, and back', async (t) => {
 
   const wrong = await run('split', 'web', '3=1', '--yes', '--admin', where)
   t.match(wrong, { code: 1, out: '', err: /No instance of version 3 is registered/ })
-  t.match(await run('split', 'web', '2=1', '--admin', where), { code: 2, err: /no terminal to ask on/ })
+  const shown = await run('split', 'web', '2=1', '--admin', where)
+  t.match(shown, { code: 2, err: /^fairlead: nothing was done: there is no terminal to ask on; pass --yes/ })
+  t.match(shown.out, /^split of web, at every proxy\n {2}1 +75 % -> +0 % .*\n {2}2 +25 % -> +100 % .*\n/)
+  t.match(shown.out, '\n  affects: requests to */ that no rule decides\n  affects: not those to */own, where')
+  t.same(await run('split', 'web', '2=1', '--dry-run', '--yes', '--admin', where), { ...shown, code: 0, err: '' })
+  const json = await run('rollback', 'web', '0', '-n', '--json', '--admin', where)
+  t.match(JSON.parse(json.out), { service: 'web', after: [{ share: 0.5 }, { share: 0.5 }], changes: [] })
   t.match(await run('split', 'web', '2', '--yes'), { code: 2, err: /written like 9\.8\.0=10/ })
   t.match(await run('split', 'web', '2=1', '2=3', '--yes'), { code: 2, err: /stands there twice/ })
   t.match(await run('rollback', 'web', 'x', '--yes'), { code: 2, err: /A revision is a whole number/ })
@@ -69,6 +75,7 @@ t.test('from a terminal to every proxy, and back', async (t) => {
   await t.test('it asks first, and does nothing on a no', async (t) => {
     const plans: string[] = []
     const options = {
+      verb: 'split',
       path: '/v1/services/web/split',
       body: { versions: { 1: '1' } },
       yes: false,
@@ -77,9 +84,9 @@ t.test('from a terminal to every proxy, and back', async (t) => {
       json: false,
       print: () => t.fail('nothing is printed'),
     } as const
-    t.equal(await changePolicy({ ...options, ask: async (plan) => plans.push(plan) < 0 }), false)
+    t.equal(await changePolicy({ ...options, ask: async (plan) => plans.push(plan) < 0 }), 'declined')
     t.match(plans, [
-      /^split of web, at every proxy\n {2}1 +75 % -> +100 % +1 instance\n {2}2 +25 % -> +0 % +1 instance\n$/,
+      /^split of web, at every proxy\n {2}1 +75 % -> +100 % +1 instance\n {2}2 +25 % -> +0 % +1 instance\n {2}affects: /,
     ])
     const revisions = JSON.parse((await ask(portOf(where), '/v1/services/web/revisions')).body) as { revisions: [] }
     t.equal(revisions.revisions.length, 7)
@@ -101,10 +108,12 @@ t.test('what it says can be pasted into a shell, and cannot steer a terminal', a
     after: [{ version: '', weight: 1, share: 1, instances: 2 }],
     weightsBefore: { '1;rm -rf /': 1, '*': 2 },
     modifyIndex: 1,
+    affected: ['\u009bx'],
+    changes: [{ key: 'sticky', before: null, after: '"\u001b"' }],
     written: { revision: 2, by: 'eve\u0007' },
     warnings: ['\u001b]0;x'],
   }
-  for (const text of [planText(change), outcomeText(change)]) t.notMatch(text, /(?!\n)\p{Cc}/u)
+  for (const text of [planText('split', change), outcomeText(change)]) t.notMatch(text, /(?!\n)\p{Cc}/u)
   t.match(outcomeText(change), `'1;rm -rf /=1' '*=2'`)
-  t.match(planText(change), /\(no version\) +0 % -> +100 % +2 instances/)
+  t.match(planText('split', change), /\(no version\) +0 % -> +100 % +2 instances/)
 })

@@ -11,7 +11,7 @@ import type { EndpointStatus, ServiceStatus } from '../../src/cli/status/answer.
 import { serviceText, tableText } from '../../src/cli/status/text.ts'
 import { watch, type Display } from '../../src/cli/watch.ts'
 import { whyText } from '../../src/cli/why/text.ts'
-import { ask, configOf, definitions, freePort, proxyPort, quiet, rigApp } from '../fixtures/app.ts'
+import { ask, backend, configOf, definitions, freePort, proxyPort, quiet, rigApp } from '../fixtures/app.ts'
 import { fairlead } from '../fixtures/command.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -60,7 +60,10 @@ t.test('as processes: what each says of a running proxy', async (t) => {
     out: /^table \d+, 2 routes, 2 services, 1 problem \(fairlead problems tells\)\n\n/,
   })
   t.match(status.out, /\n {2}VERSION {2}SHARE {2}ENDPOINT {6}ADDRESS +STATE +WEIGHT {2}IN FLIGHT\n {2}1 +100 % {2}web-/)
-  t.match(one, { code: 0, out: 'gone  0 in flight\n  */gone\n  no instance is registered: its routes answer 503\n' })
+  t.match(one, {
+    code: 0,
+    out: 'gone  0 in flight\n  */gone\n  weights from its instances (the default)\n  0 rules, not sticky, fallback others\n  no instance is registered: its routes answer 503\n',
+  })
   t.match(JSON.parse(json.out), { routes: [{}, {}], services: [{}, {}] })
   t.match(why, {
     code: 0,
@@ -68,6 +71,10 @@ t.test('as processes: what each says of a running proxy', async (t) => {
     out: /^r-1 .*\n {2}GET 127.0.0.1:\d+\/x\n {2}route \*\/ to web 1\n {2}answered 503 by the proxy/,
   })
   t.match(why.out, / lost: refused \(nothing of it was sent\)\n$/)
+  t.match(await run('status', 'gonne', '-a', admin), {
+    code: 1,
+    err: /leads to a service of this name\. Did you mean gone\?\n$/,
+  })
   t.match(never, { code: 1, out: '', err: /^fairlead: the proxy at .* says: No request of this id is kept\./ })
   t.match(history, { code: 0, out: /\n1 table of web listed; \d+ kept since / })
   t.match(problems, { code: 0, out: /^no-such-service {2}.*\n {2}.*\n\n1 problem\n$/ })
@@ -97,6 +104,19 @@ t.test('misused, or nobody there', async (t) => {
   t.match(nobody, { code: 1, err: /^fairlead: no proxy answers at 127.0.0.1:1: nothing listens there/ })
 })
 
+t.test('health: what answers cannot steer a terminal', async (t) => {
+  const port = await backend(t, (_, res) => void res.end('{"live":true}\n\u001b[2J\u202e'))
+  t.same(await run('health', '-s', `127.0.0.1:${String(port)}`), {
+    code: 0,
+    out: '{"live":true}\n\\u001b[2J\\u202e',
+    err: '',
+  })
+  t.match(await run('health', '-s', '127.0.0.1:1'), {
+    code: 1,
+    err: /^fairlead health: 127\.0\.0\.1:1 does not answer: nothing listens there; --status/,
+  })
+})
+
 // === status ===
 
 const endpoint = (handle: string, parts: Partial<EndpointStatus> = {}): EndpointStatus => ({
@@ -114,6 +134,12 @@ const endpoint = (handle: string, parts: Partial<EndpointStatus> = {}): Endpoint
 const shop: ServiceStatus = {
   name: 'shop',
   inFlight: 12,
+  steering: {
+    weights: { origin: 'kv:fairlead/services/shop', by: 'al\u001bce', revision: 3, over: ['config:services.shop'] },
+    rules: 1,
+    sticky: 'cookie fairlead',
+    fallback: 'none',
+  },
   routes: ['shop.example.com/', '/cart'],
   versions: [
     {
@@ -142,6 +168,8 @@ t.test('status: a table where it fits', async (t) => {
     serviceText(shop, wide),
     `shop  12 in flight
   shop.example.com/, */cart
+  weights from kv:fairlead/services/shop (revision 3 by al\\u001bce), over config:services.shop
+  1 rule, sticky by cookie fairlead, fallback none
   VERSION  SHARE  ENDPOINT  ADDRESS      STATE                                        WEIGHT  IN FLIGHT
   9.7.0     90 %  shop-1    10.0.0.1:80  healthy                                           1         10
                   shop-2    10.0.0.1:80  drained by alice until 2024-05-01 12:00:00Z       1          2
@@ -172,7 +200,10 @@ t.test('status: all of it', async (t) => {
   const text = tableText({ version: 7, problems: 1, services: [many, none] }, wide)
   t.match(text, /^table 7, 10 routes, 2 services, 1 problem \(fairlead problems tells\)\n\nshop {2}12 in flight\n/)
   t.match(text, '*/7 and 2 more\n')
-  t.match(text, '\n\nnone  12 in flight\n  no route leads here\n  no instance is registered: its routes answer 503\n')
+  t.match(
+    text,
+    /\n\nnone {2}12 in flight\n {2}no route leads here\n {2}weights.*\n.*\n {2}no instance is registered: its routes answer 503\n/,
+  )
   t.equal(tableText({ version: 1, problems: 0, services: [] }, wide), 'table 1, 0 routes, 0 services\n')
 })
 

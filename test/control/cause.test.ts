@@ -5,7 +5,8 @@ import { instance, service, snapshot } from '../fixtures/tables.ts'
 
 t.test('each in words', async (t) => {
   const cases: readonly (readonly [Cause, string])[] = [
-    [{ kind: 'start' }, 'the proxy started'],
+    [{ kind: 'start', sources: ['consul', 'file'] }, 'start: catalog consul, file, not heard yet'],
+    [{ kind: 'start', sources: [] }, 'start, without a catalog'],
     [
       { kind: 'catalog', source: 'consul', services: ['shop'], more: 0, index: '77' },
       'catalog consul: service shop (index 77)',
@@ -21,6 +22,11 @@ t.test('each in words', async (t) => {
     [{ kind: 'config', what: 'listeners' }, 'the listeners are open and their ports known'],
     [{ kind: 'config', what: 'catalog' }, 'the new catalog sources took over'],
     [{ kind: 'policy', source: 'kv:fairlead', key: 'services/web' }, 'policy kv:fairlead services/web'],
+    [
+      { kind: 'policy', source: 'kv:fairlead', key: 'services/web', removed: true, revision: 7, by: 'alice' },
+      'policy kv:fairlead services/web was removed, which was last revision 7 by alice',
+    ],
+    [{ kind: 'policy', source: 'kv:x', key: 'routes/a', removed: true }, 'policy kv:x routes/a was removed'],
     [
       {
         kind: 'policy',
@@ -63,7 +69,7 @@ t.test('what a source said of whom', async (t) => {
 
 t.test('those of one table: one for each source, none twice, a bound', async (t) => {
   const causes = new Causes()
-  causes.add({ kind: 'start' })
+  causes.add({ kind: 'start', sources: ['file'] })
   causes.add({ kind: 'catalog', source: 'consul', services: ['a'], more: 0, index: '1' })
   causes.add({ kind: 'catalog', source: 'file', services: ['c'], more: 0 })
   causes.add({ kind: 'config', what: 'file' })
@@ -74,7 +80,7 @@ t.test('those of one table: one for each source, none twice, a bound', async (t)
   causes.add({ kind: 'policy', source: 'kv', key: 'x', by: 'bob' })
   causes.add({ kind: 'policy', source: 'kv', key: 'y', by: 'alice' })
   t.same(causes.take(), [
-    { kind: 'start' },
+    { kind: 'start', sources: ['file'] },
     { kind: 'catalog', source: 'consul', services: ['a', 'b'], more: 0, index: '2' },
     { kind: 'catalog', source: 'file', services: ['c'], more: 0 },
     { kind: 'config', what: 'file' },

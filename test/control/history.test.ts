@@ -62,7 +62,7 @@ const changesOf = (history: History, service?: string): readonly string[] =>
 t.test('what changed, why, and of whom', async (t) => {
   const { history, clock } = rig()
   t.same(history.read(undefined, 10), { entries: [], kept: 0, sinceMs: undefined })
-  history.record(empty, table('web', 1, 1), [{ kind: 'start' }])
+  history.record(empty, table('web', 1, 1), [{ kind: 'start', sources: ['file'] }])
   const since = clock.wall()
   clock.advance(10)
   history.record(table('web', 1, 1), table('web', 1, 2), because('nobody'))

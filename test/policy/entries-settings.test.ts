@@ -1,10 +1,13 @@
 /** What config entries come to as settings, and what becomes of those that no setting says. */
 import fc from 'fast-check'
 import t from 'tap'
+import { load } from '../../src/config/load.ts'
 import { entryDocuments } from '../../src/policy/consul-entries/entries.ts'
 import { globOf } from '../../src/policy/consul-entries/glob-of.ts'
 import { type EntrySettings, entrySettings } from '../../src/policy/consul-entries/settings.ts'
 import { translateEntries } from '../../src/policy/consul-entries/translate.ts'
+import { policyFromConfig } from '../../src/policy/from-config.ts'
+import { weightsLayers } from '../../src/policy/weights.ts'
 import { compileGlob } from '../../src/table/glob.ts'
 
 type Entries = Readonly<Record<string, object>>
@@ -150,6 +153,29 @@ t.test('what says nothing of where requests go costs only itself', async (t) => 
   ])
   t.match(services.get('web')?.settings, { timeouts: { connect: 3_000 } })
   t.same(services.get('web')?.origins, ['config-entries/service-router/web', 'config-entries/service-resolver/web'])
+})
+
+t.test('weights: whose they are, under the configuration file and its defaults', async (t) => {
+  const entries = settingsOf({
+    ...resolver,
+    'service-splitter/web': {
+      Splits: [
+        { Weight: 90, ServiceSubset: 'v1' },
+        { Weight: 10, ServiceSubset: 'v2' },
+      ],
+    },
+    'service-splitter/alone': whole('alone'),
+  })
+  const layers = (text: string, service: string): readonly string[] => {
+    const { config, errors } = load(text, {}, 'f')
+    if (!config) throw new Error(errors[0]?.message)
+    return weightsLayers(policyFromConfig(config, undefined, entries), service).map(({ origin }) => origin)
+  }
+  const entry = 'config-entries/service-splitter/web'
+  t.same(layers('routes: [{ service: web }]', 'web'), [entry])
+  const both = 'services: { web: { versions: { 1: 1 } } }\ndefaults: { versions: { 2: 1 } }\n'
+  t.same(layers(both, 'web'), ['config:services.web', entry, 'config:defaults'])
+  t.same(layers(both, 'other'), ['config:defaults'])
 })
 
 t.test('as a property: a glob of a regular expression means the same', async () => {

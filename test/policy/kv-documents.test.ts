@@ -157,7 +157,14 @@ void t.test('a bad document costs itself alone and keeps its last good form', as
   }
   const never = read(documentsOf({ 'services/__proto__': envelope(), 'services/web': '{}' }))
   t.equal(never.documents.size, 0)
-  t.match(never.problems, [{ where: 'kv:fairlead/services/__proto__', message: /it has no effect/ }, {}])
+  t.match(never.problems, [
+    { where: 'kv:fairlead/services/__proto__', message: /it has no effect/ },
+    { where: 'kv:fairlead/services/web', message: /^the document is not used: .*; .*; it has no effect\. Write/ },
+  ])
+  t.equal(never.problems.length, 2, 'one for each document, whatever is wrong with it')
+  const wordy: ParseSettings<number> = () => ({ kind: 'bad', messages: Array.from({ length: 20 }, (_, i) => `m${i}`) })
+  const { problems } = decodeDocuments('kv:x', documentsOf({ 'services/a': envelope() }), wordy, undefined)
+  t.match(problems, [{ message: /used: m0; .*; m7; and 12 more; it has no effect/ }])
 })
 
 void t.test('what did not change is not read again', async (t) => {

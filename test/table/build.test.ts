@@ -366,7 +366,21 @@ void t.test('one address, two services: told, and costs neither', async (t) => {
   )
   t.equal(endpoints(table, 'shop')[0]?.weight, 1)
   t.same(codes(table), ['address-shared'])
-  t.match(table.problems[0]?.message, /10\.0\.0\.9:80 is registered for shop too/)
+  t.match(table.problems[0], {
+    where: 'address 10.0.0.9:80',
+    message: /^2 services have an instance here, the latest first: shop \(shop-.*, create index 6\), web \(.*5\)\. All/,
+  })
+  const many = Array.from({ length: 12 }, (_, i) => {
+    const name = `s${String(i)}`
+    const same = (id: string, createIndex: number): Instance => instance(name, id, { ...at, createIndex })
+    return service(name, [same('a', 100 + i), same('b', i)])
+  })
+  const crowd = build(snapshot(...many), policy(many.map(({ name }) => route(`/${name}`, name))))
+  t.same(codes(crowd), ['address-shared'], 'one for an address, however many are there')
+  t.match(
+    crowd.problems[0]?.message,
+    /^12 services .* first: s11 \([^)]*, create index 111\), s10 .*, s4 \([^)]*\) and 4 more\. All/,
+  )
 
   const after = build(snapshot(service('web', [older, instance('web', 'w2')]), service('shop', [])), pol, table)
   t.same(codes(after), ['no-such-service'], 'and is no problem any more when the other goes')

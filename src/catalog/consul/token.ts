@@ -3,7 +3,8 @@
  * It never logs a token and never puts one into an error.
  */
 import { readFile, stat } from 'node:fs/promises'
-import { errorText, FairleadError } from '../../core/errors.ts'
+import { FairleadError } from '../../core/errors.ts'
+import { fileErrorText } from '../../core/file-error.ts'
 
 export class TokenSource {
   readonly #fixed: string | undefined
@@ -30,9 +31,13 @@ export class TokenSource {
         this.#mark = mark
       }
     } catch (error) {
-      throw new FairleadError('FL_CATALOG_DENIED', `the token file cannot be read: ${errorText(error)}`, {
-        cause: error,
-      })
+      throw new FairleadError(
+        'FL_CATALOG_DENIED',
+        `the token file cannot be read: ${fileErrorText(error, this.#file)}`,
+        {
+          cause: error,
+        },
+      )
     }
     if (this.#token === '') throw new FairleadError('FL_CATALOG_DENIED', `the token file ${this.#file} is empty`)
     return this.#token

@@ -27,6 +27,11 @@ export const explainAnswer: z.ZodType<ExplainAnswer> = z.object({
       weight: z.number(),
       share: z.number(),
       chosen: z.boolean(),
+      instance: z.object({
+        handle: z.string().nullable(),
+        tie: z.object({ by: z.string(), key: z.string() }).nullable(),
+        why: z.string(),
+      }),
       endpoints: z.array(
         z.object({
           handle: z.string(),

@@ -53,15 +53,16 @@ function versionLines({ versions, sticky, fallback, instance }: ExplainAnswer): 
   const tied =
     sticky === null
       ? ''
-      : `, tied to ${safe(sticky.by)}${sticky.isNew ? ' (a new one is set)' : ` = ${safe(sticky.key)}`}`
+      : `, tied to ${safe(sticky.by)}${sticky.isNew ? ' (it has none; one would be set)' : ` = ${safe(sticky.key)}`}`
   const left = fallback === 'none' ? ', none for another that is down' : ''
-  const rows = versions.flatMap(({ version, weight, share, chosen, endpoints }) => [
+  const rows = versions.flatMap(({ version, weight, share, chosen, instance: one, endpoints }) => [
     `  ${chosen ? '*' : ' '} ${version === '' ? '(no version)' : safe(version)}: weight ${String(Number(weight.toPrecision(4)))}, ${percent(share)}`,
     ...endpoints.map(
       (one) =>
         `       ${one.usable ? 'yes' : 'no '} ${safe(one.handle)} ${safe(one.address)}: ${safe(one.why)}, ` +
         `weight ${String(Number(one.weight.toPrecision(3)))}, ${String(one.inFlight)} in flight`,
     ),
+    `       instance ${one.handle === null ? 'not certain' : safe(one.handle)}: ${safe(one.why)}`,
   ])
   const held =
     instance === null

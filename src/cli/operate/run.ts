@@ -1,7 +1,7 @@
 /** What `fairlead drain`, `eject` and `restore` do: look, say what will be done, ask, do it, say what was done. */
 import { showAddress } from '../../config/addresses.ts'
 import { askAdmin } from '../admin-client.ts'
-import { type AskingOptions, isAgreed } from '../ask-terminal.ts'
+import { type AskingOptions, consent, type Ending } from '../ask-terminal.ts'
 import { jsonText, knownAnswer } from '../known-answer.ts'
 import { endpointAnswer } from './answer.ts'
 import { outcomeText, planText } from './text.ts'
@@ -16,14 +16,16 @@ export interface OperateOptions extends AskingOptions {
   readonly reason: string | undefined
 }
 
-/** True when it was done, false when whoever was asked said no. Rejects with FL_ADMIN. */
-export async function operate(options: OperateOptions): Promise<boolean> {
+/** How it ended. Rejects with FL_ADMIN. */
+export async function operate(options: OperateOptions): Promise<Ending> {
   const { verb, handle, forTime, reason, admin, token, json } = options
   const { print = (text) => void process.stdout.write(text) } = options
   const path = `/v1/endpoints/${encodeURIComponent(handle)}`
-  const before = knownAnswer(endpointAnswer, await askAdmin(admin, { path, token }))
-  const plan = planText(verb, before, { forTime, reason, admin: showAddress(admin), local: options.local === true })
-  if (!(await isAgreed(options, plan))) return false
+  const asked = await askAdmin(admin, { path, token })
+  const before = knownAnswer(endpointAnswer, asked)
+  const text = planText(verb, before, { forTime, reason, admin: showAddress(admin), local: options.local === true })
+  const ending = await consent(options, { text, value: asked })
+  if (ending !== 'done') return ending
   const body = {
     ...(forTime === undefined ? {} : { for: forTime }),
     ...(reason === undefined ? {} : { reason }),
@@ -31,5 +33,5 @@ export async function operate(options: OperateOptions): Promise<boolean> {
   }
   const value = await askAdmin(admin, { path: `${path}/${verb}`, token, body })
   print(json ? jsonText(value) : outcomeText(verb, knownAnswer(endpointAnswer, value)))
-  return true
+  return 'done'
 }

@@ -15,6 +15,10 @@ export interface PolicyChange {
   readonly weightsBefore: Readonly<Record<string, number>> | null
   readonly modifyIndex: number
   readonly written?: { readonly revision: number; readonly by: string } | undefined
+  /** Whom it concerns and whom not, a sentence each. */
+  readonly affected: readonly string[]
+  /** Settings besides the weights that it changes, as JSON; null: unset. */
+  readonly changes: readonly { readonly key: string; readonly before: string | null; readonly after: string | null }[]
   readonly warnings: readonly string[]
 }
 
@@ -32,5 +36,7 @@ export const policyAnswer: z.ZodType<PolicyChange> = z.object({
   weightsBefore: z.record(z.string(), z.number()).nullable(),
   modifyIndex: z.number(),
   written: z.object({ revision: z.number(), by: z.string() }).optional(),
+  affected: z.array(z.string()),
+  changes: z.array(z.object({ key: z.string(), before: z.string().nullable(), after: z.string().nullable() })),
   warnings: z.array(z.string()),
 })

@@ -1,16 +1,23 @@
 /** A change of policy for a person: what it will do, what it has done, how to undo it. Pure; what comes from elsewhere is escaped. */
 import { counted } from '../../core/counted.ts'
+import { commandName } from '../command-name.ts'
 import { percent, safeLong as safe } from '../table-text.ts'
 import type { PolicyChange, Share } from './answer.ts'
 
 const nameOf = (version: string): string => (version === '' ? '(no version)' : safe(version))
 
-/** What will be done, newline included. */
-export function planText({ service, before, after, warnings }: PolicyChange): string {
+/** What will be done and to whom, newline included. */
+export function planText(verb: 'split' | 'rollback', change: PolicyChange): string {
+  const { service, before, after, affected, changes, warnings } = change
   const old = new Map(before.map((row) => [row.version, row]))
   const width = Math.max(...after.map(({ version }) => nameOf(version).length))
   const rows = after.map((row) => `  ${nameOf(row.version).padEnd(width)}  ${rowText(old.get(row.version), row)}`)
-  return [`split of ${safe(service)}, at every proxy`, ...rows, ...warningLines(warnings), ''].join('\n')
+  const settings = changes.map(
+    (one) => `  ${safe(one.key)}: ${safe(one.before ?? 'unset')} -> ${safe(one.after ?? 'unset')}`,
+  )
+  const who = affected.map((sentence) => `  affects: ${safe(sentence)}`)
+  const head = `${verb} of ${safe(service)}, at every proxy`
+  return [head, ...rows, ...settings, ...who, ...warningLines(warnings), ''].join('\n')
 }
 
 function rowText(before: Share | undefined, after: Share): string {
@@ -38,9 +45,9 @@ export function outcomeText(change: PolicyChange): string {
 
 /** The command that brings back what was. */
 function undoText(service: string, weights: PolicyChange['weightsBefore'], revision: number | undefined): string {
-  if (weights === null) return `fairlead rollback ${shellWord(service)} ${String((revision ?? 1) - 1)}`
+  if (weights === null) return `${commandName()} rollback ${shellWord(service)} ${String((revision ?? 1) - 1)}`
   const parts = Object.entries(weights).map(([version, weight]) => shellWord(`${version}=${String(weight)}`))
-  return `fairlead split ${shellWord(service)} ${parts.join(' ')}`
+  return `${commandName()} split ${shellWord(service)} ${parts.join(' ')}`
 }
 
 function shellWord(text: string): string {

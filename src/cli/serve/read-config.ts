@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { formatConfigError } from '../../config/config-error.ts'
 import type { Config } from '../../config/config.ts'
 import { load } from '../../config/load.ts'
-import { errorText } from '../../core/errors.ts'
+import { fileErrorText } from '../../core/file-error.ts'
 
 /** A configuration as it was read. */
 export interface ReadConfig {
@@ -34,7 +34,9 @@ function readText(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    process.stderr.write(`fairlead serve: cannot read the configuration: ${errorText(error)}\n`)
+    process.stderr.write(
+      `fairlead serve: cannot read the configuration: ${fileErrorText(error, file)}; --config names another\n`,
+    )
     process.exitCode = 2
     return undefined
   }

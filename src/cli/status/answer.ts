@@ -1,5 +1,6 @@
 /** The answers of `/v1/table` and `/v1/services/NAME`, checked, as far as `fairlead status` shows them. */
 import { z } from 'zod'
+import type { SteeringView } from '../../admin/steering-view.ts'
 import type { EndpointHealth, EndpointView, OrderView } from '../../admin/views.ts'
 
 export interface EndpointStatus extends Pick<
@@ -13,6 +14,7 @@ export interface EndpointStatus extends Pick<
 interface BareService {
   readonly name: string
   readonly inFlight: number
+  readonly steering: SteeringView
   readonly versions: readonly {
     readonly version: string
     readonly weight: number
@@ -42,9 +44,22 @@ const endpoint: z.ZodType<EndpointStatus> = z.object({
   order: z.object({ kind: z.enum(['drain', 'eject']), until: z.string().nullable(), by: z.string() }).nullable(),
 })
 
+const steering: z.ZodType<SteeringView> = z.object({
+  weights: z.object({
+    origin: z.string(),
+    by: z.string().nullable(),
+    revision: z.number().nullable(),
+    over: z.array(z.string()),
+  }),
+  rules: z.number(),
+  sticky: z.string().nullable(),
+  fallback: z.enum(['others', 'none']),
+})
+
 const bare = {
   name: z.string(),
   inFlight: z.number(),
+  steering,
   versions: z.array(z.object({ version: z.string(), weight: z.number(), endpoints: z.array(endpoint) })),
 }
 

@@ -1,6 +1,8 @@
 /** What is routed where, for a person: a table for each service where it fits, else short lines. Pure. */
 import { counted } from '../../core/counted.ts'
 import { showHostPort } from '../../core/host.ts'
+import { sharesOf } from '../../table/shares.ts'
+import { commandName } from '../command-name.ts'
 import {
   gap,
   paintOn,
@@ -41,7 +43,7 @@ const columns: readonly Column<Row>[] = [
 export function tableText({ version, problems, services }: TableStatus, screen: Screen): string {
   const routes = services.reduce((sum, service) => sum + service.routes.length, 0)
   const parts = [`table ${version}`, counted(routes, 'route'), counted(services.length, 'service')]
-  const trouble = problems === 0 ? '' : `, ${counted(problems, 'problem')} (fairlead problems tells)`
+  const trouble = problems === 0 ? '' : `, ${counted(problems, 'problem')} (${commandName()} problems tells)`
   const head = `${parts.join(', ')}${paintOn(screen)(trouble, 'yellow')}`
   return [`${head}\n`, ...services.map((service) => serviceText(service, screen))].join('\n')
 }
@@ -49,8 +51,13 @@ export function tableText({ version, problems, services }: TableStatus, screen: 
 /** One service, newline included. */
 export function serviceText(service: ServiceStatus, screen: Screen): string {
   const paint = paintOn(screen)
-  const rows = service.versions.flatMap((group): readonly Row[] => rowsOf(group, sharesOf(service)))
-  const lines = [`${paint(safe(service.name), 'bold')}${gap}${service.inFlight} in flight`, routesLine(service)]
+  const shares = sharesOf(service.versions)
+  const rows = service.versions.flatMap((group, at): readonly Row[] => rowsOf(group, shares[at] ?? 0))
+  const lines = [
+    `${paint(safe(service.name), 'bold')}${gap}${service.inFlight} in flight`,
+    routesLine(service),
+    ...steeringLines(service),
+  ]
   if (rows.length === 0) lines.push(`${indent}${paint('no instance is registered: its routes answer 503', 'red')}`)
   else {
     const inner = { ...screen, width: screen.width - indent.length }
@@ -67,12 +74,30 @@ function routesLine({ routes }: ServiceStatus): string {
   return `${indent}${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
-/** Weights all together; a share is what a version has of them. */
-const sharesOf = ({ versions }: ServiceStatus): number => versions.reduce((sum, { weight }) => sum + weight, 0)
+const origins: Readonly<Record<string, string>> = {
+  tags: 'weight= in tags of its instances',
+  instances: 'its instances (the default)',
+}
 
-function rowsOf({ version, weight, endpoints }: ServiceStatus['versions'][number], all: number): readonly Row[] {
+/** Who says how its requests are shared, and what else decides. */
+function steeringLines({ steering: { weights, rules, sticky, fallback } }: ServiceStatus): readonly string[] {
+  const { origin, by, revision, over } = weights
+  const written = by === null ? '' : ` (revision ${String(revision)} by ${safe(by)})`
+  const hidden = over.length === 0 ? '' : `, over ${over.map((one) => safe(one, 255)).join(', ')}`
+  const rest = [
+    counted(rules, 'rule'),
+    sticky === null ? 'not sticky' : `sticky by ${safe(sticky)}`,
+    `fallback ${fallback}`,
+  ]
+  return [
+    `${indent}weights from ${origins[origin] ?? safe(origin, 255)}${written}${hidden}`,
+    `${indent}${rest.join(', ')}`,
+  ]
+}
+
+function rowsOf({ version, weight, endpoints }: ServiceStatus['versions'][number], part: number): readonly Row[] {
   const served = endpoints.some((endpoint) => endpoint.weight > 0 && !isOut(endpoint))
-  const percent = all === 0 ? 0 : (weight / all) * 100
+  const percent = part * 100
   const text = `${Number(percent.toPrecision(percent < 10 ? 2 : 3))} %`
   const share: Cell = served || weight === 0 ? { text } : { text, color: 'red' }
   const name = version === '' ? '(none)' : safe(version)

@@ -64,6 +64,9 @@ export function decodeDocuments<S>(
   return Object.freeze({ documents: inForce, problems: Object.freeze(problems), read })
 }
 
+/** What is wrong with one document, so many at most; more are counted. */
+const reasonsMax = 8
+
 function readOne<S>(
   source: string,
   from: PolicyDocument,
@@ -76,11 +79,10 @@ function readOne<S>(
         ? 'it has no effect'
         : `its last good form, revision ${String(lastGood.envelope.revision)} by ${lastGood.envelope.by}, stays in force`
     const where = `${source}/${from.key}`
-    const problems = reasons.map((reason) => {
-      const message = `the document is not used: ${reason}; ${kept}. Write it again, or delete it`
-      return Object.freeze({ code: 'bad-policy-document', where, message })
-    })
-    return { from, decoded: lastGood, problems }
+    const named = reasons.slice(0, reasonsMax)
+    if (reasons.length > named.length) named.push(`and ${String(reasons.length - named.length)} more`)
+    const message = `the document is not used: ${named.join('; ')}; ${kept}. Write it again, or delete it`
+    return { from, decoded: lastGood, problems: [Object.freeze({ code: 'bad-policy-document', where, message })] }
   }
   const key = readKey(from.key)
   if (key.kind === 'bad') return bad([key.reason])
