@@ -22,7 +22,7 @@ import { troubledSources } from './control/source-trouble.ts'
 import { sleep, type Clock } from './core/clock.ts'
 import { errorText } from './core/errors.ts'
 import { showHostPort } from './core/host.ts'
-import type { Problem } from './core/problem.ts'
+import { type Problem, problemCount } from './core/problem.ts'
 import type { Fleet } from './fleet/fleet.ts'
 import type { Random } from './core/random.ts'
 import type { HealthEvent } from './health/event.ts'
@@ -437,7 +437,7 @@ class Composition implements App {
       sources: status?.sources ?? [],
       catalogLagMs: status?.lastBuild?.lagMs,
       tableBuildMs: status?.lastBuild?.durationMs,
-      problems: this.#problems().length,
+      problems: problemCount(this.#problems()),
       configReloadOk: this.#reloadOk,
       accessLogDropped: this.#deps.accessLog.dropped(),
     }

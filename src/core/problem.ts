@@ -9,4 +9,11 @@ export interface Problem {
   readonly where: string
   /** What is wrong, what it costs, and how to mend it. */
   readonly message: string
+  /** Nothing has to be mended: it is told so that nobody wonders. It is listed, and not counted. */
+  readonly notice?: true | undefined
+}
+
+/** How many of them have to be mended. */
+export function problemCount(problems: readonly Problem[]): number {
+  return problems.reduce((count, { notice }) => (notice ? count : count + 1), 0)
 }

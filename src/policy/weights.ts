@@ -26,6 +26,8 @@ export function overriddenProblem(service: string, layers: readonly WeightsLayer
   const weights = [...top.versions].map(([version, weight]) => `${version}=${String(weight)}`).join(' ')
   return Object.freeze({
     code: 'versions-overridden',
+    // Whoever has a split in the file and changes it by command does nothing wrong.
+    notice: true,
     where: `service ${service}`,
     message:
       `its versions in ${hidden.join(' and ')} have no effect: ${layerText(top)} is in force, with ${weights}. ` +

@@ -86,6 +86,7 @@ t.test('services: whose word the weights are, and a problem where a document hid
     problems: [
       {
         where: 'service web',
+        notice: true,
         message:
           /^its versions in config:services\.web have no effect: kv:fairlead\/services\/web \(revision 2 by local\) is in force, with 1=1 2=1\. `fairlead status` and `fairlead explain`.*rollback web 0/,
       },

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import type { HistoryView } from '../../src/admin/history-view.ts'
 import type { RequestView } from '../../src/admin/request-view.ts'
 import { historyText } from '../../src/cli/history/run.ts'
+import { problemCount } from '../../src/core/problem.ts'
 import { problemsText } from '../../src/cli/problems/run.ts'
 import type { EndpointStatus, ServiceStatus } from '../../src/cli/status/answer.ts'
 import { serviceText, tableText } from '../../src/cli/status/text.ts'
@@ -377,4 +378,7 @@ t.test('problems: each with what it is', async (t) => {
   t.equal(problemsText(found, wide), 'bad-tag  consul:web-1 tag \\u001b\n  it is bad\n\n1 problem\n')
   t.match(problemsText(found, colored), '\u001b[33mbad-tag\u001b[0m')
   t.equal(problemsText([], wide), 'No problems.\n')
+  const told = [{ code: 'versions-overridden', where: 'service web', message: 'hidden', notice: true as const }]
+  t.equal(problemsText(told, wide), 'notice versions-overridden  service web\n  hidden\n\n0 problems\n')
+  t.equal(problemCount([...told, ...found]), 1, 'what need not be mended is not counted')
 })
