@@ -2,7 +2,7 @@ import t from 'tap'
 import { roundOrder } from '../../bench/lib/measure.ts'
 import type { CaseResult, ContestantResult, Sample } from '../../bench/lib/measure.ts'
 import { chooseCores } from '../../bench/lib/lab.ts'
-import { questions } from '../../bench/lib/payload.ts'
+import { exchanges } from '../../bench/lib/payload.ts'
 import { cpuRatio, doubts, goals, markdownTable, renderCase } from '../../bench/lib/report.ts'
 
 function result(name: string, micros: readonly number[], more: Partial<Sample> = {}): ContestantResult {
@@ -22,7 +22,7 @@ function result(name: string, micros: readonly number[], more: Partial<Sample> =
 }
 
 const small = (...results: readonly ContestantResult[]): CaseResult => ({
-  question: questions.small,
+  exchange: exchanges.small,
   connections: 64,
   results,
 })
@@ -36,7 +36,7 @@ t.test('ratios pair the rounds, so drift cancels', (t) => {
 
 t.test('a case: ratios only to those present, throughput in brackets where the core was not the bottleneck', (t) => {
   const idle = result('nginx', [15], { coreBusy: 0.9, proxyBusy: 0.9 })
-  const text = renderCase(small(result('haproxy', [16, 17, 18]), idle), ['haproxy', 'relay'])
+  const text = renderCase(small(result('haproxy', [16, 17, 18]), idle))
   t.match(text, /### 64-byte answers, 64 connections/)
   t.match(text, /÷ haproxy/)
   t.notMatch(text, /÷ relay/)
@@ -57,7 +57,7 @@ t.test('the goals are met, missed, or not measured', (t) => {
   t.same(met(result('fairlead', [20]), result('haproxy', [16]), result('relay', [15])), [true, false])
   t.same(met(result('fairlead', [20]), result('relay', [20])), [undefined, true])
   t.same(met(result('fairlead', [13]), result('haproxy', [10])), [true, undefined], '1.3 is still met')
-  t.same(goals([{ ...small(), question: questions.large }]), [])
+  t.same(goals([{ ...small(), exchange: exchanges.large }]), [])
   t.end()
 })
 
