@@ -1,9 +1,9 @@
 /**
  * Latencies in buckets that grow by 2 % each: any percentile to within 1 %, in constant memory.
  */
-const firstBucketMs = 0.01
+const firstBucketMs = 0.001
 const growth = 1.02
-const bucketCount = 900 // up to about 550 s
+const bucketCount = 1_020 // up to about 580 s
 
 export class LatencyHistogram {
   readonly #counts = new Uint32Array(bucketCount)

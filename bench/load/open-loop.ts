@@ -3,7 +3,9 @@
  * that a stall shows in every request that fell into it. A request takes a free connection or opens one; when as many as
  * allowed are busy it waits, and the wait counts too.
  *
- * Run as `node open-loop.ts PORT METHOD PATH BODY_BYTES RATE SECONDS MAX_CONNECTIONS`; prints its figures as one line of JSON.
+ * Run as `node open-loop.ts PORT METHOD PATH BODY_BYTES RATE SECONDS MAX_CONNECTIONS [DRAIN_SECONDS]`; prints its figures as
+ * one line of JSON. What has no answer DRAIN_SECONDS (5) after the last was due has failed, and its wait is counted.
+ *
  * Timers are too coarse for arrivals some 50 µs apart, so it polls when the next is near, and takes all of its core that
  * nobody else wants: see `lib/load.ts` for how it is kept from taking more. It must parse and allocate as little as it can.
  */
@@ -14,13 +16,12 @@ import { LatencyHistogram } from './latency-histogram.ts'
 
 /** Connections that are open before the first request is due. */
 const openAtFirst = 32
-/** How long answers may take after the last request was due, ms; what is missing then has failed. */
-const drainMs = 5_000
 /** Timers are not sooner than 1 ms, and often later: nearer arrivals are polled for. */
 const pollMs = 3
 
-const [port = 0, , , bodyBytes = 0, rate = 1, seconds = 1, maxConnections = 1] = process.argv.slice(2).map(Number)
-const [, method = 'GET', path = '/'] = process.argv.slice(2)
+const [, method = 'GET', path = '/', ...numbers] = process.argv.slice(2)
+const port = Number(process.argv[2])
+const [bodyBytes = 0, rate = 1, seconds = 1, maxConnections = 1, drainSeconds = 5] = numbers.map(Number)
 
 const body = method === 'POST' ? `content-type: application/octet-stream\r\ncontent-length: ${bodyBytes}\r\n` : ''
 const request = Buffer.from(
@@ -199,7 +200,7 @@ const deadline = setTimeout(
     }
     finish()
   },
-  seconds * 1_000 + drainMs,
+  (seconds + drainSeconds) * 1_000,
 )
 
 for (let index = 0; index < Math.min(openAtFirst, maxConnections); index++) open(undefined)
