@@ -20,7 +20,9 @@ export function figure(value: number, digits: number): string {
 /** The median, and the least and the most in parentheses where they differ. */
 export function spread(value: Spread, digits: number): string {
   const middle = figure(value.median, digits)
-  return value.min === value.max ? middle : `${middle} (${figure(value.min, digits)}–${figure(value.max, digits)})`
+  return value.min === value.max || Number.isNaN(value.median)
+    ? middle
+    : `${middle} (${figure(value.min, digits)}–${figure(value.max, digits)})`
 }
 
 const pick = (result: ContestantResult, field: keyof Sample): readonly number[] =>
