@@ -31,7 +31,7 @@ t.test('idle clients and WebSockets before the bench’s own backend', async (t)
 t.test('a wrong answer is no idle client, and none is left open then', async (t) => {
   const sockets = new Set<Socket>()
   let count = 0
-  const server = createServer((_, res) => {
+  const server = createServer({ keepAliveTimeout: 60_000 }, (_, res) => {
     const body = ++count === 20 ? smallBody.toUpperCase() : smallBody
     res.writeHead(200, { 'content-length': body.length }).end(body)
   })

@@ -151,6 +151,13 @@ t.test('too few open files are said before anything runs', async (t) => {
   await t.rejects(limited, { code: 2, stdout: '', stderr })
 })
 
+t.test('idle leaves the relay out where it alone needs more open files than there are, and says so', async (t) => {
+  const args = [script('run.ts'), ...nodeOnly, '--only', 'idle', '--contestants', 'relay', '--clients', '100']
+  const { stdout } = await run('sh', ['-c', 'ulimit -n 700 && exec "$0" "$@"', process.execPath, ...args])
+  t.match(stdout, /- relay is left out: it needs 712 open files, and 700 are allowed/)
+  t.notMatch(stdout, /\| relay/)
+})
+
 t.test('mistakes exit 2 with a message, --help exits 0', async (t) => {
   await t.rejects(run(process.execPath, [script('run.ts'), '--only', 'x']), { code: 2, stderr: /'x' is not one of/ })
   await t.rejects(run(process.execPath, [script('guard.ts')]), { code: 2, stderr: /missing required argument/ })
