@@ -98,8 +98,7 @@ export async function measureMemory(
 ): Promise<readonly MemoryResult[]> {
   const backend = await startBackend('node', lab.restCore, lab.dir)
   try {
-    // a client's connection and one to the backend for each, and some for all else
-    const setting = { title: asked.title, backendPort: backend.port, connections: 2 * asked.count + 512 }
+    const setting = { title: asked.title, backendPort: backend.port, clients: asked.count }
     return await measureAfresh(lab, contestants, setting, async (target, contestant) => {
       try {
         return await measureOne(target, asked)

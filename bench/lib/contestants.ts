@@ -1,7 +1,7 @@
 /**
  * Who takes part, how each is started and what version it is. The configurations lie in `bench/contestants/`.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ContestantName } from './options.ts'
@@ -15,16 +15,18 @@ export interface Setting {
   readonly core: number | undefined
   /** An empty folder of its own; it need not exist. */
   readonly dir: string
-  /** Connections it must be able to hold, both sides together, where its configuration sets a bound; default 8,192. */
-  readonly connections?: number
+  /** Clients it must be able to hold, each with a connection to the backend; undefined: the usual bounds do. */
+  readonly clients?: number
 }
 
 export interface RunningContestant extends Running {
   readonly port: number
 }
 
-/** What the configurations that have a bound get when nobody says. */
-const usualConnections = 8_192
+/** The bound of the configurations that have one: on connections of `sides` sides together, with some to spare. */
+function connectionBound(clients: number | undefined, sides: 1 | 2): number {
+  return clients === undefined ? 8_192 : sides * clients + 512
+}
 
 export interface Contestant {
   /** Unique in a run; heads its rows. */
@@ -52,7 +54,7 @@ async function startFairlead(
   root: string,
   name: string,
   template: string,
-  { backendPort, core, dir }: Setting,
+  { backendPort, core, dir, clients }: Setting,
   pollMs?: number,
 ): Promise<StartedServer & RunningContestant> {
   mkdirSync(dir, { recursive: true, mode: 0o755 })
@@ -62,6 +64,8 @@ async function startFairlead(
   writeFileSync(catalog, JSON.stringify({ services: [web] }))
   const values = { port, statusPort, adminPort, catalog }
   const config = renderTemplate(beside(template), join(dir, 'fairlead.yaml'), values)
+  if (clients !== undefined)
+    appendFileSync(config, `limits: { connectionsPerEndpoint: ${connectionBound(clients, 1)} }\n`)
   const args = [join(root, 'src/main.ts'), 'serve', '--config', config]
   const ready = (): Promise<boolean> => isReady(statusPort)
   const server = { name, core, command: process.execPath, args, cwd: root, port, ready, pollMs }
@@ -108,9 +112,10 @@ function nginxContestant(): Contestant {
     readsHttp: true,
     version: versionOf(program, '-v'),
     install: 'apt-get install nginx-light',
-    async start({ backendPort, core, dir, connections = usualConnections }) {
+    async start({ backendPort, core, dir, clients }) {
       mkdirSync(dir, { recursive: true, mode: 0o755 })
       const port = await freePort()
+      const connections = connectionBound(clients, 2)
       const values = { dir, port, backendPort, connections, files: connections + 100 }
       const config = renderTemplate(beside('nginx.conf'), join(dir, 'nginx.conf'), values)
       const args = ['-p', dir, '-c', config]
@@ -126,10 +131,10 @@ function haproxyContestant(): Contestant {
     readsHttp: true,
     version: versionOf(program, '-v'),
     install: 'apt-get install haproxy',
-    async start({ backendPort, core, dir, connections = usualConnections }) {
+    async start({ backendPort, core, dir, clients }) {
       mkdirSync(dir, { recursive: true, mode: 0o755 })
       const port = await freePort()
-      const values = { port, backendPort, connections }
+      const values = { port, backendPort, connections: connectionBound(clients, 1) }
       const config = renderTemplate(beside('haproxy.cfg'), join(dir, 'haproxy.cfg'), values)
       const args = ['-db', '-f', config]
       return { ...(await startServer({ name: 'haproxy', core, command: program ?? 'haproxy', args, port })), port }

@@ -123,12 +123,12 @@ export async function measureCase(
 
 /**
  * Measures each contestant once per round, in interleaved rounds, each time started afresh: for what a process that has
- * done other things before would falsify. `connections` is what it must be able to hold, both sides together.
+ * done other things before would falsify. `clients` is how many it must be able to hold.
  */
 export async function measureAfresh<T>(
   lab: Lab,
   contestants: readonly Contestant[],
-  setting: { readonly title: string; readonly backendPort: number; readonly connections: number },
+  setting: { readonly title: string; readonly backendPort: number; readonly clients: number },
   measure: (target: RunningContestant, contestant: Contestant) => Promise<T>,
 ): Promise<readonly { readonly name: string; readonly samples: readonly T[] }[]> {
   const results = contestants.map(({ name }) => ({ name, samples: [] as T[] }))
@@ -138,8 +138,8 @@ export async function measureAfresh<T>(
       if (contestant === undefined) continue
       lab.say(`${setting.title}: round ${round + 1} of ${lab.rounds}, ${contestant.name}`)
       const dir = join(lab.dir, `${setting.title.replaceAll(/\W+/g, '-')}-${round}-${index}`)
-      const { backendPort, connections } = setting
-      const target = await contestant.start({ backendPort, core: lab.proxyCore, dir, connections })
+      const { backendPort, clients } = setting
+      const target = await contestant.start({ backendPort, core: lab.proxyCore, dir, clients })
       try {
         results[index]?.samples.push(await measure(target, contestant))
       } finally {
