@@ -35,7 +35,7 @@ export function pairedRatios(a: readonly number[], b: readonly number[]): readon
 }
 
 /** The value below which a share of a sorted set lies, 0 to 1, between two neighbours in proportion. NaN for none. */
-function quantile(sorted: readonly number[], share: number): number {
+function interpolated(sorted: readonly number[], share: number): number {
   const place = (sorted.length - 1) * share
   const below = sorted[Math.floor(place)] ?? Number.NaN
   const above = sorted[Math.ceil(place)] ?? Number.NaN
@@ -60,7 +60,7 @@ export function ratioOf(ratios: readonly number[]): Ratio {
   if (ratios.length === 0) return { told: false, why: 'not measured' }
   if (ratios.length < leastRounds) return { told: false, why: 'too few rounds' }
   const sorted = ratios.toSorted((a, b) => a - b)
-  const range = quantile(sorted, 0.75) - quantile(sorted, 0.25)
+  const range = interpolated(sorted, 0.75) - interpolated(sorted, 0.25)
   if (!(range <= widestSpread * median(sorted))) return { told: false, why: 'too noisy' }
   return { told: true, spread: spreadOf(ratios) }
 }
