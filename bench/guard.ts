@@ -13,7 +13,7 @@ import { measureCase } from './lib/measure.ts'
 import type { CaseResult, Lab } from './lib/measure.ts'
 import { parseGuardOptions } from './lib/options.ts'
 import type { GuardOptions } from './lib/options.ts'
-import { questions } from './lib/payload.ts'
+import { exchanges } from './lib/payload.ts'
 import { doubts, markdownTable } from './lib/report.ts'
 import { median, medianInterval, noiseBand, pairedRatios, verdictOf } from './lib/statistics.ts'
 import type { Verdict } from './lib/statistics.ts'
@@ -35,7 +35,7 @@ function find(result: CaseResult): Finding {
   const [before = [], after = []] = result.results.map((one) => one.samples.map((each) => each.cpuMicrosPerRequest))
   const ratios = pairedRatios(after, before)
   return {
-    title: `${result.question.title}, ${result.connections} connections`,
+    title: `${result.exchange.title}, ${result.connections} connections`,
     before: median(before),
     after: median(after),
     ratios,
@@ -75,7 +75,7 @@ async function compare(lab: Lab, options: GuardOptions, worktree: Worktree): Pro
   const findings: Finding[] = []
   for (const name of options.questions)
     for (const connections of options.connections)
-      findings.push(find(await measureCase(lab, contestants, questions[name], connections)))
+      findings.push(find(await measureCase(lab, contestants, exchanges[name], connections)))
   return findings
 }
 

@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: Fairlead beside a bare TCP relay, http-proxy, nginx and HAProxy, as a Markdown table on stdout.
- * See README.md beside it for what is asked and where noise comes from.
+ * `npm run bench`: asks the questions of `bench/questions/` of Fairlead and of other proxies side by side, and prints the
+ * answers as Markdown tables. See README.md beside it for what is asked and where noise comes from.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,16 +9,19 @@ import { checkContestant } from './lib/check.ts'
 import { contestant } from './lib/contestants.ts'
 import type { Contestant } from './lib/contestants.ts'
 import { withLab } from './lib/lab.ts'
-import { describeMachine, describeRevision } from './lib/machine.ts'
-import { measureCase } from './lib/measure.ts'
-import type { CaseResult, Lab } from './lib/measure.ts'
-import { parseBenchOptions } from './lib/options.ts'
+import { describeRevision, machine } from './lib/machine.ts'
+import type { Lab } from './lib/measure.ts'
+import { parseBenchOptions, questionNames } from './lib/options.ts'
 import type { BenchOptions } from './lib/options.ts'
-import { questions } from './lib/payload.ts'
-import { goals, renderCase } from './lib/report.ts'
+import { openFilesLimit } from './lib/procfs.ts'
+import { obstacle } from './lib/question.ts'
+import type { Section } from './lib/question.ts'
+import { renderGoals, renderHead, renderJson, renderMarkdown, renderQuestion } from './lib/results.ts'
+import type { Answer, Circumstances } from './lib/results.ts'
+import { questions } from './questions/index.ts'
 
 function print(text: string): void {
-  process.stdout.write(`${text}\n`)
+  process.stdout.write(`${text}\n\n`)
 }
 
 /** Those that are installed; says of the others how to install them. */
@@ -29,53 +32,72 @@ function takingPart(options: BenchOptions): readonly Contestant[] {
   })
 }
 
-function printHead(lab: Lab, options: BenchOptions, contestants: readonly Contestant[], pinned: string): void {
-  print(`## Bench\n`)
+function circumstances(
+  lab: Lab,
+  cores: Circumstances['cores'],
+  options: BenchOptions,
+  contestants: readonly Contestant[],
+): Circumstances {
   const wrk = options.load === 'auto' && lab.load.name === 'node' ? ' (for wrk: apt-get install wrk)' : ''
-  print(`${describeMachine()}; ${pinned}. Load: ${lab.load.name}${wrk}. Backend: ${lab.backend.name}.`)
-  print(`Contestants: ${contestants.map((one) => `${one.name} ${one.version ?? ''}`).join(', ')}.`)
-  print(`Fairlead's source: ${describeRevision()}.`)
-  print(
-    `${options.rounds} interleaved rounds of ${options.seconds} s; medians (least–most); ratios are of CPU per request,`,
-  )
-  print(`paired by round. Throughput in [ ] is not comparable: the proxy's core was not the bottleneck.\n`)
+  return {
+    date: new Date().toISOString(),
+    machine: machine(),
+    cores,
+    revision: describeRevision(),
+    load: `${lab.load.name}${wrk}`,
+    backend: lab.backend.name,
+    versions: Object.fromEntries(contestants.map(({ name, version }) => [name, version ?? ''])),
+    options,
+  }
 }
 
-async function runAll(lab: Lab, options: BenchOptions, pinned: string): Promise<readonly CaseResult[]> {
+async function askAll(lab: Lab, options: BenchOptions, contestants: readonly Contestant[]): Promise<readonly Answer[]> {
+  const answers: Answer[] = []
+  for (const name of options.questions) {
+    const question = questions[name]
+    print(renderQuestion(name, question))
+    const sections: Section[] = []
+    for await (const section of question.ask(lab, contestants, options)) {
+      sections.push(section)
+      print(section.markdown)
+    }
+    answers.push({ name, question, sections })
+  }
+  return answers
+}
+
+async function run(lab: Lab, cores: Circumstances['cores'], options: BenchOptions): Promise<void> {
   const contestants = takingPart(options)
   for (const [index, one] of contestants.entries()) {
     lab.say(`checking ${one.name}`)
     await checkContestant(one, join(lab.dir, `check-${index}`))
   }
-  printHead(lab, options, contestants, pinned)
-  const cases: CaseResult[] = []
-  for (const name of options.questions)
-    for (const connections of options.connections) {
-      const result = await measureCase(lab, contestants, questions[name], connections)
-      cases.push(result)
-      print(`${renderCase(result, ['haproxy', 'relay'])}\n`)
-    }
-  return cases
+  const found = circumstances(lab, cores, options, contestants)
+  print(renderHead(found))
+  const answers = await askAll(lab, options, contestants)
+  const goals = renderGoals(answers)
+  if (goals !== '') print(goals)
+  if (options.json !== undefined) writeFileSync(options.json, renderJson(found, answers))
+  if (options.markdown !== undefined) writeFileSync(options.markdown, renderMarkdown(found, answers))
 }
 
-async function main(): Promise<void> {
-  const options = parseBenchOptions(process.argv.slice(2))
-  const cases = await withLab(options, false, (lab, cores) =>
-    runAll(
-      lab,
-      options,
-      cores.proxy === undefined ? 'not pinned' : `proxy on core ${cores.proxy}, rest on ${cores.rest}`,
-    ),
-  )
-  const reached = goals(cases)
-  for (const goal of reached) print(`- ${goal.text}${goal.met === undefined ? '' : goal.met ? ': met' : ': MISSED'}`)
-  if (options.json === undefined) return
-  const figures = { machine: describeMachine(), revision: describeRevision(), options, cases, goals: reached }
-  writeFileSync(options.json, `${JSON.stringify(figures, undefined, 2)}\n`)
+/** What cannot be asked on this machine is said before anything runs, not after an hour. */
+function refusals(options: BenchOptions): readonly string[] {
+  return options.questions.flatMap((name) => {
+    const reason = obstacle(questions[name], options, openFilesLimit())
+    return reason === undefined ? [] : [`${name} ${reason}`]
+  })
 }
 
 try {
-  await main()
+  const options = parseBenchOptions(process.argv.slice(2))
+  const refused = options.list ? [] : refusals(options)
+  if (options.list)
+    for (const name of questionNames) process.stdout.write(`${name.padEnd(12)}${questions[name].asks}\n`)
+  else if (refused.length > 0) {
+    process.stderr.write(`${refused.join('\n')}\n`)
+    process.exitCode = 2
+  } else await withLab(options, false, (lab, cores) => run(lab, cores, options))
 } catch (error) {
   // commander has said what was wrong with the arguments
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)

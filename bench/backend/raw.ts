@@ -1,10 +1,12 @@
 /**
  * The backend for machines without nginx: canned answers straight from `node:net`, run as `node raw.ts PORT`.
  * It reads heads with any split and bodies by Content-Length; chunked bodies it does not know, and says so with 501.
+ * A WebSocket is accepted on any path, and its short text frames are sent back.
  */
 import { createServer } from 'node:net'
 import type { Socket } from 'node:net'
 import { largeBody, smallBody } from '../lib/payload.ts'
+import { acceptOf, readFrame, textFrame } from '../lib/websocket.ts'
 
 function answer(body: string): Buffer {
   return Buffer.from(
@@ -24,6 +26,8 @@ const answers = new Map([
 
 class Connection {
   readonly #socket: Socket
+  /** Set once the connection is a WebSocket: what has come of a frame. */
+  #frames: Buffer | undefined
   #pending = ''
   #bodyLeft = 0
   #due: Buffer = notFound
@@ -33,6 +37,7 @@ class Connection {
     socket.setNoDelay(true)
     socket.on('error', () => socket.destroy())
     socket.on('data', (chunk: Buffer) => {
+      if (this.#frames !== undefined) return this.#echo(Buffer.concat([this.#frames, chunk]))
       this.#pending += chunk.toString('latin1')
       while (this.#bodyLeft > 0 ? this.#readBody() : this.#readHead());
     })
@@ -53,6 +58,7 @@ class Connection {
     if (end < 0) return false
     const head = this.#pending.slice(0, end + 2)
     this.#pending = this.#pending.slice(end + 4)
+    if (/\r\nupgrade: *websocket/i.test(head)) return this.#upgrade(head)
     if (/\r\ntransfer-encoding:/i.test(head)) {
       this.#socket.end(notKnown)
       return false
@@ -61,6 +67,27 @@ class Connection {
     this.#bodyLeft = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0)
     if (this.#bodyLeft === 0) this.#socket.write(this.#due)
     return true
+  }
+
+  #upgrade(head: string): boolean {
+    const accept = acceptOf(/\r\nsec-websocket-key: *(\S+)/i.exec(head)?.[1] ?? '')
+    this.#socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+    )
+    const early = Buffer.from(this.#pending, 'latin1')
+    this.#pending = ''
+    this.#echo(early)
+    return false
+  }
+
+  #echo(bytes: Buffer): void {
+    let rest = bytes
+    for (let frame = readFrame(rest); frame !== undefined; frame = readFrame(rest)) {
+      rest = rest.subarray(frame.size)
+      if (frame.opcode === 1) this.#socket.write(textFrame(frame.text, false))
+      if (frame.opcode === 8) this.#socket.end()
+    }
+    this.#frames = Buffer.from(rest)
   }
 }
 

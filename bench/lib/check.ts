@@ -8,8 +8,8 @@ import { Agent, createServer, request } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Contestant } from './contestants.ts'
-import { largeBody, postBody, questions, smallBody } from './payload.ts'
-import type { Question } from './payload.ts'
+import { largeBody, postBody, exchanges, smallBody } from './payload.ts'
+import type { Exchange } from './payload.ts'
 
 /** Sequential requests, over connections that the client does not keep, to see whether upstream ones are shared. */
 const sequentialRequests = 20
@@ -22,10 +22,10 @@ interface Answer {
   readonly body: string
 }
 
-function send(port: number, question: Pick<Question, 'method' | 'path'>, body: string, agent?: Agent): Promise<Answer> {
+function send(port: number, exchange: Pick<Exchange, 'method' | 'path'>, body: string, agent?: Agent): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const headers = question.method === 'POST' ? { 'content-length': body.length } : {}
-    const options = { host: '127.0.0.1', port, path: question.path, method: question.method, headers, timeout: 5_000 }
+    const headers = exchange.method === 'POST' ? { 'content-length': body.length } : {}
+    const options = { host: '127.0.0.1', port, path: exchange.path, method: exchange.method, headers, timeout: 5_000 }
     const req = request({ ...options, agent: agent ?? false }, (res) => {
       let text = ''
       res.setEncoding('latin1')
@@ -81,16 +81,16 @@ class Oracle {
 }
 
 async function checkRunning(port: number, readsHttp: boolean, oracle: Oracle): Promise<void> {
-  expectAnswer('GET /small', await send(port, questions.small, ''), smallBody)
-  expectAnswer('GET /large', await send(port, questions.large, ''), largeBody)
-  expectAnswer('POST /post', await send(port, questions.post, postBody), sha256(postBody))
+  expectAnswer('GET /small', await send(port, exchanges.small, ''), smallBody)
+  expectAnswer('GET /large', await send(port, exchanges.large, ''), largeBody)
+  expectAnswer('POST /post', await send(port, exchanges.post, postBody), sha256(postBody))
 
   const client = async (name: number): Promise<void> => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
     for (let round = 0; round < 5; round++) {
       const body = `${name}.${round} `.repeat(300 + 100 * round)
-      expectAnswer('parallel POST /post', await send(port, questions.post, body, agent), sha256(body))
-      expectAnswer('parallel GET /large', await send(port, questions.large, '', agent), largeBody)
+      expectAnswer('parallel POST /post', await send(port, exchanges.post, body, agent), sha256(body))
+      expectAnswer('parallel GET /large', await send(port, exchanges.large, '', agent), largeBody)
     }
     agent.destroy()
   }
@@ -98,7 +98,7 @@ async function checkRunning(port: number, readsHttp: boolean, oracle: Oracle): P
   if (!readsHttp) return
 
   const before = oracle.connections
-  for (let count = 0; count < sequentialRequests; count++) await send(port, questions.small, '')
+  for (let count = 0; count < sequentialRequests; count++) await send(port, exchanges.small, '')
   if (oracle.connections - before >= sequentialRequests)
     throw new Error('opens a connection to the backend for each request')
   for (const value of oracle.forwardedFor)
@@ -107,7 +107,7 @@ async function checkRunning(port: number, readsHttp: boolean, oracle: Oracle): P
 
 /**
  * Starts the contestant in front of the checking backend and asks it everything: status, length and content of each
- * question, the bodies that arrive, eight clients at once; and of those that read HTTP, X-Forwarded-For and shared
+ * exchange, the bodies that arrive, eight clients at once; and of those that read HTTP, X-Forwarded-For and shared
  * connections to the backend. Rejects with what was wrong.
  */
 export async function checkContestant(contestant: Contestant, dir: string): Promise<void> {
@@ -127,8 +127,8 @@ export async function checkContestant(contestant: Contestant, dir: string): Prom
   }
 }
 
-/** Asks one question of what listens on `port` and compares the answer: for the backend that is measured with. */
-export async function checkQuestion(port: number, question: Question): Promise<void> {
-  const answer = await send(port, question, question.requestBody)
-  expectAnswer(`${question.method} ${question.path}`, answer, question.answerBody)
+/** Asks one exchange of what listens on `port` and compares the answer: for the backend that is measured with. */
+export async function checkExchange(port: number, exchange: Exchange): Promise<void> {
+  const answer = await send(port, exchange, exchange.requestBody)
+  expectAnswer(`${exchange.method} ${exchange.path}`, answer, exchange.answerBody)
 }

@@ -1,12 +1,12 @@
 /**
  * Who takes part, how each is started and what version it is. The configurations lie in `bench/contestants/`.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ContestantName } from './options.ts'
 import { findProgram, freePort, startServer, versionOf } from './process.ts'
-import type { Running } from './process.ts'
+import type { Running, StartedServer } from './process.ts'
 import { renderTemplate } from './template.ts'
 
 export interface Setting {
@@ -15,10 +15,17 @@ export interface Setting {
   readonly core: number | undefined
   /** An empty folder of its own; it need not exist. */
   readonly dir: string
+  /** Clients it must be able to hold, each with a connection to the backend; undefined: the usual bounds do. */
+  readonly clients?: number
 }
 
 export interface RunningContestant extends Running {
   readonly port: number
+}
+
+/** The bound of the configurations that have one: on connections of `sides` sides together, with some to spare. */
+function connectionBound(clients: number | undefined, sides: 1 | 2): number {
+  return clients === undefined ? 8_192 : sides * clients + 512
 }
 
 export interface Contestant {
@@ -42,34 +49,38 @@ function packageVersion(file: string): string {
   return (JSON.parse(readFileSync(join(projectRoot, file), 'utf8')) as { version: string }).version
 }
 
+/** Starts Fairlead from the tree in `root` with a configuration of `bench/contestants/`; resolves when it is ready. */
+async function startFairlead(
+  root: string,
+  name: string,
+  template: string,
+  { backendPort, core, dir, clients }: Setting,
+  pollMs?: number,
+): Promise<StartedServer & RunningContestant> {
+  mkdirSync(dir, { recursive: true, mode: 0o755 })
+  const [port, statusPort, adminPort] = await Promise.all([freePort(), freePort(), freePort()])
+  const catalog = join(dir, 'services.json')
+  const web = { id: 'web-1', name: 'web', address: '127.0.0.1', port: backendPort }
+  writeFileSync(catalog, JSON.stringify({ services: [web] }))
+  const values = { port, statusPort, adminPort, catalog }
+  const config = renderTemplate(beside(template), join(dir, 'fairlead.yaml'), values)
+  if (clients !== undefined)
+    appendFileSync(config, `limits: { connectionsPerEndpoint: ${connectionBound(clients, 1)} }\n`)
+  const args = [join(root, 'src/main.ts'), 'serve', '--config', config]
+  const ready = (): Promise<boolean> => isReady(statusPort)
+  const server = { name, core, command: process.execPath, args, cwd: root, port, ready, pollMs }
+  return { ...(await startServer(server)), port }
+}
+
 /** Fairlead from the source tree in `root`: the working tree, or another commit's. */
 export function fairleadFrom(root: string, name: string, version: string): Contestant {
-  return {
-    name,
-    readsHttp: true,
-    version,
-    install: '',
-    async start({ backendPort, core, dir }) {
-      mkdirSync(dir, { recursive: true, mode: 0o755 })
-      const [port, statusPort, adminPort] = await Promise.all([freePort(), freePort(), freePort()])
-      const catalog = join(dir, 'services.json')
-      const web = { id: 'web-1', name: 'web', address: '127.0.0.1', port: backendPort }
-      writeFileSync(catalog, JSON.stringify({ services: [web] }))
-      const values = { port, statusPort, adminPort, catalog }
-      const config = renderTemplate(beside('fairlead.yaml'), join(dir, 'fairlead.yaml'), values)
-      const args = [join(root, 'src/main.ts'), 'serve', '--config', config]
-      const running = await startServer({
-        name,
-        core,
-        command: process.execPath,
-        args,
-        cwd: root,
-        port,
-        ready: () => isReady(statusPort),
-      })
-      return { ...running, port }
-    },
-  }
+  const start: Contestant['start'] = (setting) => startFairlead(root, name, 'fairlead.yaml', setting)
+  return { name, readsHttp: true, version, install: '', start }
+}
+
+/** Fairlead of the working tree with ten routes; asked every 2 ms whether it is ready. */
+export function startSidecar(setting: Setting): Promise<StartedServer & RunningContestant> {
+  return startFairlead(projectRoot, 'fairlead', 'sidecar.yaml', setting, 2)
 }
 
 async function isReady(statusPort: number): Promise<boolean> {
@@ -80,7 +91,7 @@ async function isReady(statusPort: number): Promise<boolean> {
   }
 }
 
-function nodeContestant(name: 'relay' | 'http-proxy', readsHttp: boolean, version: string): Contestant {
+function nodeContestant(name: ContestantName, readsHttp: boolean, version: string): Contestant {
   return {
     name,
     readsHttp,
@@ -101,10 +112,12 @@ function nginxContestant(): Contestant {
     readsHttp: true,
     version: versionOf(program, '-v'),
     install: 'apt-get install nginx-light',
-    async start({ backendPort, core, dir }) {
+    async start({ backendPort, core, dir, clients }) {
       mkdirSync(dir, { recursive: true, mode: 0o755 })
       const port = await freePort()
-      const config = renderTemplate(beside('nginx.conf'), join(dir, 'nginx.conf'), { dir, port, backendPort })
+      const connections = connectionBound(clients, 2)
+      const values = { dir, port, backendPort, connections, files: connections + 100 }
+      const config = renderTemplate(beside('nginx.conf'), join(dir, 'nginx.conf'), values)
       const args = ['-p', dir, '-c', config]
       return { ...(await startServer({ name: 'nginx', core, command: program ?? 'nginx', args, port })), port }
     },
@@ -118,12 +131,32 @@ function haproxyContestant(): Contestant {
     readsHttp: true,
     version: versionOf(program, '-v'),
     install: 'apt-get install haproxy',
+    async start({ backendPort, core, dir, clients }) {
+      mkdirSync(dir, { recursive: true, mode: 0o755 })
+      const port = await freePort()
+      const values = { port, backendPort, connections: connectionBound(clients, 1) }
+      const config = renderTemplate(beside('haproxy.cfg'), join(dir, 'haproxy.cfg'), values)
+      const args = ['-db', '-f', config]
+      return { ...(await startServer({ name: 'haproxy', core, command: program ?? 'haproxy', args, port })), port }
+    },
+  }
+}
+
+function caddyContestant(): Contestant {
+  const program = findProgram('caddy')
+  return {
+    name: 'caddy',
+    readsHttp: true,
+    version: versionOf(program, 'version'),
+    install: 'apt-get install caddy',
     async start({ backendPort, core, dir }) {
       mkdirSync(dir, { recursive: true, mode: 0o755 })
       const port = await freePort()
-      const config = renderTemplate(beside('haproxy.cfg'), join(dir, 'haproxy.cfg'), { port, backendPort })
-      const args = ['-db', '-f', config]
-      return { ...(await startServer({ name: 'haproxy', core, command: program ?? 'haproxy', args, port })), port }
+      const config = renderTemplate(beside('Caddyfile'), join(dir, 'Caddyfile'), { port, backendPort })
+      const args = ['run', '--adapter', 'caddyfile', '--config', config]
+      // its state goes to a folder that is removed with the rest
+      const env = { GOMAXPROCS: '1', HOME: dir, XDG_DATA_HOME: dir, XDG_CONFIG_HOME: dir }
+      return { ...(await startServer({ name: 'caddy', core, command: program ?? 'caddy', args, env, port })), port }
     },
   }
 }
@@ -132,8 +165,11 @@ const contestants: Readonly<Record<ContestantName, () => Contestant>> = {
   fairlead: () => fairleadFrom(projectRoot, 'fairlead', packageVersion('package.json')),
   relay: () => nodeContestant('relay', false, process.version),
   'http-proxy': () => nodeContestant('http-proxy', true, packageVersion('node_modules/http-proxy/package.json')),
+  fastify: () => nodeContestant('fastify', true, packageVersion('node_modules/@fastify/http-proxy/package.json')),
+  undici: () => nodeContestant('undici', true, packageVersion('node_modules/undici/package.json')),
   nginx: nginxContestant,
   haproxy: haproxyContestant,
+  caddy: caddyContestant,
 }
 
 /** The contestant of that name, whether it is installed or not. */

@@ -16,13 +16,15 @@ export function sayProgress(line: string): void {
   stderr.write(stderr.isTTY ? `\r\u001b[K${line}` : `${line}\n`)
 }
 
-/** The core of the proxy, and the core of everything else; undefined where there are not two to pin to. */
+/** The core of the proxy, that of everything else, and one that is left over; undefined where there are not so many. */
 export function chooseCores(allowed: readonly number[] | undefined): {
   readonly proxy: number | undefined
   readonly rest: number | undefined
+  readonly spare: number | undefined
 } {
-  const [proxy, rest] = allowed ?? []
-  return proxy === undefined || rest === undefined ? { proxy: undefined, rest: undefined } : { proxy, rest }
+  const [proxy, rest, spare] = allowed ?? []
+  if (proxy === undefined || rest === undefined) return { proxy: undefined, rest: undefined, spare: undefined }
+  return { proxy, rest, spare }
 }
 
 /** Runs `work` in a lab made by `options`; whatever happens, ends what was started and removes what was written. */
@@ -48,6 +50,8 @@ export async function withLab<T>(
         backend,
         load,
         proxyCore: cores.proxy,
+        restCore: cores.rest,
+        spareCore: cores.spare,
         dir,
         rounds,
         seconds,

@@ -1,8 +1,9 @@
 /**
- * One measurement's load: runs wrk where installed, else the bench's own generator, on the load core.
+ * One measurement's load: a closed loop by wrk where installed, else by the bench's own generator, on the load core; and an
+ * open loop, which is always the bench's own.
  */
 import { fileURLToPath } from 'node:url'
-import type { Question } from './payload.ts'
+import type { Exchange } from './payload.ts'
 import { findProgram, runToEnd } from './process.ts'
 
 /** What the clients saw. */
@@ -18,19 +19,19 @@ export interface LoadFigures {
 
 export interface LoadTool {
   readonly name: 'wrk' | 'node'
-  /** Loads 127.0.0.1:port with one question. */
-  run(port: number, question: Question, connections: number, seconds: number): Promise<LoadFigures>
+  /** Loads 127.0.0.1:port with one exchange. */
+  run(port: number, exchange: Exchange, connections: number, seconds: number): Promise<LoadFigures>
 }
 
 function wrkTool(wrk: string, core: number | undefined): LoadTool {
   const script = fileURLToPath(new URL('../load/wrk.lua', import.meta.url))
   return {
     name: 'wrk',
-    async run(port, question, connections, seconds) {
+    async run(port, exchange, connections, seconds) {
       const flags = ['-t1', `-c${connections}`, `-d${Math.max(1, Math.round(seconds))}s`, '--timeout', '10s']
-      const target = [`http://127.0.0.1:${port}/`, '--', question.method, question.path]
-      const bytes = String(question.requestBody.length)
-      return lastJson(await runToEnd(core, wrk, [...flags, '-s', script, ...target, bytes]))
+      const target = [`http://127.0.0.1:${port}/`, '--', exchange.method, exchange.path]
+      const bytes = String(exchange.requestBody.length)
+      return lastJson(await runToEnd(core, wrk, [...flags, '-s', script, ...target, bytes])) as LoadFigures
     },
   }
 }
@@ -39,16 +40,18 @@ function nodeTool(core: number | undefined): LoadTool {
   const script = fileURLToPath(new URL('../load/generator.ts', import.meta.url))
   return {
     name: 'node',
-    async run(port, question, connections, seconds) {
-      const what = [String(port), question.method, question.path, String(question.requestBody.length)]
-      return lastJson(await runToEnd(core, process.execPath, [script, ...what, String(connections), String(seconds)]))
+    async run(port, exchange, connections, seconds) {
+      const what = [String(port), exchange.method, exchange.path, String(exchange.requestBody.length)]
+      return lastJson(
+        await runToEnd(core, process.execPath, [script, ...what, String(connections), String(seconds)]),
+      ) as LoadFigures
     },
   }
 }
 
-function lastJson(stdout: string): LoadFigures {
+function lastJson(stdout: string): unknown {
   const line = stdout.trim().split('\n').at(-1) ?? ''
-  return JSON.parse(line) as LoadFigures
+  return JSON.parse(line)
 }
 
 /** The tool asked for; auto prefers wrk, which costs the backend's core least. wrk measures whole seconds only. */
@@ -57,4 +60,39 @@ export function loadTool(wanted: 'auto' | 'wrk' | 'node', core: number | undefin
   if (wrk !== undefined) return wrkTool(wrk, core)
   if (wanted === 'wrk') throw new Error('wrk is not installed: apt-get install wrk')
   return nodeTool(core)
+}
+
+/** Latencies count from when each request was due. `requests` are those answered. */
+export interface OpenLoopFigures extends LoadFigures {
+  readonly p999Ms: number
+  readonly maxMs: number
+  /** How late the generator itself was at its 99th percentile: above some tenths of a ms the figures are its own. */
+  readonly ownLatenessP99Ms: number
+}
+
+export interface OpenLoopSetting {
+  /** Core to pin it to; undefined: wherever. */
+  readonly core: number | undefined
+  /** It shares that core with what it measures: it then runs only when nobody else there wants to, since it polls. */
+  readonly yields: boolean
+  /** Requests per second. */
+  readonly rate: number
+  readonly seconds: number
+  /** Connections it may open. */
+  readonly maxConnections: number
+}
+
+/** Sends one exchange to 127.0.0.1:port at a fixed rate. Resolves up to 5 s after the last was due. */
+export async function runOpenLoop(
+  port: number,
+  exchange: Exchange,
+  setting: OpenLoopSetting,
+): Promise<OpenLoopFigures> {
+  const script = fileURLToPath(new URL('../load/open-loop.ts', import.meta.url))
+  const { rate, seconds, maxConnections } = setting
+  const what = [String(port), exchange.method, exchange.path, String(exchange.requestBody.length)]
+  const node = [process.execPath, script, ...what, String(rate), String(seconds), String(maxConnections)]
+  // chrt(1) is from util-linux, as taskset is; its idle policy needs no privilege and gives way to all else at once
+  const [command = '', ...args] = setting.yields ? ['chrt', '--idle', '0', ...node] : node
+  return lastJson(await runToEnd(setting.core, command, args)) as OpenLoopFigures
 }

@@ -5,10 +5,24 @@ import { execFileSync } from 'node:child_process'
 import { cpus, release, type } from 'node:os'
 import { projectRoot } from './contestants.ts'
 
+/** What a figure must be read with, field by field, for the results as JSON. */
+export interface Machine {
+  readonly cpu: string
+  readonly cores: number
+  readonly kernel: string
+  readonly node: string
+}
+
+export function machine(): Machine {
+  const all = cpus()
+  const cpu = all[0]?.model.trim() ?? 'unknown CPU'
+  return { cpu, cores: all.length, kernel: `${type()} ${release()}`, node: process.version }
+}
+
 /** One line: CPU model, cores, kernel, Node. */
 export function describeMachine(): string {
-  const all = cpus()
-  return `${all[0]?.model.trim() ?? 'unknown CPU'}, ${all.length} cores, ${type()} ${release()}, Node ${process.version}`
+  const { cpu, cores, kernel, node } = machine()
+  return `${cpu}, ${cores} cores, ${kernel}, Node ${node}`
 }
 
 /** The commit of the working tree, short, with a plus when it has changes that are not committed; 'unknown' without git. */

@@ -4,10 +4,10 @@
  */
 import { join } from 'node:path'
 import type { Backend } from './backend.ts'
-import { checkQuestion } from './check.ts'
+import { checkExchange } from './check.ts'
 import type { Contestant, RunningContestant } from './contestants.ts'
 import type { LoadFigures, LoadTool } from './load.ts'
-import type { Question } from './payload.ts'
+import type { Exchange } from './payload.ts'
 import { coreTicks, cpuMicros, memoryBytes } from './procfs.ts'
 
 /** One measurement of one contestant. */
@@ -30,7 +30,7 @@ export interface ContestantResult {
 }
 
 export interface CaseResult {
-  readonly question: Question
+  readonly exchange: Exchange
   readonly connections: number
   readonly results: readonly ContestantResult[]
 }
@@ -39,6 +39,10 @@ export interface Lab {
   readonly backend: Backend
   readonly load: LoadTool
   readonly proxyCore: number | undefined
+  /** The core of the backend and of the load. */
+  readonly restCore: number | undefined
+  /** A third one, for load that fills a core of its own; undefined where there is none. */
+  readonly spareCore: number | undefined
   /** Folder for the files of whatever is started. */
   readonly dir: string
   readonly rounds: number
@@ -49,11 +53,11 @@ export interface Lab {
   readonly say: (line: string) => void
 }
 
-async function sample(lab: Lab, target: RunningContestant, question: Question, connections: number): Promise<Sample> {
+async function sample(lab: Lab, target: RunningContestant, exchange: Exchange, connections: number): Promise<Sample> {
   const coreBefore = lab.proxyCore === undefined ? undefined : coreTicks(lab.proxyCore)
   const cpuBefore = cpuMicros(target.pid)
   const startedAt = performance.now()
-  const figures = await lab.load.run(target.port, question, connections, lab.seconds)
+  const figures = await lab.load.run(target.port, exchange, connections, lab.seconds)
   const elapsedMicros = (performance.now() - startedAt) * 1_000
   const cpu = cpuMicros(target.pid) - cpuBefore
   const coreAfter = lab.proxyCore === undefined ? undefined : coreTicks(lab.proxyCore)
@@ -81,29 +85,29 @@ export function roundOrder(count: number, round: number, alternate: boolean): re
   return alternate && round % 2 === 1 ? order.toReversed() : order
 }
 
-/** Measures one question at one number of connections. Rejects when a contestant cannot start or answers wrongly. */
+/** Measures one exchange at one number of connections. Rejects when a contestant cannot start or answers wrongly. */
 export async function measureCase(
   lab: Lab,
   contestants: readonly Contestant[],
-  question: Question,
+  exchange: Exchange,
   connections: number,
 ): Promise<CaseResult> {
   const samples = contestants.map((): Sample[] => [])
   const running: RunningContestant[] = []
   try {
     for (const [index, contestant] of contestants.entries()) {
-      const dir = join(lab.dir, `${question.name}-${connections}-${index}`)
+      const dir = join(lab.dir, `${exchange.name}-${connections}-${index}`)
       const setting = { backendPort: lab.backend.port, core: lab.proxyCore, dir }
       const target = await contestant.start(setting)
       running.push(target)
-      await checkQuestion(target.port, question)
-      if (lab.warmUpSeconds > 0) await lab.load.run(target.port, question, connections, lab.warmUpSeconds)
+      await checkExchange(target.port, exchange)
+      if (lab.warmUpSeconds > 0) await lab.load.run(target.port, exchange, connections, lab.warmUpSeconds)
     }
     for (let round = 0; round < lab.rounds; round++) {
-      lab.say(`${question.title}, ${connections} connections: round ${round + 1} of ${lab.rounds}`)
+      lab.say(`${exchange.title}, ${connections} connections: round ${round + 1} of ${lab.rounds}`)
       for (const index of roundOrder(contestants.length, round, lab.alternate)) {
         const target = running[index]
-        if (target) samples[index]?.push(await sample(lab, target, question, connections))
+        if (target) samples[index]?.push(await sample(lab, target, exchange, connections))
       }
     }
     const results = contestants.map((contestant, index): ContestantResult => {
@@ -111,8 +115,36 @@ export async function measureCase(
       const { resident, peak } = memory
       return { name: contestant.name, samples: samples[index] ?? [], residentBytes: resident, peakBytes: peak }
     })
-    return { question, connections, results }
+    return { exchange, connections, results }
   } finally {
     await Promise.all(running.map((target) => target.stop()))
   }
+}
+
+/**
+ * Measures each contestant once per round, in interleaved rounds, each time started afresh: for what a process that has
+ * done other things before would falsify. `clients` is how many it must be able to hold.
+ */
+export async function measureAfresh<T>(
+  lab: Lab,
+  contestants: readonly Contestant[],
+  setting: { readonly title: string; readonly backendPort: number; readonly clients: number },
+  measure: (target: RunningContestant, contestant: Contestant) => Promise<T>,
+): Promise<readonly { readonly name: string; readonly samples: readonly T[] }[]> {
+  const results = contestants.map(({ name }) => ({ name, samples: [] as T[] }))
+  for (let round = 0; round < lab.rounds; round++)
+    for (const index of roundOrder(contestants.length, round, lab.alternate)) {
+      const contestant = contestants[index]
+      if (contestant === undefined) continue
+      lab.say(`${setting.title}: round ${round + 1} of ${lab.rounds}, ${contestant.name}`)
+      const dir = join(lab.dir, `${setting.title.replaceAll(/\W+/g, '-')}-${round}-${index}`)
+      const { backendPort, clients } = setting
+      const target = await contestant.start({ backendPort, core: lab.proxyCore, dir, clients })
+      try {
+        results[index]?.samples.push(await measure(target, contestant))
+      } finally {
+        await target.stop()
+      }
+    }
+  return results
 }

@@ -3,16 +3,28 @@
  */
 import { Command, InvalidArgumentError, Option } from 'commander'
 
-export const questionNames = ['small', 'large', 'post'] as const
+export const exchangeNames = ['small', 'large', 'post'] as const
 /** small: 64-byte answers. large: 100 kB answers. post: 4 kB bodies, 64-byte answers. */
+export type ExchangeName = (typeof exchangeNames)[number]
+
+/** What the bench can be asked; each has a file in `bench/questions/`. */
+export const questionNames = ['small', 'large', 'post', 'latency', 'idle', 'websockets', 'sidecar'] as const
 export type QuestionName = (typeof questionNames)[number]
 
-export const contestantNames = ['fairlead', 'relay', 'http-proxy', 'nginx', 'haproxy'] as const
+export const contestantNames = [
+  'fairlead',
+  'relay',
+  'http-proxy',
+  'fastify',
+  'undici',
+  'nginx',
+  'haproxy',
+  'caddy',
+] as const
 export type ContestantName = (typeof contestantNames)[number]
 
 /** How every round is run, by the bench and by the guard. */
 export interface RoundOptions {
-  readonly questions: readonly QuestionName[]
   readonly connections: readonly number[]
   readonly rounds: number
   /** Length of one measurement. */
@@ -28,10 +40,26 @@ export interface RoundOptions {
 }
 
 export interface BenchOptions extends RoundOptions {
+  readonly questions: readonly QuestionName[]
   readonly contestants: readonly ContestantName[]
+  /** Only tell what can be asked. */
+  readonly list: boolean
+  /** File that takes the tables as Markdown; undefined: none. */
+  readonly markdown: string | undefined
+  /** `latency`: requests per second, the same for all; undefined: half of each one's own capacity. */
+  readonly rate: number | undefined
+  /** `idle`: connections opened. */
+  readonly clients: number
+  /** `websockets`: WebSockets opened. */
+  readonly tunnels: number
+  /** `idle`, `websockets`: seconds between the last connection and the look at memory. */
+  readonly settleSeconds: number
+  /** `sidecar`: seconds in which the CPU time of doing nothing is measured. */
+  readonly quietSeconds: number
 }
 
 export interface GuardOptions extends RoundOptions {
+  readonly questions: readonly ExchangeName[]
   /** The commit to compare the working tree with. */
   readonly revision: string
 }
@@ -62,7 +90,6 @@ function integersOf(text: string): readonly number[] {
 
 interface RawOptions {
   readonly quick?: true
-  readonly only?: readonly QuestionName[]
   readonly connections?: readonly number[]
   readonly rounds?: number
   readonly seconds?: number
@@ -72,10 +99,10 @@ interface RawOptions {
   readonly json?: string
 }
 
-function commandFor(name: string, description: string): Command {
+function commandFor(name: string, description: string, questions: readonly string[]): Command {
   return new Command(name)
     .description(description)
-    .option('--only <questions>', `questions: ${questionNames.join(',')}`, listOf(questionNames))
+    .option('--only <questions>', `questions: ${questions.join(',')}`, listOf(questions))
     .option('--connections <list>', 'connections, one case each: 64,512', integersOf)
     .option('--rounds <n>', 'rounds per case', numberFrom(1, 1_000, true))
     .option('--seconds <s>', 'length of one measurement', numberFrom(0.1, 600, false))
@@ -89,12 +116,11 @@ function commandFor(name: string, description: string): Command {
 
 function roundOptions(
   raw: RawOptions,
-  normal: Pick<RoundOptions, 'questions' | 'connections' | 'rounds' | 'seconds' | 'warmUpSeconds'>,
+  normal: Pick<RoundOptions, 'connections' | 'rounds' | 'seconds' | 'warmUpSeconds'>,
   quick: Partial<RoundOptions>,
 ): RoundOptions {
   const base = raw.quick ? { ...normal, ...quick } : normal
   return {
-    questions: raw.only ?? base.questions,
     connections: raw.connections ?? base.connections,
     rounds: raw.rounds ?? base.rounds,
     seconds: raw.seconds ?? base.seconds,
@@ -107,18 +133,50 @@ function roundOptions(
 
 /** Parses the arguments after the script's name. Throws commander's `CommanderError`, its message already printed. */
 export function parseBenchOptions(args: readonly string[]): BenchOptions {
-  const command = commandFor('npm run bench --', 'Fairlead beside other proxies, one core each, interleaved.').option(
-    '--contestants <names>',
-    `who takes part: ${contestantNames.join(',')}`,
-    listOf(contestantNames),
+  const command = commandFor(
+    'npm run bench --',
+    'Fairlead beside other proxies, one core each, interleaved.',
+    questionNames,
   )
+    .option('--contestants <names>', `who takes part: ${contestantNames.join(',')}`, listOf(contestantNames))
+    .option('--list', 'tell what each question asks, and end')
+    .option('--markdown <file>', 'write the tables to this file as Markdown')
+    .option('--rate <n>', "latency: requests/s (half of each one's capacity)", numberFrom(1, 1_000_000, true))
+    .option('--clients <n>', 'idle: connections (10,000)', numberFrom(1, 1_000_000, true))
+    .option('--tunnels <n>', 'websockets: how many (2,000)', numberFrom(1, 1_000_000, true))
+    .option(
+      '--settle <s>',
+      'idle, websockets: from the last connection to the look at memory',
+      numberFrom(0, 600, false),
+    )
+    .option('--quiet <s>', 'sidecar: how long doing nothing is watched (10)', numberFrom(0.1, 600, false))
   command.parse(args, { from: 'user' })
-  const raw = command.opts<RawOptions & { readonly contestants?: readonly ContestantName[] }>()
-  const normal = { questions: questionNames, connections: [64, 512], rounds: 5, seconds: 4, warmUpSeconds: 2 }
+  const raw = command.opts<RawBenchOptions>()
+  const normal = { connections: [64, 512], rounds: 5, seconds: 4, warmUpSeconds: 2 }
   return {
     ...roundOptions(raw, normal, { rounds: 3, seconds: 1, warmUpSeconds: 1 }),
+    questions: raw.only ?? questionNames,
     contestants: raw.contestants ?? contestantNames,
+    list: raw.list ?? false,
+    markdown: raw.markdown,
+    rate: raw.rate,
+    clients: raw.clients ?? 10_000,
+    tunnels: raw.tunnels ?? 2_000,
+    settleSeconds: raw.settle ?? (raw.quick ? 1 : 5),
+    quietSeconds: raw.quiet ?? (raw.quick ? 3 : 10),
   }
+}
+
+interface RawBenchOptions extends RawOptions {
+  readonly only?: readonly QuestionName[]
+  readonly contestants?: readonly ContestantName[]
+  readonly list?: true
+  readonly markdown?: string
+  readonly rate?: number
+  readonly clients?: number
+  readonly tunnels?: number
+  readonly settle?: number
+  readonly quiet?: number
 }
 
 /** Like {@link parseBenchOptions}, for the guard, which takes the commit as its argument. */
@@ -126,18 +184,14 @@ export function parseGuardOptions(args: readonly string[]): GuardOptions {
   const command = commandFor(
     'npm run bench:guard --',
     'The working tree beside a commit: faster, slower or cannot tell.',
+    exchangeNames,
   )
   command.argument('<revision>', 'commit, tag or branch').parse(args, { from: 'user' })
-  const raw = command.opts<RawOptions>()
-  const normal: Parameters<typeof roundOptions>[1] = {
-    questions: ['small', 'post'],
-    connections: [64],
-    rounds: 9,
-    seconds: 3,
-    warmUpSeconds: 2,
-  }
+  const raw = command.opts<RawOptions & { readonly only?: readonly ExchangeName[] }>()
+  const normal = { connections: [64], rounds: 9, seconds: 3, warmUpSeconds: 2 }
   return {
     ...roundOptions(raw, normal, { rounds: 7, seconds: 1, warmUpSeconds: 1 }),
+    questions: raw.only ?? ['small', 'post'],
     revision: command.args[0] ?? '',
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The bytes that go over the wire in each question: one place, so that backends, load generators and the checking pass agree.
+ * The bytes that go over the wire in each exchange: one place, so that backends, load generators and the checking pass agree.
  */
-import type { QuestionName } from './options.ts'
+import type { ExchangeName } from './options.ts'
 
 function pattern(bytes: number): string {
   const line = 'A fairlead keeps a running line on course, whatever the sea does. '
@@ -15,8 +15,8 @@ export const largeBody: string = pattern(102_400)
 /** 4 kB, as 4,096 bytes. */
 export const postBody: string = pattern(4_096)
 
-export interface Question {
-  readonly name: QuestionName
+export interface Exchange {
+  readonly name: ExchangeName
   readonly title: string
   readonly method: 'GET' | 'POST'
   readonly path: string
@@ -25,7 +25,7 @@ export interface Question {
   readonly answerBody: string
 }
 
-export const questions: Readonly<Record<QuestionName, Question>> = {
+export const exchanges: Readonly<Record<ExchangeName, Exchange>> = {
   small: {
     name: 'small',
     title: '64-byte answers',

@@ -15,6 +15,11 @@ export interface Running {
   readonly stop: () => Promise<void>
 }
 
+export interface StartedServer extends Running {
+  /** From before the process was made to the first time it was seen to be up. */
+  readonly readyAfterMs: number
+}
+
 const alive = new Set<ChildProcess>()
 
 function killAll(): void {
@@ -62,9 +67,24 @@ export function pinSelf(core: number | undefined): void {
   if (core !== undefined) execFileSync('taskset', ['-a', '-cp', String(core), String(process.pid)], { stdio: 'ignore' })
 }
 
-function launch(core: number | undefined, command: string, args: readonly string[], cwd?: string): ChildProcess {
+interface Surroundings {
+  readonly cwd?: string | undefined
+  /** Added to this process's own environment. */
+  readonly env?: Readonly<Record<string, string>> | undefined
+}
+
+function launch(
+  core: number | undefined,
+  command: string,
+  args: readonly string[],
+  { cwd, env }: Surroundings = {},
+): ChildProcess {
   const [program, all] = core === undefined ? [command, args] : ['taskset', ['-c', String(core), command, ...args]]
-  const child = spawn(program, [...all], { stdio: ['ignore', 'pipe', 'pipe'], ...(cwd === undefined ? {} : { cwd }) })
+  const surroundings = {
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(env === undefined ? {} : { env: { ...process.env, ...env } }),
+  }
+  const child = spawn(program, [...all], { stdio: ['ignore', 'pipe', 'pipe'], ...surroundings })
   alive.add(child)
   child.once('close', () => alive.delete(child))
   return child
@@ -79,22 +99,24 @@ function tailOf(child: ChildProcess): () => string {
   return () => tail
 }
 
-export interface ServerCommand {
+export interface ServerCommand extends Surroundings {
   /** For messages. */
   readonly name: string
   /** Core to pin it to; undefined: wherever. */
   readonly core: number | undefined
   readonly command: string
   readonly args: readonly string[]
-  readonly cwd?: string | undefined
   /** It is up when this port on 127.0.0.1 accepts, and `ready`, if given, resolves true. */
   readonly port: number
   readonly ready?: () => Promise<boolean>
+  /** How often that is asked; default 25. */
+  readonly pollMs?: number | undefined
 }
 
 /** Starts a server and waits until it is up, at most 15 s. Rejects with what it printed when it ends before. */
-export async function startServer(server: ServerCommand): Promise<Running> {
-  const child = launch(server.core, server.command, server.args, server.cwd)
+export async function startServer(server: ServerCommand): Promise<StartedServer> {
+  const startedAt = performance.now()
+  const child = launch(server.core, server.command, server.args, server)
   const printed = tailOf(child)
   let failure: Error | undefined
   child.once('error', (error) => void (failure = error))
@@ -107,16 +129,16 @@ export async function startServer(server: ServerCommand): Promise<Running> {
     await closed
     clearTimeout(timer)
   }
-  const deadline = performance.now() + 15_000
+  const deadline = startedAt + 15_000
   while (!((await accepts(server.port)) && (server.ready === undefined || (await server.ready())))) {
     if (ended()) throw new Error(`${server.name} did not start: ${failure?.message ?? printed()}`)
     if (performance.now() > deadline) {
       await stop()
       throw new Error(`${server.name} was not up after 15 s: ${printed()}`)
     }
-    await delay(25)
+    await delay(server.pollMs ?? 25)
   }
-  return { pid: child.pid ?? 0, stop }
+  return { pid: child.pid ?? 0, stop, readyAfterMs: performance.now() - startedAt }
 }
 
 /** Runs a program to its end on a core and resolves with its stdout; rejects unless it exits 0. */

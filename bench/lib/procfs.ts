@@ -61,6 +61,18 @@ export function parseStatusBytes(text: string, name: 'VmRSS' | 'VmHWM'): number 
   return match?.[1] === undefined ? undefined : Number(match[1]) * 1024
 }
 
+/** The `Pss:` line of /proc/PID/smaps_rollup (a share of what it shares with others), in bytes; undefined without one. */
+export function parsePssBytes(text: string): number | undefined {
+  const kilobytes = /^Pss:\s+(\d+) kB$/m.exec(text)?.[1]
+  return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
+}
+
+/** The soft limit of open files in /proc/PID/limits; Infinity when unlimited or not said. */
+export function parseOpenFilesLimit(text: string): number {
+  const limit = /^Max open files\s+(\d+)/m.exec(text)?.[1]
+  return limit === undefined ? Number.POSITIVE_INFINITY : Number(limit)
+}
+
 const ticksPerSecond = ((): number => {
   try {
     return Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' })) || 100
@@ -143,4 +155,20 @@ export function coreTicks(core: number): CoreTicks | undefined {
     readOr(() => readFileSync('/proc/stat', 'utf8'), ''),
     core,
   )
+}
+
+/** Proportional memory of a process tree in bytes; undefined when not all of it may be read. */
+export function pssBytes(rootPid: number): number | undefined {
+  let sum = 0
+  for (const pid of processTree(rootPid)) {
+    const bytes = parsePssBytes(readOr(() => readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'), ''))
+    if (bytes === undefined) return undefined
+    sum += bytes
+  }
+  return sum
+}
+
+/** How many files this process, and what it starts, may have open. Node raises its own limit to the hard one. */
+export function openFilesLimit(): number {
+  return parseOpenFilesLimit(readOr(() => readFileSync('/proc/self/limits', 'utf8'), ''))
 }

@@ -40,6 +40,37 @@ export function pairedRatios(a: readonly number[], b: readonly number[]): readon
   return ratios
 }
 
+/** The value below which a share of a sorted set lies, 0 to 1, between two neighbours in proportion. NaN for none. */
+function interpolated(sorted: readonly number[], share: number): number {
+  const place = (sorted.length - 1) * share
+  const below = sorted[Math.floor(place)] ?? Number.NaN
+  const above = sorted[Math.ceil(place)] ?? Number.NaN
+  return below + (above - below) * (place - Math.floor(place))
+}
+
+/** Rounds without which nothing is known of how far a ratio's values lie apart. */
+export const leastRounds = 3
+/** The most that the interquartile range of a ratio may be of its median: wider says more of the machine than of the code. */
+export const widestSpread = 0.15
+
+/** A ratio that may be told, or why it may not. */
+export type Ratio =
+  | { readonly told: true; readonly spread: Spread }
+  | { readonly told: false; readonly why: 'too noisy' | 'too few rounds' | 'not measured' }
+
+/**
+ * The rule of every ratio the bench prints, on the paired ratios of its rounds: at least {@link leastRounds} of them, and
+ * the middle half within {@link widestSpread} of the median in all (interquartile range, interpolated between neighbours).
+ */
+export function ratioOf(ratios: readonly number[]): Ratio {
+  if (ratios.length === 0) return { told: false, why: 'not measured' }
+  if (ratios.length < leastRounds) return { told: false, why: 'too few rounds' }
+  const sorted = ratios.toSorted((a, b) => a - b)
+  const range = interpolated(sorted, 0.75) - interpolated(sorted, 0.25)
+  if (!(range <= widestSpread * median(sorted))) return { told: false, why: 'too noisy' }
+  return { told: true, spread: spreadOf(ratios) }
+}
+
 export interface Interval {
   readonly low: number
   readonly high: number

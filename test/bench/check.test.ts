@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import { Agent, createServer, request } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { checkContestant } from '../../bench/lib/check.ts'
 import type { Contestant } from '../../bench/lib/contestants.ts'
@@ -66,5 +68,19 @@ t.test('a proxy that is right passes, and so do those beside the bench', async (
   await checkContestant(faulty({}), tmpdir())
   await checkContestant(contestant('relay'), tmpdir())
   await checkContestant(contestant('http-proxy'), tmpdir())
+  await checkContestant(contestant('fastify'), tmpdir())
+  await checkContestant(contestant('undici'), tmpdir())
   t.pass('no fault found')
 })
+
+for (const name of ['nginx', 'haproxy', 'caddy'] as const) {
+  const one = contestant(name)
+  t.test(`${name} as the bench sets it up`, { skip: one.version === undefined && one.install }, async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'fairlead-test-'))
+    t.teardown(() => rmSync(dir, { recursive: true }))
+    // nginx gives up its privileges and must still reach its files
+    chmodSync(dir, 0o755)
+    await checkContestant(one, join(dir, name))
+    t.pass('no fault found')
+  })
+}

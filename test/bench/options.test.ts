@@ -52,6 +52,27 @@ t.test('lists', (t) => {
   t.end()
 })
 
+t.test('what single questions take', (t) => {
+  t.match(parseBenchOptions([]), { clients: 10_000, tunnels: 2_000, quietSeconds: 10, rate: undefined, list: false })
+  const sizes = ['--rate', '5000', '--clients', '300', '--tunnels', '20', '--settle', '0', '--quiet', '0.5']
+  t.match(
+    parseBenchOptions([...sizes, '--markdown', 'out.md', '--list', '--only', 'latency,idle,websockets,sidecar']),
+    {
+      questions: ['latency', 'idle', 'websockets', 'sidecar'],
+      rate: 5_000,
+      clients: 300,
+      tunnels: 20,
+      settleSeconds: 0,
+      quietSeconds: 0.5,
+      markdown: 'out.md',
+      list: true,
+    },
+  )
+  t.ok(parseBenchOptions(['--quick']).settleSeconds < parseBenchOptions([]).settleSeconds)
+  t.equal(parseBenchOptions(['--quick', '--quiet', '7']).quietSeconds, 7)
+  t.end()
+})
+
 t.test('mistakes are refused with what was expected', (t) => {
   const cases: readonly [readonly string[], RegExp][] = [
     [['--only', 'smal'], /'smal' is not one of small, large, post/],
@@ -62,6 +83,9 @@ t.test('mistakes are refused with what was expected', (t) => {
     [['--rounds', '1.5'], /whole number/],
     [['--seconds', 'soon'], /a number from 0.1/],
     [['--load', 'ab'], /Allowed choices are auto, wrk, node/],
+    [['--rate', '0'], /whole number from 1/],
+    [['--clients', 'many'], /whole number/],
+    [['--settle', '-1'], /a number from 0/],
     [['--nonsense'], /unknown option '--nonsense'/],
     [['extra'], /too many arguments/],
   ]
@@ -78,6 +102,7 @@ t.test('the guard takes a revision, and enough rounds for a verdict even when qu
   t.ok(parseGuardOptions(['v1', '--quick']).rounds >= 6)
   messagesOf(t)
   t.throws(() => parseGuardOptions([]), { code: 'commander.missingArgument' })
+  t.throws(() => parseGuardOptions(['a', '--only', 'idle']), { code: 'commander.invalidArgument' }, 'exchanges only')
   t.throws(() => parseGuardOptions(['a', 'b']), { code: 'commander.excessArguments' })
   t.end()
 })

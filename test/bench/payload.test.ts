@@ -1,12 +1,12 @@
 import t from 'tap'
-import { largeBody, postBody, questions, smallBody } from '../../bench/lib/payload.ts'
+import { largeBody, postBody, exchanges, smallBody } from '../../bench/lib/payload.ts'
 import { LatencyHistogram } from '../../bench/load/latency-histogram.ts'
 
 t.test('the questions are as large as their names say', (t) => {
   t.equal(Buffer.byteLength(smallBody), 64)
   t.equal(Buffer.byteLength(largeBody), 102_400)
   t.equal(Buffer.byteLength(postBody), 4_096)
-  t.equal(questions.post.requestBody, postBody)
+  t.equal(exchanges.post.requestBody, postBody)
   t.notMatch(smallBody, /["\\$;{}]/, 'stands between quotes in a configuration')
   t.end()
 })

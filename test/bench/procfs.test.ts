@@ -5,11 +5,15 @@ import {
   coreTicks,
   cpuMicros,
   memoryBytes,
+  openFilesLimit,
   parseCoreTicks,
+  parseOpenFilesLimit,
   parseProcessStat,
+  parsePssBytes,
   parseSchedstat,
   parseStatusBytes,
   processTree,
+  pssBytes,
 } from '../../bench/lib/procfs.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -66,4 +70,20 @@ t.test('of a real process tree: its CPU time grows, its children count', async (
   }
   await until(() => cpuMicros(pid) === 0, { what: 'the figures of a process that is gone' })
   t.ok((coreTicks(0)?.total ?? 0) > 0)
+})
+
+t.test('proportional memory, and the limit of open files', (t) => {
+  t.equal(
+    parsePssBytes('Rss:              2404 kB\nPss:              1203 kB\nPss_Dirty:         100 kB\n'),
+    1_203 * 1_024,
+  )
+  t.equal(parsePssBytes('Rss: 2404 kB\n'), undefined)
+  const pss = pssBytes(process.pid)
+  t.ok(pss !== undefined && pss > 1_048_576 && pss <= memoryBytes(process.pid).peak, String(pss))
+  const line = (soft: string): string =>
+    `Max processes    96 96 processes\nMax open files            ${soft}                20000                files\n`
+  t.equal(parseOpenFilesLimit(line('1024')), 1_024)
+  t.equal(parseOpenFilesLimit(line('unlimited')), Number.POSITIVE_INFINITY)
+  t.ok(openFilesLimit() >= 256)
+  t.end()
 })

@@ -1,6 +1,14 @@
 import t from 'tap'
 import fc from 'fast-check'
-import { median, medianInterval, pairedRatios, quantile, spreadOf, verdictOf } from '../../bench/lib/statistics.ts'
+import {
+  median,
+  medianInterval,
+  pairedRatios,
+  quantile,
+  ratioOf,
+  spreadOf,
+  verdictOf,
+} from '../../bench/lib/statistics.ts'
 
 t.test('the median is the middle, or between the two middles', (t) => {
   t.equal(median([3, 1, 2]), 2)
@@ -27,6 +35,25 @@ t.test('ratios are paired by round, and a round that one side missed counts for 
   t.same(pairedRatios([2, 9, 8], [1, 3, 4]), [2, 3, 2])
   t.same(pairedRatios([2, 9], [1]), [2])
   t.same(pairedRatios([2, Number.NaN, 0], [0, 3, 4]), [])
+  t.end()
+})
+
+t.test('a ratio is told when the middle half of its rounds lies within 15 % of the median', (t) => {
+  const told = (...ratios: readonly number[]): unknown => {
+    const ratio = ratioOf(ratios)
+    return ratio.told ? ratio.spread.median : ratio.why
+  }
+  t.equal(told(), 'not measured')
+  t.equal(told(1, 1), 'too few rounds')
+  t.equal(told(1, 1, 1), 1)
+  t.equal(told(0.93, 1, 1.07), 1, 'quartiles at 0.965 and 1.035')
+  t.equal(told(0.84, 1, 1.16), 'too noisy', 'quartiles at 0.92 and 1.08')
+  t.equal(told(1.16, 0.84, 1), 'too noisy', 'order does not matter')
+  t.equal(told(4 * 0.93, 4, 4 * 1.07), 4, 'it is relative')
+  t.equal(told(1, 1, 1, 1, 9), 1, 'one round that went wrong is no reason')
+  t.equal(told(1, 1, 1, 9, 9), 'too noisy', 'two of five are')
+  t.match(ratioOf([1.1, 1, 1.05, 1.02]), { told: true, spread: { min: 1, max: 1.1 } })
+  t.equal(told(-1, 0, 1), 'too noisy')
   t.end()
 })
 

@@ -1,0 +1,20 @@
+/** The questions by name. */
+import type { QuestionName } from '../lib/options.ts'
+import type { Question } from '../lib/question.ts'
+import { idle } from './idle.ts'
+import { large } from './large.ts'
+import { latency } from './latency.ts'
+import { post } from './post.ts'
+import { sidecar } from './sidecar.ts'
+import { small } from './small.ts'
+import { websockets } from './websockets.ts'
+
+export const questions: Readonly<Record<QuestionName, Question>> = {
+  small,
+  large,
+  post,
+  latency,
+  idle,
+  websockets,
+  sidecar,
+}
