@@ -34,7 +34,8 @@ export function sharing(
     sink: {
       verdict: (state, verdict, applied, told) => {
         sink.verdict(state, verdict, applied, told)
-        if (verdict.kind !== 'state') tell({ key: state.key, life: state.life, verdict }, told)
+        if (verdict.kind !== 'state' && verdict.kind !== 'relieve')
+          tell({ key: state.key, life: state.life, verdict }, told)
       },
     },
   })

@@ -143,7 +143,7 @@ function whenSuspect(condition: Condition, happening: Happening, world: World): 
       // It was sent for an earlier suspicion, and has not had its time since this one began.
       if (happening.startedMs < condition.sinceMs) return probeAt(condition, nowMs)
       if (world.spare()) return eject(condition, 'silence', world)
-      return probeAt(condition, nowMs + probeAgainMs)
+      return { ...probeAt(condition, nowMs + probeAgainMs), verdict: { kind: 'relieve' } }
     default:
       return befallen(condition, happening, world) ?? stay(condition)
   }

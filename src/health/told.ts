@@ -9,7 +9,7 @@ import { suspectAfterMinMs } from './silence.ts'
 import type { EjectionCause, Verdict } from './verdict.ts'
 
 /** A verdict that matters to requests; what is merely suspected stays where it is. */
-export type ToldVerdict = Exclude<Verdict, { kind: 'state' }>
+export type ToldVerdict = Exclude<Verdict, { kind: 'state' | 'relieve' }>
 
 /** What a sign of life speaks against. */
 const silences: ReadonlySet<EjectionCause> = new Set(['silence', 'closed-unanswered'])

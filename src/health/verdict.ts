@@ -50,5 +50,10 @@ export type Verdict =
   | { readonly kind: 'join' }
   /** It may have traffic (again): joined, restored, or on probation. `ramp`: its weight is to rise slowly. */
   | { readonly kind: 'admit'; readonly state: 'healthy' | 'probation'; readonly ramp: boolean }
+  /**
+   * Silent for as long as ejects, and kept in use since too few would remain: what waits there may go to those that are not
+   * silent. Said again with every probe that finds it so.
+   */
+  | { readonly kind: 'relieve' }
   /** Suspected, or cleared (back to what it was): for those who watch; nothing changes for requests. */
   | { readonly kind: 'state'; readonly state: 'suspect' | 'healthy' | 'probation' }

@@ -41,6 +41,7 @@ import { Judgement } from './judgement.ts'
 import { refOf } from './orders.ts'
 import type { Outcome, PlaneCore } from './plane-core.ts'
 import { ReplayAccount } from './replay-body.ts'
+import type { Scattering } from './scattering.ts'
 
 /** A sign of life says that an endpoint is alive for this long, ms. */
 const aliveForMs = 5_000
@@ -300,8 +301,8 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
     this.#judgement.attemptFailed(state, failure)
   }
 
-  scattered(state: EndpointState): EndpointState[] {
-    return this.#judgement.scattered(state)
+  scattering(state: EndpointState): Scattering {
+    return this.#judgement.scattering(state)
   }
 
   tellOutcome(endpoint: Endpoint, outcome: Outcome): void {

@@ -4,12 +4,14 @@
  */
 import type { HealthEvent } from '../health/event.ts'
 import type { HealthJudge, VerdictSink } from '../health/port.ts'
+import { isQuiet } from '../health/silence.ts'
 import type { Verdict } from '../health/verdict.ts'
 import type { Clock, Milliseconds } from '../core/clock.ts'
 import { setOpen } from '../live/open.ts'
 import type { Registry } from '../live/registry.ts'
 import { admission, type BoundService, type BoundTable, type EndpointState } from '../live/runtime.ts'
 import type { Failure } from '../wire/failure.ts'
+import { Scattering } from './scattering.ts'
 import { Orders, refOf, takeWaiting } from './orders.ts'
 
 /** What it needs of the plane it works for. */
@@ -41,7 +43,7 @@ interface Break {
   /** What it held. */
   readonly inFlight: number
   /** Where that has gone. */
-  readonly scattered: EndpointState[]
+  readonly scattering: Scattering
 }
 
 export class Judgement implements VerdictSink {
@@ -71,8 +73,8 @@ export class Judgement implements VerdictSink {
     this.#host.health.attemptFailed(state, failure)
   }
 
-  scattered(state: EndpointState): EndpointState[] {
-    return this.#break(state, state.inFlight).scattered
+  scattering(state: EndpointState): Scattering {
+    return this.#break(state, state.inFlight).scattering
   }
 
   /** The break under way, or a new one of an endpoint that holds `inFlight`. */
@@ -80,7 +82,7 @@ export class Judgement implements VerdictSink {
     const nowMs = this.#host.clock.now()
     const known = this.#known(state, nowMs)
     if (known) return known
-    const fresh: Break = { nowMs, inFlight, scattered: [] }
+    const fresh: Break = { nowMs, inFlight, scattering: new Scattering(state) }
     this.#breaks.set(state, fresh)
     return fresh
   }
@@ -94,6 +96,9 @@ export class Judgement implements VerdictSink {
     const service = this.#host.bound.services.get(state.service)
     switch (verdict.kind) {
       case 'state':
+        return
+      case 'relieve':
+        if (applied && service && isHeardElsewhere(service, state, this.#host.clock.now())) takeWaiting(state, false)
         return
       case 'join':
         state.admission = admission.joining
@@ -188,6 +193,15 @@ export class Judgement implements VerdictSink {
     if (cause !== 'silence' && !(proven && wasSilent)) return
     takeWaiting(state, proven && wasSilent)
   }
+}
+
+/** Whether another endpoint may be picked that leaves nobody waiting unheard. */
+function isHeardElsewhere({ groups }: BoundService, state: EndpointState, nowMs: Milliseconds): boolean {
+  return groups.some(({ endpoints }) =>
+    endpoints.some(
+      ({ state: other }) => other !== state && other.open && (other.attempts.length === 0 || !isQuiet(other, nowMs)),
+    ),
+  )
 }
 
 /** Least silence after which requests are taken from an endpoint that leaves, ms; else four times its usual. */

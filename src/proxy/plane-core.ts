@@ -12,6 +12,7 @@ import type { ErrorPage } from './answers.ts'
 import type { Mirrors } from './mirror.ts'
 import type { DataPlaneObserver, Trouble } from './options.ts'
 import type { ReplayAccount } from './replay-body.ts'
+import type { Scattering } from './scattering.ts'
 
 /** What became of a request at an endpoint; the rest of the event is the plane's to say. */
 export type Outcome = Omit<Extract<HealthEvent, { kind: 'outcome' }>, 'kind' | 'endpoint' | 'nowMs'>
@@ -38,7 +39,7 @@ export interface PlaneCore {
    * Where requests that `state` held when it broke have gone since, to be added to: one of them may be why it broke, and
    * the others shall not meet it again.
    */
-  scattered(state: EndpointState): EndpointState[]
+  scattering(state: EndpointState): Scattering
   tellOutcome(endpoint: Endpoint, outcome: Outcome): void
   tellTrouble(trouble: Trouble): void
   /** Counts one finished request. */

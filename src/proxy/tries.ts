@@ -11,6 +11,7 @@ import { type Aim, type NextEndpoint, nextEndpoint } from './next-endpoint.ts'
 import type { AttemptRecord, RequestRecord } from './options.ts'
 import type { PlaneCore } from './plane-core.ts'
 import type { RequestFacts } from './retry.ts'
+import type { Scattering } from './scattering.ts'
 import type { RequestHead } from '../wire/request-head.ts'
 import { fieldValue } from '../wire/syntax.ts'
 
@@ -152,24 +153,26 @@ export class Tries {
     const nowMs = core.deadlines.now()
     const quiet = leavingWaiting(bound, aim, (state) => isQuiet(state, nowMs))
     if (from === undefined) return pick([...this.tried, ...quiet]) ?? pick(this.tried)
-    const scattered = core.scattered(from)
-    const next = this.#apart(pick, scattered, [quiet, quiet.filter((state) => isSilent(state, nowMs))])
-    if (next && !scattered.includes(next.endpoint.state)) scattered.push(next.endpoint.state)
+    const scattering = core.scattering(from)
+    const next = this.#apart(pick, scattering.places(this.#beganMs), [
+      quiet,
+      quiet.filter((state) => isSilent(state, nowMs)),
+    ])
+    if (next) scattering.went(this.#beganMs, next.endpoint.state)
     return next
   }
 
-  /** Away from `scattered`, at least from the first of them, which the longest-waiting went to; from `silent`, best first. */
+  /** To a place of its own, at least away from those to avoid; not to those unheard, of whom there are two degrees. */
   #apart(
     pick: (without: readonly EndpointState[]) => NextEndpoint | undefined,
-    scattered: readonly EndpointState[],
+    { avoid, own }: ReturnType<Scattering['places']>,
     silent: readonly (readonly EndpointState[])[],
   ): NextEndpoint | undefined {
-    for (const unheard of silent)
-      for (const apart of [scattered, scattered.slice(0, 2), scattered.slice(0, 1)]) {
-        const next = pick([...this.tried, ...unheard, ...apart])
-        if (next) return next
-      }
-    for (const without of [...silent, scattered]) {
+    const apart = silent.flatMap((unheard) => [
+      [...unheard, ...avoid, ...own],
+      [...unheard, ...avoid],
+    ])
+    for (const without of [...apart, ...silent, avoid]) {
       const next = pick([...this.tried, ...without])
       if (next) return next
     }

@@ -163,7 +163,7 @@ const rows: readonly Row[] = [
   ['suspect: alive', suspect, probed('alive'), 'healthy', 'state healthy'],
   ['suspect: life', suspect, { kind: 'life' }, 'healthy', 'state healthy'],
   ['suspect: no answer', suspect, probed('mute'), 'ejected', 'eject silence'],
-  ['suspect: no answer, but needed', suspect, probed('mute'), 'suspect', '', { spare: false }],
+  ['suspect: no answer, but needed', suspect, probed('mute'), 'suspect', 'relieve', { spare: false }],
   ['suspect: no answer to an earlier question', suspect, probed('mute', 'suspicion', since - 1), 'suspect', ''],
   [
     'suspect: no answer, but a byte elsewhere',

@@ -320,7 +320,7 @@ void t.test('the only one, unreachable, is asked again and again but not in a lo
   rig.hosts.set('a', gives('unreachable', 0))
   rig.fail('a', 'connect-timeout')
   rig.run(2_000)
-  t.same(rig.said('a'), ['state suspect'])
+  t.same(new Set(rig.said('a')), new Set(['state suspect', 'relieve']))
   t.ok(rig.probes.length >= 8 && rig.probes.length <= 41, String(rig.probes.length))
 })
 

@@ -473,33 +473,38 @@ t.test('what an endpoint held when it broke is scattered: no two go to the same,
 
 t.test('the one that waited longest goes its way alone: it may be what silenced them', async (t) => {
   const health = new ScriptedHealth()
-  await withRig({ backend: silent, siblings: [silent, silent], random: () => 0, ...health.options }, async (rig) => {
-    const frozen = stateOf(rig.plane, 'one-0')
-    const others = [1, 2].map((index) => stateOf(rig.plane, `one-${index}`))
-    // Where the requests went that it held the last time does not matter once it was back.
-    for (const round of [0, 1]) {
-      for (const state of others) health.eject(state, 'refused', { certain: true })
-      for (let i = 0; i < 4; i++) {
-        await (await rig.client()).send(get(`/${round}${i}`))
-        await until(() => rig.backend.requests.length === 4 * round + i + 1)
+  const clock = new FakeClock()
+  await withRig(
+    { backend: silent, siblings: [silent, silent], random: () => 0, clock, ...health.options },
+    async (rig) => {
+      const frozen = stateOf(rig.plane, 'one-0')
+      const others = [1, 2].map((index) => stateOf(rig.plane, `one-${index}`))
+      // Where the requests went that it held the last time does not matter once it was back.
+      for (const round of [0, 1]) {
+        for (const state of others) health.eject(state, 'refused', { certain: true })
+        for (let i = 0; i < 4; i++) {
+          clock.advance(1)
+          await (await rig.client()).send(get(`/${round}${i}`))
+          await until(() => rig.backend.requests.length === 4 * round + i + 1)
+        }
+        for (const state of others) health.admit(state)
+        health.eject(frozen, 'silence')
+        await until(() => rig.siblings.reduce((sum, each) => sum + each.requests.length, 0) === 4 * (round + 1))
+        const asked = rig.siblings.map(({ requests }) =>
+          requests
+            .map(({ startLine }) => startLine.split(' ')[1] ?? '')
+            .filter((target) => target.startsWith(`/${round}`)),
+        )
+        t.strictSame(
+          asked
+            .map((targets) => targets.toSorted((one, two) => (one < two ? -1 : 1)))
+            .toSorted((one, two) => one.length - two.length),
+          [[`/${round}0`], [`/${round}1`, `/${round}2`, `/${round}3`]],
+        )
+        health.admit(frozen)
       }
-      for (const state of others) health.admit(state)
-      health.eject(frozen, 'silence')
-      await until(() => rig.siblings.reduce((sum, each) => sum + each.requests.length, 0) === 4 * (round + 1))
-      const asked = rig.siblings.map(({ requests }) =>
-        requests
-          .map(({ startLine }) => startLine.split(' ')[1] ?? '')
-          .filter((target) => target.startsWith(`/${round}`)),
-      )
-      t.strictSame(
-        asked
-          .map((targets) => targets.toSorted((one, two) => (one < two ? -1 : 1)))
-          .toSorted((one, two) => one.length - two.length),
-        [[`/${round}0`], [`/${round}1`, `/${round}2`, `/${round}3`]],
-      )
-      health.admit(frozen)
-    }
-  })
+    },
+  )
 })
 
 t.test('a second attempt goes to nobody who leaves somebody waiting just then, while there are others', async (t) => {
@@ -549,4 +554,35 @@ t.test('with none but quiet ones left, a quiet one is asked', async (t) => {
     await until(() => rig.siblings[0]?.requests.length === 2)
     t.pass('it has both')
   })
+})
+
+t.test('one that is silent and kept in use gives up what waits there, while there is one that is heard', async (t) => {
+  for (const heard of [true, false]) {
+    const health = new ScriptedHealth()
+    const clock = new FakeClock()
+    await withRig({ backend: silent, siblings: [silent], clock, ...health.options }, async (rig) => {
+      const [first, second] = [0, 1].map((index) => stateOf(rig.plane, `one-${index}`))
+      if (!first || !second) throw new Error('two endpoints')
+      if (!heard) {
+        health.eject(first, 'refused', { certain: true })
+        await (await rig.client()).send(get('/waits'))
+        await until(() => rig.siblings[0]?.requests.length === 1)
+        health.admit(first)
+      }
+      health.eject(second, 'refused', { certain: true })
+      await (await rig.client()).send(get('/x'))
+      await (await rig.client()).send(request('POST', '/y'))
+      await until(() => rig.backend.requests.length === 2)
+      health.admit(second)
+      clock.advance(60)
+      health.relieve(first)
+      await settle()
+      t.strictSame(
+        targets(rig, 'sibling'),
+        heard ? ['/x'] : ['/waits'],
+        heard ? 'what is safe' : 'to whom should it go?',
+      )
+      t.ok(first.open, 'it stays in use')
+    })
+  }
 })
