@@ -73,8 +73,22 @@ function normalised(match: TextMatch): TextMatch {
   }
 }
 
+/** Equal conditions share one test, so that what routes have in common stays near to the processor; this many at most. */
+const sharedMax = 4_096
+const shared = new Map<string, Test>()
+
 /** One condition. */
 export function compileCondition(condition: Condition): Test {
+  const key = JSON.stringify(condition)
+  const known = shared.get(key)
+  if (known) return known
+  const test = compile(condition)
+  if (shared.size >= sharedMax) shared.clear()
+  shared.set(key, test)
+  return test
+}
+
+function compile(condition: Condition): Test {
   switch (condition.subject) {
     case 'header': {
       const { name } = condition

@@ -104,3 +104,19 @@ t.test('a path in a condition is brought to the form that it is compared in', as
   t.notOk(holds({ kind: 'not', match: { kind: 'glob', value: '/%61*' } }, '/abc'))
   t.notOk(holds({ kind: 'prefix', value: '/x/' }, '/x'), 'a slash at its end stays')
 })
+
+t.test('equal conditions share one test, and no others do', async (t) => {
+  const asked = (name: string, value: string): Condition => ({
+    subject: 'header',
+    name,
+    match: { kind: 'equals', value },
+  })
+  const first = compileCondition(asked('x-a', '1'))
+  t.equal(compileCondition(asked('x-a', '1')), first)
+  t.not(compileCondition(asked('x-a', '2')), first)
+  t.not(compileCondition(asked('x-b', '1')), first)
+  t.not(compileCondition({ ...asked('x-a', '1'), subject: 'cookie' } as Condition), first)
+  // However many there are, only so many are remembered, and all are right.
+  for (let i = 0; i < 10_000; i++) compileCondition(asked('x-a', `many ${String(i)}`))
+  t.not(compileCondition(asked('x-a', '1')), first)
+})
