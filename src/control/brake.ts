@@ -19,6 +19,11 @@ export interface BrakeInput {
   readonly troubled: boolean
   /** `before` was read from a file: that the source does not name a service does not mean that it has ceased to matter. */
   readonly restored: boolean
+  /**
+   * Between `before` and `next` came other updates: one event that a fast catalog tells in pieces. What was replaced may then be
+   * told before its successor is, so that what is lost is reckoned less what came.
+   */
+  readonly inPieces: boolean
 }
 
 /** Instances of one service to hold. */
@@ -88,7 +93,7 @@ function servingOf(snapshot: Snapshot, isHeld: (key: string) => boolean): number
 }
 
 /**
- * What to hold of what `next` takes away or turns critical. Of a service:
+ * What to hold of what has been taken away or turned critical since `before`. Of a service:
  * - more than half and at least two of its instances that served, unless as many others came with the same update;
  * - its only one, when the update takes more than half (and at least two) of all that the source had, or after trouble.
  */
@@ -103,6 +108,7 @@ export function decideBrake(input: BrakeInput): readonly Hold[] {
     const { instances, serving, added } = loss
     if (added >= instances.length) return false
     if (alone(loss)) return mass || input.troubled
-    return instances.length >= 2 && instances.length * 2 > serving
+    const missing = input.inPieces ? instances.length - added : instances.length
+    return missing >= 2 && missing * 2 > serving
   })
 }

@@ -33,6 +33,10 @@ export interface SourceBrakeOptions {
 export const holdMs: Milliseconds = 60_000
 /** Trouble of the source this long ago still casts doubt on what it does not name. */
 export const troubleMs: Milliseconds = 60_000
+/** Updates within this time may be pieces of one sudden removal. */
+export const suddenMs: Milliseconds = 1_000
+/** Earlier snapshots kept for that. */
+const earlierMax = 256
 /** Between two looks at whether what is held lives. */
 const lookMs: Milliseconds = 250
 /** After a confirming read that confirmed nothing. */
@@ -64,6 +68,8 @@ export class SourceBrake {
   readonly #services = new Map<string, HeldService>()
   readonly #keys = new Set<string>()
   #next: Snapshot | undefined
+  /** What was replaced a moment ago, the oldest first. */
+  #earlier: { readonly snapshot: Snapshot; readonly untilMs: Milliseconds }[] = []
   #snapshot: Snapshot | undefined
   #restored = false
   #troubledMs: Milliseconds | undefined
@@ -108,15 +114,16 @@ export class SourceBrake {
     this.#next = next
     this.#letGoOfReturned(next)
     if (before) {
-      const holds = decideBrake({
-        before,
+      const known = {
         next,
         interest: this.#options.interest(),
-        isHeld: (key) => this.#keys.has(key),
+        isHeld: (key: string) => this.#keys.has(key),
         troubled: restored || this.#isTroubled(),
         restored,
-      })
-      this.#hold(holds)
+      }
+      this.#hold(decideBrake({ ...known, before, inPieces: false }))
+      const first = this.#firstOfNow(before)
+      if (first !== before) this.#hold(decideBrake({ ...known, before: first, inPieces: true }))
     }
     this.#compose()
     this.#plan()
@@ -151,6 +158,14 @@ export class SourceBrake {
   }
 
   // === Holding ===
+
+  /** What stood when the updates of now began; `before` has stood until this moment. */
+  #firstOfNow(before: Snapshot): Snapshot {
+    const nowMs = this.#options.clock.now()
+    this.#earlier = this.#earlier.filter(({ untilMs }) => nowMs - untilMs < suddenMs).slice(1 - earlierMax)
+    this.#earlier.push({ snapshot: before, untilMs: nowMs })
+    return this.#earlier[0]?.snapshot ?? before
+  }
 
   #isTroubled(): boolean {
     return this.#troubledMs !== undefined && this.#options.clock.now() - this.#troubledMs < troubleMs
@@ -243,6 +258,8 @@ export class SourceBrake {
   // === What comes of it ===
 
   #changed(): void {
+    // What was let go is not lost once more.
+    this.#earlier = []
     this.#compose()
     this.#plan()
     this.#options.onChange()

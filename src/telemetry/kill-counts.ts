@@ -32,6 +32,8 @@ export interface KillTotals {
   readonly lost: number
   /** Lost at an endpoint of which no death was told: it answered again at once, or was never gone. Not among `lost`. */
   readonly strayLost: number
+  /** Taken from an instance that was silent and lived on, or that too few others could stand in for. Not among `rescued`. */
+  readonly strayRescued: number
 }
 
 class Counts implements ServiceKillCounts {
@@ -48,6 +50,7 @@ class Counts implements ServiceKillCounts {
     retriedUnsent: 0,
     lost: 0,
     strayLost: 0,
+    strayRescued: 0,
   }
 
   constructor(service: string) {
@@ -108,8 +111,8 @@ export class KillCounts {
     for (const each of [this.#of(endpoint.service).totals, this.#all.totals]) each[field]++
   }
 
-  stray(service: string): void {
-    for (const each of [this.#of(service).totals, this.#all.totals]) each.strayLost++
+  stray(service: string, field: 'strayLost' | 'strayRescued'): void {
+    for (const each of [this.#of(service).totals, this.#all.totals]) each[field]++
   }
 
   /** Of one service, or of all. */

@@ -71,7 +71,9 @@ class Ledger implements KillLedger {
   readonly #latest = new Map<string, KillRecord>()
   readonly #lostOrphans = new Orphans(lostOrphansMax, (event) => this.#stray(event))
   // Retries are ordinary, and many; they must not push out what was lost.
-  readonly #otherOrphans = new Orphans(otherOrphansMax, () => {})
+  readonly #otherOrphans = new Orphans(otherOrphansMax, ({ outcome, endpoint }) => {
+    if (outcome === 'rescued') this.#counts.stray(endpoint.service, 'strayRescued')
+  })
   readonly #strays: StrayRequest[] = []
   readonly #catalog = new CatalogKnowledge()
   readonly #counts = new KillCounts((service) => this.#catalog.knows(service))
@@ -217,7 +219,7 @@ class Ledger implements KillLedger {
 
   #stray({ endpoint, requestId, method, reason, unsent, nowMs }: OutcomeEvent): void {
     const { service, version, handle } = endpoint
-    this.#counts.stray(service)
+    this.#counts.stray(service, 'strayLost')
     const wallMs = this.#clock.wall() - (this.#clock.now() - nowMs)
     this.#strays.push({ wallMs, service, version, handle, requestId, method, reason, unsent })
     if (this.#strays.length > straysMax) this.#strays.shift()

@@ -196,6 +196,7 @@ t.test('the kill ledger: newest first, with totals, of one service or all', asyn
     retriedUnsent: 3,
     lost: 2,
     strayLost: 1,
+    strayRescued: 0,
   })
   t.same(strays, [
     {

@@ -31,6 +31,7 @@ function decide(before: Services, next: Services, more: Partial<BrakeInput> = {}
     isHeld: () => false,
     troubled: false,
     restored: false,
+    inPieces: false,
     ...more,
   })
   return Object.fromEntries(holds.map((hold) => [hold.service, hold.instances.map(({ id }) => id).join('')]))
@@ -107,6 +108,7 @@ void t.test('whatever comes, only what served and is not said to be in maintenan
         isHeld: () => false,
         troubled,
         restored: false,
+        inPieces: false,
       })
       for (const { service: name, instances } of holds) {
         const [old, now] = [was, is].map((one) => one.services.get(name)?.instances ?? [])

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Snapshot } from '../../src/catalog/snapshot.ts'
 import { createReconciler, type Reconciler } from '../../src/control/reconcile.ts'
-import { holdMs } from '../../src/control/source-brake.ts'
+import { holdMs, suddenMs } from '../../src/control/source-brake.ts'
 import type { Logger } from '../../src/core/log.ts'
 import type { Policy } from '../../src/policy/policy.ts'
 import type { Endpoint, RouteTable } from '../../src/table/table.ts'
@@ -191,10 +191,11 @@ void t.test('who is back is back, and an operator’s word ends the hold', async
 })
 
 void t.test('one at a time is no mass', async (t) => {
-  const { reconciler, say, serving } = rig()
+  const { reconciler, say, serving, clock } = rig()
   for (const ids of ['abcd', 'abc', 'ab', 'a', '']) {
     say(web(ids))
     t.equal(serving(), ids)
+    clock.advance(suddenMs)
   }
   await reconciler.stop()
 })
@@ -304,5 +305,30 @@ void t.test('routes that tags make stay with what is held', async (t) => {
   say(web(''))
   t.equal(tables.at(-1)?.routes.length, 1)
   t.equal(tables.at(-1)?.services.get('web')?.groups[0]?.endpoints.length, 2)
+  await reconciler.stop()
+})
+
+void t.test('one event that the catalog tells in pieces is one', async (t) => {
+  const pieces = rig()
+  for (const ids of ['abcd', 'bcd', 'cd']) pieces.say(web(ids))
+  t.equal(pieces.serving(), 'cd', 'half of them are no mass')
+  pieces.say(web('d'))
+  t.equal(pieces.serving(), 'abcd', 'three of four within a second are')
+  pieces.say(web(''))
+  t.equal(pieces.serving(), 'abc', 'those that are held carry on')
+  for (const id of 'abcd') pieces.dead.add(id)
+  pieces.clock.advance(300)
+  t.equal(pieces.serving(), '', 'dead ones go')
+  pieces.say(web(''))
+  t.equal(pieces.serving(), '', 'and are not held again')
+  await pieces.reconciler.stop()
+})
+
+void t.test('what is replaced piece by piece is not held', async (t) => {
+  const { reconciler, say, serving } = rig()
+  for (const ids of ['abcd', 'bcd', 'bcdA', 'cdA', 'cdAB', 'dAB', 'dABC', 'ABC', 'ABCD']) {
+    say(web(ids))
+    t.equal(serving(), ids.split('').sort().join(''), ids)
+  }
   await reconciler.stop()
 })

@@ -365,7 +365,7 @@ t.test('the ledger is held against what happened', async (t) => {
     executions: [ran('a'), ran('a', 'web-2'), ran('b'), ran('b', 'web-2'), ran('p', 'web-1', 'POST')],
     victims: [{ name: 'web-1', host: '127.0.0.1', port: 9_001 }],
   }
-  const ledger = (...kills: Kill[]): Ledger => ({ kills, strays: [] })
+  const ledger = (...kills: Kill[]): Ledger => ({ kills, strays: [], strayRescued: 0 })
   const lost = (...names: string[]): Pick<Kill, 'lost' | 'lostRequests'> => ({
     lost: names.length,
     lostRequests: names.map((id) => ({ id, method: id === 'p' ? 'POST' : 'GET', reason: 'closed', unsent: false })),
@@ -395,7 +395,7 @@ t.test('the ledger is held against what happened', async (t) => {
       {},
       [/never sent were seen by backends: p/],
     ],
-    ['a stray', { kills: [{ ...kill, ...lost() }], strays: kill.lostRequests }, {}, [/no entry: p/]],
+    ['a stray', { kills: [{ ...kill, ...lost() }], strays: kill.lostRequests, strayRescued: 0 }, {}, [/no entry: p/]],
     [
       'a false alarm',
       ledger(kill, { ...kill, port: 9_002, ...lost() }),
@@ -403,6 +403,7 @@ t.test('the ledger is held against what happened', async (t) => {
       [/1 entries for endpoints that lived: 9002 refused/],
     ],
     ['repeats nobody told', ledger({ ...kill, rescued: 0 }), {}, [/2 requests twice, and the ledger knows of 1/]],
+    ['repeats of one that lived on', { ...ledger({ ...kill, rescued: 0 }), strayRescued: 1 }, {}, []],
     ['probes do not count', ledger(kill), { executions: [...facts.executions, ran('-'), ran('-')] }, []],
     ['nobody died', ledger(), { sent: [sentOf('a')], executions: [ran('a')], victims: [] }, []],
   ]
@@ -411,7 +412,7 @@ t.test('the ledger is held against what happened', async (t) => {
     t.equal(problems.length, expected.length, `${name}: ${problems.join('; ')}`)
     for (const [at, pattern] of expected.entries()) t.match(problems[at] ?? '', pattern, name)
   }
-  const strays = { kills: [], strays: kill.lostRequests }
+  const strays = { kills: [], strays: kill.lostRequests, strayRescued: 0 }
   t.strictSame(reconcile(strays, { ...facts, executions: [], unseenMax: 1 }), [], 'a death seen as a leave')
   t.strictSame(reconcile(ledger(), { ...facts, executions: [], exempt: () => true, unseenMax: 1 }), [])
   t.strictSame(reconcile(ledger({ ...kill, ...lost() }), { ...facts, exempt: () => true }), [])
@@ -426,16 +427,17 @@ t.test('the answer of /v1/kills is read, and another shape is refused', async (t
   }
   const { lostRequests: _, ...plain } = kill
   const json = {
-    totals: {},
+    totals: { strayRescued: 3 },
     strays: [{ id: 'q', method: 'GET', reason: 'reset' }],
     kills: [{ ...plain, lost, consulKnewAfterMs: null }],
   }
   t.strictSame(parseLedger(JSON.parse(JSON.stringify(json))), {
+    strayRescued: 3,
     kills: [kill],
     strays: [{ id: 'q', method: 'GET', reason: 'reset', unsent: false }],
   })
   t.equal(parseLedger({ ...json, kills: [{ ...plain, lost, consulKnewAfterMs: 40 }] }).kills[0]?.consulKnewAfterMs, 40)
-  t.throws(() => parseLedger({ kills: [] }), /strays is no list/)
+  t.throws(() => parseLedger({ kills: [], totals: { strayRescued: 0 } }), /strays is no list/)
   t.throws(() => parseLedger({ ...json, kills: undefined }), /kills is no list/)
   t.throws(() => parseLedger({ ...json, kills: [{ ...plain, lost: 1 }] }), /lost is 1/)
   t.throws(() => parseLedger({ ...json, kills: [{ ...plain, lost, rescued: undefined }] }), /rescued is no count/)

@@ -91,6 +91,7 @@ t.test('a death, from its detection to the end', async (t) => {
     retriedUnsent: 1,
     lost: 1,
     strayLost: 0,
+    strayRescued: 0,
   })
   send(ejected(a))
   t.same(
@@ -581,3 +582,19 @@ t.test('what an operator takes out and puts back is no death, and brings no dead
   send(restored(a))
   t.match(only().recovery, { kind: 'restored' })
 })
+
+t.test(
+  'what was rescued from one that was not found dead is counted apart, once it is clear that no death follows',
+  async (t) => {
+    const clock = new FakeClock()
+    const ledger = createKillLedger({ clock })
+    const make = eventsAt(clock)
+    ledger.event(make.outcome(ref('a'), 'rescued'))
+    ledger.event(make.outcome(ref('b'), 'rescued'))
+    ledger.event(make.outcome(ref('b'), 'retried'))
+    t.match(ledger.read().totals, { rescued: 0, strayRescued: 0 })
+    ledger.event(make.ejected(ref('a')))
+    clock.advance(10_000)
+    t.match(ledger.read(), { kills: [{ rescued: 1 }], totals: { rescued: 1, retried: 0, strayRescued: 1 } })
+  },
+)

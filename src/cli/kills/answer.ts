@@ -66,6 +66,7 @@ export const killsAnswer: z.ZodType<KillsView> = z.object({
     retriedUnsent: count,
     lost: count,
     strayLost: count,
+    strayRescued: count,
   }),
   strays: z.array(stray),
   kills: z.array(kill),

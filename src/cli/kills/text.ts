@@ -72,14 +72,15 @@ function lostLines(kill: KillView): readonly string[] {
 }
 
 function summary(totals: KillsView['totals'], listed: number, asked: string | undefined): string {
-  const { deaths, observedDeaths, rescued, retried, retriedUnsent, lost } = totals
+  const { deaths, observedDeaths, rescued, retried, retriedUnsent, lost, strayRescued } = totals
   const whose = asked === undefined ? '' : ` of ${safe(asked)}`
   if (deaths + observedDeaths === 0 && listed === 0) return `No instance${whose} has died since the proxy started.`
   const observed = observedDeaths === 0 ? '' : ` and ${observedDeaths} only observed`
   const all = deaths + observedDeaths
   const kept = all > listed ? ` (the latest ${listed} are listed)` : ''
   const retries = `${retried + retriedUnsent} retried${retriedUnsent === 0 ? '' : ` (${retriedUnsent} unsent)`}`
-  return `${counted(deaths, 'death')}${whose}${observed} since the proxy started${kept}: ${rescued} rescued, ${retries}, ${lost} lost`
+  const apart = strayRescued === 0 ? '' : `; ${strayRescued} rescued from instances that were only silent`
+  return `${counted(deaths, 'death')}${whose}${observed} since the proxy started${kept}: ${rescued} rescued, ${retries}, ${lost} lost${apart}`
 }
 
 function strayLines({ totals, strays }: KillsView, paint: Paint): readonly string[] {

@@ -34,6 +34,8 @@ export interface Ledger {
   readonly kills: readonly Kill[]
   /** Lost without a death to it. */
   readonly strays: readonly LostRequest[]
+  /** Rescued without one. */
+  readonly strayRescued: number
 }
 
 type Json = Readonly<Record<string, unknown>>
@@ -62,8 +64,9 @@ function requestsOf(value: unknown, what: string): readonly LostRequest[] {
 
 /** Reads the answer of `GET /v1/kills`. Throws when it is something else. */
 export function parseLedger(json: unknown): Ledger {
-  const { kills, strays } = objectOf(json, 'it')
+  const { kills, strays, totals } = objectOf(json, 'it')
   return {
+    strayRescued: countOf(objectOf(totals, 'totals')['strayRescued'], 'totals.strayRescued'),
     strays: requestsOf(strays, 'strays'),
     kills: listOf(kills, 'kills').map((one): Kill => {
       const kill = objectOf(one, 'a kill')
@@ -102,7 +105,7 @@ export interface LedgerFacts {
 }
 
 /** What does not fit, a sentence each; empty: the ledger tells what happened. */
-export function reconcile({ kills, strays }: Ledger, facts: LedgerFacts): string[] {
+export function reconcile({ kills, strays, strayRescued }: Ledger, facts: LedgerFacts): string[] {
   const problems: string[] = []
   const { sent, exempt = () => false } = facts
   const named = kills.flatMap(({ lostRequests }) => lostRequests)
@@ -135,7 +138,7 @@ export function reconcile({ kills, strays }: Ledger, facts: LedgerFacts): string
   const seen = runsById(facts.executions)
   const untrue = [...named, ...strays].filter(({ id, unsent }) => unsent && seen.has(id))
   if (untrue.length > 0) problems.push(`${untrue.length} told as never sent were seen by backends: ${ids(untrue)}`)
-  return [...problems, ...deaths(kills, facts), ...repeats(kills, facts, byId)]
+  return [...problems, ...deaths(kills, facts), ...repeats(kills, strayRescued, facts, byId)]
 }
 
 function deaths(kills: readonly Kill[], { victims, falseAlarmsMax = 0, unseenMax = 0 }: LedgerFacts): string[] {
@@ -151,9 +154,14 @@ function deaths(kills: readonly Kill[], { victims, falseAlarmsMax = 0, unseenMax
   return problems
 }
 
-function repeats(kills: readonly Kill[], { executions }: LedgerFacts, byId: ReadonlyMap<string, Sent>): string[] {
+function repeats(
+  kills: readonly Kill[],
+  strayRescued: number,
+  { executions }: LedgerFacts,
+  byId: ReadonlyMap<string, Sent>,
+): string[] {
   const twice = [...runsById(executions)].filter(([id, runs]) => byId.has(id) && runs.length > 1).length
-  const repeated = kills.reduce((sum, { rescued, retried }) => sum + rescued + retried, 0)
+  const repeated = kills.reduce((sum, { rescued, retried }) => sum + rescued + retried, strayRescued)
   return twice > repeated ? [`backends saw ${twice} requests twice, and the ledger knows of ${repeated} repeated`] : []
 }
 
