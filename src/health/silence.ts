@@ -39,7 +39,8 @@ export function silentSinceMs(state: EndpointState): Milliseconds {
  * that must not meet a second silence to another. Walks its attempts.
  */
 export function isQuiet(state: EndpointState, nowMs: Milliseconds): boolean {
-  return nowMs - silentSinceMs(state) > Math.max(quietMinMs, 4 * state.usualMs)
+  const after = Math.max(quietMinMs, 4 * state.usualMs)
+  return nowMs - state.lastLifeMs > after && nowMs - silentSinceMs(state) > after
 }
 
 /** True when its silence calls for a probe. Cheap where the endpoint gave a sign of life just now. */

@@ -135,9 +135,9 @@ export class Tries {
   }
 
   /**
-   * Where the request goes next: to nobody who had it, and, with `from`, to nobody who got another of the requests that `from`
-   * held when it broke, as long as there is anybody else. One of those may be why it broke; the others shall not meet it again.
-   * Nor to anybody who is quiet just then: a second execution is the last, so that it shall not meet a second silence.
+   * Where the request goes next: to nobody who had it. With `from`, which held it when it broke, as long as there is anybody else:
+   * away from what may be why it broke (see {@link Scattering}), and to nobody who is quiet just then, since a second execution is
+   * the last and shall not meet a second silence.
    * `keyHash` is what `balance: hash` goes by.
    */
   next(
@@ -150,9 +150,9 @@ export class Tries {
     const { bound, random } = core
     const pick = (without: readonly EndpointState[]): NextEndpoint | undefined =>
       nextEndpoint(bound, random, aim, version, without, keyHash)
+    if (from === undefined) return pick(this.tried)
     const nowMs = core.deadlines.now()
     const quiet = leavingWaiting(bound, aim, (state) => isQuiet(state, nowMs))
-    if (from === undefined) return pick([...this.tried, ...quiet]) ?? pick(this.tried)
     const scattering = core.scattering(from)
     const next = this.#apart(pick, scattering.places(this.#beganMs), [
       quiet,

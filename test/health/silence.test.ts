@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isSilent, silentSinceMs, suspectAfterMs, suspicionDeadlineMs } from '../../src/health/silence.ts'
+import { isQuiet, isSilent, silentSinceMs, suspectAfterMs, suspicionDeadlineMs } from '../../src/health/silence.ts'
 import { boundEndpoint } from '../fixtures/tables.ts'
 
 function state(lastLifeMs: number, ...waitingSinceMs: number[]) {
@@ -36,6 +36,18 @@ void t.test('silent only when somebody has waited for longer than is usual', asy
   t.equal(isSilent(state(-Infinity, 799), 1_000), true)
   t.equal(isSilent(state(850, 100), 1_000), false, 'others are answered')
   t.equal(isSilent(state(700, 950), 1_000), false, 'it was idle before')
+})
+
+void t.test('quiet is sooner than silent', async (t) => {
+  t.equal(isQuiet(state(-Infinity), 10_000), false, 'nobody waits')
+  t.equal(isQuiet(state(-Infinity, 950), 1_000), false)
+  t.equal(isQuiet(state(-Infinity, 949), 1_000), true)
+  t.equal(isQuiet(state(950, 100), 1_000), false, 'others are answered')
+  t.equal(isQuiet(state(700, 960), 1_000), false, 'it was idle before')
+  const slow = state(-Infinity, 700)
+  slow.usualMs = 100
+  t.equal(isQuiet(slow, 1_000), false, 'four times its usual')
+  t.equal(isQuiet(slow, 1_101), true)
 })
 
 void t.test('how long its probe may take', async (t) => {
