@@ -215,6 +215,7 @@ class Composition implements App {
     // Half of the policy would send canaries what they must not get.
     await Promise.all([this.#first.promise, this.#policies.settled()])
     if (this.#stopping) return
+    this.#leading.flush()
     const listeners = await this.#plane.listen(this.#config.listen)
     this.#serving = true
     // Only now is it known which ports the system chose.
@@ -346,8 +347,7 @@ class Composition implements App {
   #policyChanged(causes: readonly Cause[]): void {
     if (this.#stopping) return
     const policy = this.#policy(this.#config)
-    this.#leading?.setPolicy(policy, causes)
-    this.#next?.setPolicy(policy, causes)
+    for (const generation of [this.#leading, this.#next]) generation?.setPolicy(policy, causes)
     this.#drains.reconcile()
   }
 

@@ -36,6 +36,8 @@ export interface Generation {
   /** From now on tables go out; the newest at once. Before, they are kept. */
   takeOver(): void
   setPolicy(policy: Policy, causes: readonly Cause[]): void
+  /** See {@link Reconciler.flush}. */
+  flush(): void
   /** See {@link Reconciler.lifeChanged}. */
   lifeChanged(): void
   status(): ReconcilerStatus
@@ -84,6 +86,7 @@ export async function createGeneration(options: GenerationOptions): Promise<Gene
       if (knowledge) options.onKnowledge(knowledge)
     },
     setPolicy: (policy, causes) => reconciler.setPolicy(policy, causes),
+    flush: () => reconciler.flush(),
     lifeChanged: () => reconciler.lifeChanged(),
     status: () => reconciler.status(),
     stop: async () => {

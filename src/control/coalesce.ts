@@ -7,6 +7,8 @@ import type { Clock, Milliseconds, Timer } from '../core/clock.ts'
 export interface Coalescer {
   /** Asks for the work. Runs it before returning when the last run is long enough ago, else when that is so. */
   request(): void
+  /** Runs at once what waits for its time; nothing when nothing does. */
+  flush(): void
   /** Nothing runs afterwards. */
   stop(): void
 }
@@ -54,6 +56,11 @@ export function createCoalescer(clock: Clock, work: () => void): Coalescer {
 
   return {
     request,
+    flush() {
+      if (stopped || !timer) return
+      timer.clear()
+      run()
+    },
     stop() {
       stopped = true
       timer?.clear()

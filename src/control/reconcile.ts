@@ -81,6 +81,8 @@ export interface Reconciler {
   start(): void
   /** Replaces the policy, for these causes (none said by default); the table follows as for any other change, but not before {@link start}. */
   setPolicy(policy: Policy, causes?: readonly Cause[]): void
+  /** Puts in place at once what waits for its turn: for whoever must not go on with less. */
+  flush(): void
   /** Call when {@link LifeSigns.isAlive} says of anybody what it did not say before; without it, it is noticed a little later. */
   lifeChanged(): void
   status(): ReconcilerStatus
@@ -169,6 +171,10 @@ class TableReconciler implements Reconciler {
     this.#policy = policy
     this.#tellInterest()
     this.#request(...causes)
+  }
+
+  flush(): void {
+    this.#coalescer.flush()
   }
 
   lifeChanged(): void {

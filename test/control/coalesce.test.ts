@@ -103,3 +103,23 @@ void t.test('every request is followed by a run in time, and runs keep their dis
     { numRuns: 300 },
   )
 })
+
+void t.test('what waits can be had at once, and is then done', async (t) => {
+  const clock = new FakeClock()
+  let runs = 0
+  const coalescer = createCoalescer(clock, () => runs++)
+  coalescer.flush()
+  t.equal(runs, 0, 'nothing waits')
+  coalescer.request()
+  coalescer.flush()
+  t.equal(runs, 1, 'nor after it ran')
+  coalescer.request()
+  t.equal(runs, 1)
+  coalescer.flush()
+  t.equal(runs, 2)
+  t.equal(clock.pending, 0)
+  coalescer.request()
+  coalescer.stop()
+  coalescer.flush()
+  t.equal(runs, 2, 'nothing runs after the end')
+})

@@ -31,8 +31,7 @@ function attempt(isMinor0: boolean): { readonly sent: string[]; readonly attempt
     started: false,
     endpoint: { state: { pool: { isMinor0 } } },
     awaitBody: () => undefined,
-    cork: () => undefined,
-    uncork: () => undefined,
+    flush: () => true,
     sendHead(head: string) {
       made.started = true
       sent.push(head)
