@@ -42,14 +42,14 @@ export class LastGood {
     }
   }
 
-  /** What is to be saved beside the source's own knowledge; undefined: nothing. */
-  knowledge(asOfMs: Milliseconds = 0): DocumentKnowledge | undefined {
+  /** What is to be saved beside the source's own knowledge, which is of `asOfMs`; none where nothing is bad. */
+  knowledge(asOfMs: Milliseconds): readonly DocumentKnowledge[] {
     const documents = new Map<string, PolicyDocument>()
     for (const key of this.#bad) {
       const last = this.#good.get(key)
       if (last) documents.set(key, last)
     }
-    return documents.size > 0 ? { source: this.#savedAs, documents, asOfMs } : undefined
+    return documents.size > 0 ? [{ source: this.#savedAs, documents, asOfMs }] : []
   }
 
   get #savedAs(): string {

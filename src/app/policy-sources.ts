@@ -206,9 +206,7 @@ class WatchedPolicy implements PolicySources {
         good.note(documents, problems)
         watched.heard = watched.settled = true
         this.#settle()
-        onKnowledge(
-          [...this.#watched.values()].flatMap((one) => [one.source.knowledge(), one.good.knowledge()]).filter(isKnown),
-        )
+        onKnowledge([...this.#watched.values()].flatMap(knowledgeOf))
         onChange(causes)
       },
       onState: (next) => {
@@ -247,7 +245,11 @@ class WatchedPolicy implements PolicySources {
   }
 }
 
-const isKnown = (one: DocumentKnowledge | undefined): one is DocumentKnowledge => one !== undefined
+/** All that is worth saving of one place. */
+function knowledgeOf({ source, good }: Watched): readonly DocumentKnowledge[] {
+  const known = source.knowledge()
+  return known ? [known, ...good.knowledge(known.asOfMs)] : []
+}
 
 function entryCauses(
   source: string,

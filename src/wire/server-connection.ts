@@ -109,11 +109,6 @@ export class ServerConnection implements Watched, ChunkSink {
     return this.#socket.write(text, 'latin1') || this.#stalled()
   }
 
-  /** Writes bytes of the answer; the caller gives them away. */
-  writeBytes(bytes: Buffer): boolean {
-    return this.#socket.write(bytes) || this.#stalled()
-  }
-
   /** Writes bytes that are lent for the call, between two texts; false: wait for onWritable before more. */
   writeLent(before: string, bytes: Buffer, after: string): boolean {
     return sendLent(this.#socket, before, bytes, after) || this.#stalled()

@@ -120,7 +120,7 @@ t.test('while we pause a body its timeouts rest', async (t) => {
 
 t.test('a client that takes nothing of its answer is cut off, one that takes some is not', async (t) => {
   await withSide(async (side) => {
-    side.serve = (each) => void each.connection.writeBytes(Buffer.alloc(16 * 1_048_576))
+    side.serve = (each) => void each.connection.writeLent('', Buffer.alloc(16 * 1_048_576), '')
     const { client, serving } = await side.client()
     client.socket.pause()
     await client.send(get)
@@ -135,7 +135,7 @@ t.test('a client that takes nothing of its answer is cut off, one that takes som
   await withSide(async (side) => {
     let more: boolean | undefined
     side.serve = (each) => {
-      more = each.connection.writeBytes(Buffer.alloc(16 * 1_048_576))
+      more = each.connection.writeLent('', Buffer.alloc(16 * 1_048_576), '')
     }
     const { client, serving } = await side.client()
     await client.send(get)
