@@ -5,7 +5,7 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ContestantName } from './options.ts'
-import { findProgram, freePort, startServer, versionOf } from './process.ts'
+import { findProgram, freePort, runToEnd, startServer, versionOf } from './process.ts'
 import type { Running, StartedServer } from './process.ts'
 import { renderTemplate } from './template.ts'
 
@@ -49,13 +49,25 @@ function packageVersion(file: string): string {
   return (JSON.parse(readFileSync(join(projectRoot, file), 'utf8')) as { version: string }).version
 }
 
+/** The options of Node's with which `npm start` of the tree in `root` runs Fairlead, as its image does; an old tree has none. */
+function heapSettings(root: string): readonly string[] {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: { start?: string } }
+  return (
+    /^exec node ((?:--\S+ )*)/
+      .exec(scripts.start ?? '')?.[1]
+      ?.trim()
+      .split(' ')
+      .filter(Boolean) ?? []
+  )
+}
+
 /** Starts Fairlead from the tree in `root` with a configuration of `bench/contestants/`; resolves when it is ready. */
 async function startFairlead(
   root: string,
   name: string,
   template: string,
   { backendPort, core, dir, clients }: Setting,
-  pollMs?: number,
+  { main = 'src/main.ts', pollMs }: { readonly main?: string; readonly pollMs?: number } = {},
 ): Promise<StartedServer & RunningContestant> {
   mkdirSync(dir, { recursive: true, mode: 0o755 })
   const [port, statusPort, adminPort] = await Promise.all([freePort(), freePort(), freePort()])
@@ -66,7 +78,7 @@ async function startFairlead(
   const config = renderTemplate(beside(template), join(dir, 'fairlead.yaml'), values)
   if (clients !== undefined)
     appendFileSync(config, `limits: { connectionsPerEndpoint: ${connectionBound(clients, 1)} }\n`)
-  const args = [join(root, 'src/main.ts'), 'serve', '--config', config]
+  const args = [...heapSettings(root), join(root, main), 'serve', '--config', config]
   const ready = (): Promise<boolean> => isReady(statusPort)
   const server = { name, core, command: process.execPath, args, cwd: root, port, ready, pollMs }
   return { ...(await startServer(server)), port }
@@ -78,9 +90,14 @@ export function fairleadFrom(root: string, name: string, version: string): Conte
   return { name, readsHttp: true, version, install: '', start }
 }
 
-/** Fairlead of the working tree with ten routes; asked every 2 ms whether it is ready. */
+/** Makes `dist/` of the working tree, as `npm run build` does. */
+export async function buildPackage(): Promise<void> {
+  await runToEnd(undefined, 'npm', ['run', 'build', '--prefix', projectRoot])
+}
+
+/** Fairlead of the working tree, as built last, with ten routes; asked every 2 ms whether it is ready. */
 export function startSidecar(setting: Setting): Promise<StartedServer & RunningContestant> {
-  return startFairlead(projectRoot, 'fairlead', 'sidecar.yaml', setting, 2)
+  return startFairlead(projectRoot, 'fairlead', 'sidecar.yaml', setting, { main: 'dist/main.js', pollMs: 2 })
 }
 
 async function isReady(statusPort: number): Promise<boolean> {

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { checkExchange } from '../lib/check.ts'
-import { startSidecar } from '../lib/contestants.ts'
+import { buildPackage, startSidecar } from '../lib/contestants.ts'
 import type { Lab } from '../lib/measure.ts'
 import { exchanges } from '../lib/payload.ts'
 import { cpuMicros, memoryBytes, pssBytes } from '../lib/procfs.ts'
@@ -56,9 +56,10 @@ export function renderSidecar(samples: readonly SidecarSample[], quietSeconds: n
 export const sidecar: Question = {
   asks: 'What does Fairlead cost as a sidecar with ten routes that is asked nothing?',
   how:
-    'Started from the source tree as it is, once per round, on a core of its own: the time to /readyz, memory (RSS, and PSS, ' +
+    'Started as the package and the image have it (npm run build), once per round, on a core of its own: the time to /readyz, memory (RSS, and PSS, ' +
     'which counts pages shared with other processes in part), and the CPU time of 10 s (--quiet) in which nothing is asked.',
   async *ask(lab, _, options) {
+    await buildPackage()
     const samples: SidecarSample[] = []
     for (let round = 0; round < lab.rounds; round++) {
       lab.say(`sidecar: round ${round + 1} of ${lab.rounds}`)

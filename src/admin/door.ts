@@ -3,12 +3,13 @@
  * bounds their number, their heads and their time; asks the gate and who it is first; and answers from the handlers it is given.
  * Requests that are proxied never come here, and what is here can never slow one by more than its own CPU time.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Address } from '../config/config.ts'
 import { errorText } from '../core/errors.ts'
+import { createServer } from '../core/http.ts'
 import { listenError } from '../core/listen-error.ts'
 import { isLoopback, showHostPort } from '../core/host.ts'
 import type { Logger } from '../core/log.ts'

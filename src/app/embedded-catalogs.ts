@@ -3,7 +3,7 @@
  * still names one does not close it in between. It knows nothing of what is registered.
  */
 import type { EmbeddedCatalogConfig } from '../config/config.ts'
-import { createEmbeddedCatalog, type EmbeddedCatalog } from '../catalog/embedded/embedded.ts'
+import type { EmbeddedCatalog } from '../catalog/embedded/embedded.ts'
 import type { Clock } from '../core/clock.ts'
 import { showHostPort } from '../core/host.ts'
 import type { Logger } from '../core/log.ts'
@@ -63,6 +63,8 @@ export function createEmbeddedCatalogs(deps: Deps): EmbeddedCatalogs {
 
 async function start(config: EmbeddedCatalogConfig, deps: Deps): Promise<Open> {
   const { address, stateDir } = config
+  // Few have one, and it takes half a megabyte.
+  const { createEmbeddedCatalog } = await import('../catalog/embedded/embedded.ts')
   const catalog = createEmbeddedCatalog(
     {
       host: address.host,

@@ -1,6 +1,6 @@
 /** One question over HTTP on a connection of its own, for commands. What an answer means is for whoever asked. */
-import { Client } from 'undici'
 import { errorText } from '../core/errors.ts'
+import { undici } from '../core/undici.ts'
 
 const timeoutMs = 10_000
 /** A kill ledger full of names is 4 MB; a table of ten thousand endpoints is about as much. */
@@ -24,7 +24,7 @@ export async function exchange({ origin, socketPath, path, token, body }: Exchan
   readonly status: number
   readonly body: string
 }> {
-  const client = new Client(origin, {
+  const client = new (undici().Client)(origin, {
     connect: { timeout: timeoutMs, ...(socketPath === undefined ? {} : { socketPath }) },
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,

@@ -2,7 +2,7 @@
  * `fairlead health`: asks a running proxy whether it is alive, for a container's HEALTHCHECK where there is no shell and
  * no curl. Exit codes: 0 it answers, 1 it does not.
  */
-import { get } from 'node:http'
+import { get } from '../core/http.ts'
 import type { Command } from 'commander'
 import { reasonOf } from './exchange.ts'
 import { safe } from './table-text.ts'

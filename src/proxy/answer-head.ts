@@ -2,7 +2,7 @@
  * The heads we send to clients: an upstream's answer with our own framing, or an answer of our own, complete.
  * Source: RFC 9112 section 6 (framing), RFC 9110 sections 6.6.1 (Date) and 8.6, RFC 9209 (Proxy-Status).
  */
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES } from '../core/http.ts'
 import { type ResponseHead, framing } from '../wire/response-head.ts'
 import type { ErrorPage, OwnAnswer } from './answers.ts'
 import type { RouteAnswer } from './redirect.ts'

@@ -4,7 +4,8 @@
  */
 import { readFile, stat } from 'node:fs/promises'
 import { TLSSocket } from 'node:tls'
-import { buildConnector } from 'undici'
+import type { buildConnector } from 'undici'
+import { undici } from '../../core/undici.ts'
 import type { ConsulTls } from './options.ts'
 import type { Target } from './target.ts'
 
@@ -20,6 +21,7 @@ export function createConnector(
   tls: ConsulTls,
   onProtocol: (protocol: 'h2' | 'http/1.1') => void,
 ): Connector {
+  const { buildConnector } = undici()
   const common = { timeout: connectTimeoutMs, keepAlive: true, keepAliveInitialDelay: keepAliveDelayMs }
   if (target.socketPath !== undefined) return buildConnector({ ...common, socketPath: target.socketPath })
   if (!target.secure) return buildConnector({ ...common, autoSelectFamily: true })

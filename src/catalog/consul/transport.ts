@@ -2,7 +2,8 @@
  * The connections to one Consul address and their number: Consul shuts out a whole machine above 200 per client, so the
  * pool itself keeps the promise. Over TLS a first connection learns whether HTTP/2 is spoken; if so, four carry all.
  */
-import { type Dispatcher, Pool } from 'undici'
+import type { Dispatcher, Pool } from 'undici'
+import { undici } from '../../core/undici.ts'
 import { createConnector } from './connector.ts'
 import type { ConsulTls } from './options.ts'
 import type { Target } from './target.ts'
@@ -51,7 +52,7 @@ export class Transport {
 
   #open(): Pool {
     const connect = createConnector(this.#target, this.#tls, (protocol) => this.#agreed(protocol === 'h2'))
-    return new Pool(this.#target.origin, {
+    return new (undici().Pool)(this.#target.origin, {
       connect,
       connections: this.#multiplexed ? h2Connections : connectionsMax,
       pipelining: 1,

@@ -4,9 +4,10 @@
  * check makes it call any address. A page of another origin cannot write, since a PUT needs a preflight that is never
  * granted; but the Host header is not checked (as in Consul), so a page that rebinds its own name could. Not the data path.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { errorText, FairleadError } from '../../core/errors.ts'
+import { createServer } from '../../core/http.ts'
 import { listenError } from '../../core/listen-error.ts'
 import type { Logger } from '../../core/log.ts'
 import { absentApi } from './absent.ts'
