@@ -1,6 +1,7 @@
 /**
  * Question: do nine services get slower while the versions of a tenth are replaced one after another? Ten services in three
- * versions each behind one proxy, constant load on all; windows of quiet and replacements take turns. See ../README.md.
+ * versions each behind one proxy, constant load on all; windows of quiet, of replacements behind another proxy, and of
+ * replacements behind this one take turns. See ../README.md.
  * Run: node bench/policy/ten-services.ts
  */
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -21,7 +22,7 @@ import { chooseCores, sayProgress } from '../lib/lab.ts'
 import { describeMachine, describeRevision } from '../lib/machine.ts'
 import { numberFrom } from '../lib/options.ts'
 import { allowedCores, pinSelf } from '../lib/process.ts'
-import { startCatalog, startProxy } from './proxy.ts'
+import { type PolicyProxy, startCatalog, startProxy } from './proxy.ts'
 import { type Round, renderRounds, roundGoals } from './report.ts'
 
 interface Options {
@@ -151,45 +152,87 @@ class Windows {
   }
 }
 
-async function measure(options: Options, core: number | undefined, dir: string): Promise<readonly Round[]> {
-  const { connections, rest: restMs } = options
+/** Ten services in three versions, the catalog they are in, and the proxy before them. */
+interface Site {
+  readonly proxy: PolicyProxy
+  readonly changing: Replaced
+  stop(): Promise<void>
+}
+
+async function openSite(
+  names: readonly string[],
+  pauseMs: number,
+  core: number | undefined,
+  dir: string,
+): Promise<Site> {
   const catalog = await startCatalog(undefined)
   const instances: VersionedInstance[] = []
+  const closeAll = async (): Promise<void> => {
+    await catalog.stop()
+    for (const instance of instances) void instance.close()
+  }
   try {
-    for (const name of services)
+    for (const name of names)
       for (const version of versions) {
         const instance = await startInstance(name, version)
         instances.push(instance)
         await register(catalog.address, instance)
       }
     const proxy = await startProxy(dir, core, settings(catalog.address))
-    const { port } = proxy
     const own = instances.filter(({ service }) => service === replaced)
-    const admin = `http://127.0.0.1:${proxy.adminPort}`
-    const changing = new Replaced(catalog.address, admin, options.pause, own)
-    const windows = new Windows()
-    await openAll({ port, services, connections, versions })
-    const onAsked = (asked: Asked): void => windows.take(asked)
-    const load = new SteadyLoad({ port, services, connections, restMs, users: 10, versions, onAsked })
-    try {
-      // Everything has happened once before it is measured.
-      await changing.replaceAll()
-      const rounds: Round[] = []
-      for (let round = 0; round < options.rounds; round++) {
-        sayProgress(`round ${round + 1} of ${options.rounds}`)
-        const quiet = await windows.during(() => delay(options.quiet))
-        rounds.push({ quiet, replacing: await windows.during(() => changing.replaceAll()) })
-      }
-      return rounds
-    } finally {
-      await load.stop()
+    const changing = new Replaced(catalog.address, `http://127.0.0.1:${proxy.adminPort}`, pauseMs, own)
+    const stop = async (): Promise<void> => {
       await proxy.stop()
       changing.close()
+      await closeAll()
+    }
+    return { proxy, changing, stop }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+async function measure(
+  options: Options,
+  cores: ReturnType<typeof chooseCores>,
+  dir: string,
+): Promise<readonly Round[]> {
+  const { connections, rest: restMs, pause } = options
+  const other = await openSite([replaced], pause, cores.rest, join(dir, 'other'))
+  try {
+    const site = await openSite(services, pause, cores.proxy, join(dir, 'proxy'))
+    const { port } = site.proxy
+    const windows = new Windows()
+    try {
+      await openAll({ port, services, connections, versions })
+      const onAsked = (asked: Asked): void => windows.take(asked)
+      const load = new SteadyLoad({ port, services, connections, restMs, users: 10, versions, onAsked })
+      try {
+        return await rounds(options, windows, site, other)
+      } finally {
+        await load.stop()
+      }
+    } finally {
+      await site.stop()
     }
   } finally {
-    await catalog.stop()
-    for (const instance of instances) void instance.close()
+    await other.stop()
   }
+}
+
+async function rounds(options: Options, windows: Windows, site: Site, other: Site): Promise<readonly Round[]> {
+  // Everything has happened once before it is measured.
+  await site.changing.replaceAll()
+  await other.changing.replaceAll()
+  const done: Round[] = []
+  for (let round = 0; round < options.rounds; round++) {
+    sayProgress(`round ${round + 1} of ${options.rounds}`)
+    const quiet = await windows.during(() => delay(options.quiet))
+    const elsewhere = await windows.during(() => other.changing.replaceAll())
+    done.push({ quiet, elsewhere, replacing: await windows.during(() => site.changing.replaceAll()) })
+  }
+  return done
 }
 
 async function main(): Promise<void> {
@@ -198,7 +241,7 @@ async function main(): Promise<void> {
   pinSelf(cores.rest)
   const dir = mkdtempSync(join(tmpdir(), 'fairlead-bench-'))
   try {
-    const rounds = await measure(options, cores.proxy, join(dir, 'proxy'))
+    const rounds = await measure(options, cores, dir)
     const pinned = cores.proxy === undefined ? 'not pinned' : `Fairlead on core ${cores.proxy}`
     console.log(`## Ten services in three versions\n`)
     console.log(`${describeMachine()}; ${pinned}. Fairlead's source: ${describeRevision()}.\n`)

@@ -44,17 +44,28 @@ const window = (ms: number, counts: Partial<Round['quiet']> = {}): Round['quiet'
   ...counts,
 })
 
-t.test('ten services: quiet beside replacement, round by round', async (t) => {
-  const rounds = [1, 2, 3].map((ms) => ({ quiet: window(ms), replacing: window(ms * 1.1) }))
+t.test('ten services: a replacement beside one behind another proxy and beside quiet, round by round', async (t) => {
+  const rounds = [1, 2, 3].map((ms) => ({ quiet: window(ms), elsewhere: window(ms * 1.6), replacing: window(ms * 2) }))
   const text = renderRounds(rounds)
   t.match(text, '### Three versions of one of them replaced, 3 times')
   t.match(text, /\| in quiet +\| +300 \| +2\.00 \| +20\.00 \| +30\.00 \| +0 \| +0 \|/)
-  t.match(text, /\| during the replacement +\| +300 \| +2\.20 \| +22\.00 \| +33\.00 \| +0 \| +0 \|/)
-  t.match(text, /\| ÷, median of the rounds +\| +\| +1\.10 \| +1\.10 \|/)
+  t.match(text, /\| during the replacement +\| +300 \| +4\.00 \| +40\.00 \| +60\.00 \| +0 \| +0 \|/)
+  t.match(text, /\| ÷ behind another, median of the rounds +\| +\| +1\.25 \| +1\.25 \|/)
+  t.match(text, /\| ÷ in quiet, median of the rounds +\| +\| +2\.00 \| +2\.00 \|/)
   const met = (rounds: readonly Round[]): unknown => roundGoals(rounds).map((goal) => goal.met)
   t.same(met(rounds), [true, true, true, true])
-  t.same(met([{ quiet: window(1, { failed: 1 }), replacing: window(1.3) }]), [false, true, false, false])
-  t.same(met([{ quiet: window(1), replacing: window(1, { strayed: 1 }) }]), [true, false, true, true])
+  t.same(met([{ quiet: window(1, { failed: 1 }), elsewhere: window(1), replacing: window(1.3) }]), [
+    false,
+    true,
+    false,
+    false,
+  ])
+  t.same(met([{ quiet: window(0.1), elsewhere: window(1), replacing: window(1, { strayed: 1 }) }]), [
+    true,
+    false,
+    true,
+    true,
+  ])
 })
 
 t.test('the delay of the KV, short', { timeout: 60_000 }, async (t) => {
@@ -73,6 +84,7 @@ t.test('the delay of the KV, short', { timeout: 60_000 }, async (t) => {
 t.test('ten services, short', { timeout: 60_000 }, async (t) => {
   const stdout = await runIn(t, 'ten-services', ['--rounds', '1', '--quiet', '300', '--pause', '20'])
   t.match(stdout, /\| in quiet +\| +[1-9]\d* \|/)
+  t.match(stdout, /\| during one behind another proxy +\| +[1-9]\d* \|/)
   t.match(stdout, /\| during the replacement +\| +[1-9]\d* \|/)
   t.match(stdout, '- Failed requests, of all ten: 0 (goal: 0): met')
   t.match(stdout, '- Requests to the nine that another version answered: 0 (goal: 0): met')
