@@ -61,13 +61,21 @@ function heapSettings(root: string): readonly string[] {
   )
 }
 
+interface Variation {
+  readonly main?: string
+  /** Between two looks whether it is ready; undefined: the usual. */
+  readonly pollMs?: number
+  /** Undefined: the default. */
+  readonly workers?: number
+}
+
 /** Starts Fairlead from the tree in `root` with a configuration of `bench/contestants/`; resolves when it is ready. */
 async function startFairlead(
   root: string,
   name: string,
   template: string,
   { backendPort, core, dir, clients }: Setting,
-  { main = 'src/main.ts', pollMs }: { readonly main?: string; readonly pollMs?: number } = {},
+  { main = 'src/main.ts', pollMs, workers }: Variation = {},
 ): Promise<StartedServer & RunningContestant> {
   mkdirSync(dir, { recursive: true, mode: 0o755 })
   const [port, statusPort, adminPort] = await Promise.all([freePort(), freePort(), freePort()])
@@ -78,6 +86,7 @@ async function startFairlead(
   const config = renderTemplate(beside(template), join(dir, 'fairlead.yaml'), values)
   if (clients !== undefined)
     appendFileSync(config, `limits: { connectionsPerEndpoint: ${connectionBound(clients, 1)} }\n`)
+  if (workers !== undefined) appendFileSync(config, `workers: ${workers}\n`)
   const args = [...heapSettings(root), join(root, main), 'serve', '--config', config]
   const ready = (): Promise<boolean> => isReady(statusPort)
   const server = { name, core, command: process.execPath, args, cwd: root, port, ready, pollMs }
@@ -88,6 +97,14 @@ async function startFairlead(
 export function fairleadFrom(root: string, name: string, version: string): Contestant {
   const start: Contestant['start'] = (setting) => startFairlead(root, name, 'fairlead.yaml', setting)
   return { name, readsHttp: true, version, install: '', start }
+}
+
+/** Fairlead of the working tree with so many workers, all on the core it is given. */
+export function fairleadWithWorkers(workers: number): Contestant {
+  const start: Contestant['start'] = (setting) =>
+    startFairlead(projectRoot, 'fairlead', 'fairlead.yaml', setting, { workers })
+  const name = workers === 1 ? 'one process' : `${workers} workers`
+  return { name, readsHttp: true, version: packageVersion('package.json'), install: '', start }
 }
 
 /** Makes `dist/` of the working tree, as `npm run build` does. */

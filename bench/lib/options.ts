@@ -8,7 +8,7 @@ export const exchangeNames = ['small', 'large', 'post'] as const
 export type ExchangeName = (typeof exchangeNames)[number]
 
 /** What the bench can be asked; each has a file in `bench/questions/`. */
-export const questionNames = ['small', 'large', 'post', 'latency', 'idle', 'websockets', 'sidecar'] as const
+export const questionNames = ['small', 'large', 'post', 'latency', 'idle', 'websockets', 'sidecar', 'workers'] as const
 export type QuestionName = (typeof questionNames)[number]
 
 export const contestantNames = [

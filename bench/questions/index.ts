@@ -8,6 +8,7 @@ import { post } from './post.ts'
 import { sidecar } from './sidecar.ts'
 import { small } from './small.ts'
 import { websockets } from './websockets.ts'
+import { workers } from './workers.ts'
 
 export const questions: Readonly<Record<QuestionName, Question>> = {
   small,
@@ -17,4 +18,5 @@ export const questions: Readonly<Record<QuestionName, Question>> = {
   idle,
   websockets,
   sidecar,
+  workers,
 }

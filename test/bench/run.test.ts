@@ -10,6 +10,7 @@ import type * as Tap from 'tap'
 import type { MemoryResult } from '../../bench/lib/ask-memory.ts'
 import { questionNames } from '../../bench/lib/options.ts'
 import type { LatencyResult } from '../../bench/questions/latency.ts'
+import type { CaseResult } from '../../bench/lib/measure.ts'
 import type { SidecarSample } from '../../bench/questions/sidecar.ts'
 
 const run = promisify(execFile)
@@ -135,6 +136,17 @@ t.test('sidecar', async (t) => {
     t.ok(residentBytes > 1_048_576, String(residentBytes))
     t.ok(quietCpuMs >= 0, String(quietCpuMs))
   }
+})
+
+t.test('workers', async (t) => {
+  const found = await bench(t, '--only', 'workers', '--connections', '4')
+  const { results } = found.figures('workers') as CaseResult
+  t.same(
+    results.map(({ name }) => name),
+    ['one process', '2 workers'],
+  )
+  for (const { samples } of results) for (const { errors, requests } of samples) t.ok(errors === 0 && requests > 0)
+  t.match(found.stdout, /CPU per small request with two workers, beside one process/)
 })
 
 t.test('--list tells what each question asks', async (t) => {
