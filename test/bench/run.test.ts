@@ -17,6 +17,9 @@ const run = promisify(execFile)
 const script = (name: string): string => fileURLToPath(new URL(`../../bench/${name}`, import.meta.url))
 const nodeOnly = ['--load', 'node', '--backend', 'node']
 
+// Each question starts what it compares, one after the other.
+t.setTimeout(240_000)
+
 interface Written {
   readonly date: string
   readonly machine: { readonly kernel: string; readonly cores: number }
