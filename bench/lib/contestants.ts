@@ -109,8 +109,9 @@ export function fairleadWithWorkers(workers: number): Contestant {
 
 /** Compiles the working tree into `dist/`, as `npm run build` does. */
 export async function buildPackage(): Promise<void> {
+  const project = join(projectRoot, 'src/tsconfig.build.json')
   const compiler = join(projectRoot, 'node_modules/typescript/bin/tsc')
-  await runToEnd(undefined, process.execPath, [compiler, '-p', join(projectRoot, 'src/tsconfig.build.json')])
+  await runToEnd(undefined, 'env', ['-u', 'NODE_OPTIONS', process.execPath, compiler, '-p', project])
 }
 
 /** Fairlead of the working tree, as built last, with ten routes; asked every 2 ms whether it is ready. */
