@@ -70,20 +70,59 @@ export function cookieValue(lines: string, name: string): string | undefined {
 export function someQuery(target: string, name: string, test: (value: string) => boolean): boolean {
   const mark = target.indexOf('?')
   if (mark < 0) return false
-  for (const pair of target.slice(mark + 1).split('&')) {
-    const equals = pair.indexOf('=')
-    if (decoded(equals < 0 ? pair : pair.slice(0, equals)) !== name || pair === '') continue
-    if (test(equals < 0 ? '' : decoded(pair.slice(equals + 1)))) return true
+  let equals = mark
+  for (let at = mark + 1; at < target.length;) {
+    const ampersand = target.indexOf('&', at)
+    const stop = ampersand < 0 ? target.length : ampersand
+    // Looked for once: each pair would else read on to the last one's.
+    if (equals < at) equals = placeOf(target, '=', at)
+    const nameEnd = Math.min(equals, stop)
+    if (stop > at && isNamed(target, at, nameEnd, name) && test(decoded(target.slice(nameEnd + 1, stop)))) return true
+    at = stop + 1
   }
   return false
 }
 
+/** Infinity: nowhere. */
+function placeOf(text: string, char: string, from: number): number {
+  const place = text.indexOf(char, from)
+  return place < 0 ? Infinity : place
+}
+
+/** The most characters that one UTF-16 unit is written with: three bytes, `%` and two digits each. */
+const escapedCharsMax = 9
+
+/** Whether what stands between `from` and `end` is `name`, decoded only where its length allows that. */
+function isNamed(target: string, from: number, end: number, name: string): boolean {
+  const length = end - from
+  if (length === name.length && target.startsWith(name, from)) return !/[%+]/.test(name) || decoded(name) === name
+  if (length < name.length || length > name.length * escapedCharsMax) return false
+  return decoded(target.slice(from, end)) === name
+}
+
+/** Escapes of UTF-8 (RFC 3629 section 4) and no others, which is what `decodeURIComponent` takes. */
+const ESCAPED = new RegExp(
+  '^[^%]*(?:(?:' +
+    [
+      '%[0-7]H',
+      '%[cC][2-9a-fA-F]T',
+      '%[dD]HT',
+      '%[eE]0%[abAB]HT',
+      '%[eE][1-9a-cA-CefEF]TT',
+      '%[eE][dD]%[89]HT',
+      '%[fF]0%[9abAB]HTT',
+      '%[fF][1-3]TTT',
+      '%[fF]4%8HTT',
+    ]
+      .join('|')
+      .replaceAll('T', '%[89abAB]H')
+      .replaceAll('H', '[0-9a-fA-F]') +
+    ')[^%]*)*$',
+)
+
+/** Asks before it decodes: to throw costs a thousand times as much, and a request may hold thousands of broken escapes. */
 function decoded(text: string): string {
   if (!text.includes('%') && !text.includes('+')) return text
   const spaced = text.replaceAll('+', ' ')
-  try {
-    return decodeURIComponent(spaced)
-  } catch {
-    return spaced
-  }
+  return ESCAPED.test(spaced) ? decodeURIComponent(spaced) : spaced
 }
