@@ -4,6 +4,8 @@
  * nothing.
  */
 
+import { HeldBytes } from '../wire/held-bytes.ts'
+
 /** What all requests of a process keep for another attempt, in bytes. */
 export class ReplayAccount {
   bytes = 0
@@ -11,9 +13,8 @@ export class ReplayAccount {
 
 export class ReplayBody {
   readonly #account: ReplayAccount
-  #kept: Buffer[] = []
-  #bytes = 0
-  /** Of `#bytes`, what the account knows of: only what was sent is kept for a repetition alone. */
+  readonly #kept = new HeldBytes()
+  /** Of what is kept, what the account knows of: only what was sent is kept for a repetition alone. */
   #booked = 0
   #whole = true
 
@@ -28,35 +29,34 @@ export class ReplayBody {
 
   /** What to send; all of the body so far while `isWhole`. */
   get kept(): readonly Buffer[] {
-    return this.#kept
+    return this.#kept.parts
   }
 
   /** Bytes kept. */
   get bytes(): number {
-    return this.#bytes
+    return this.#kept.size
   }
 
   add(bytes: Buffer): void {
-    if (!this.#whole) return
-    this.#kept.push(bytes)
-    this.#bytes += bytes.length
+    if (this.#whole) this.#kept.add(bytes)
   }
 
   /** What is kept has been sent: beyond `bytesMax`, or `totalMax` over all, it is let go and cannot be repeated. */
   sent(bytesMax: number, totalMax: number): void {
-    if (!this.#whole || this.#bytes === this.#booked) return
-    if (this.#bytes > bytesMax || this.#account.bytes + this.#bytes - this.#booked > totalMax) {
+    const { size } = this.#kept
+    if (!this.#whole || size === this.#booked) return
+    if (size > bytesMax || this.#account.bytes + size - this.#booked > totalMax) {
       this.#free()
       this.#whole = false
       return
     }
-    this.#account.bytes += this.#bytes - this.#booked
-    this.#booked = this.#bytes
+    this.#account.bytes += size - this.#booked
+    this.#booked = size
   }
 
   /** For the next request; most have no body, and cost nothing here. */
   reset(): void {
-    if (this.#bytes === 0 && this.#whole) return
+    if (this.#kept.size === 0 && this.#whole) return
     this.#free()
     this.#whole = true
   }
@@ -64,7 +64,6 @@ export class ReplayBody {
   #free(): void {
     this.#account.bytes -= this.#booked
     this.#booked = 0
-    this.#bytes = 0
-    this.#kept = []
+    this.#kept.clear()
   }
 }
