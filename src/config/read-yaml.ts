@@ -40,10 +40,12 @@ export interface ReadText {
 export type ScalarFilter = (text: string) => { readonly text: string } | { readonly refused: string }
 
 export const maxTextLength: number = 1_048_576
-const maxDepth = 32
+/** Levels of nesting. */
+export const maxDepth = 32
 const tooDeep = 'nested too deeply to be read'
 const maxNodes = 200_000
-const hostileKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
+/** No mapping has them: they would reach what all objects share. */
+export const hostileKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 
 const empty: ReadonlyMap<string, Place> = new Map()
 const keepText: ScalarFilter = (text) => ({ text })
