@@ -197,7 +197,9 @@ function splitAction(plane: PolicyPlane, name: string): Action {
     const unknown = [...versions.keys()].filter(
       (version) => version !== '*' && !now.service.groups.some((group) => group.version === version),
     )
-    if (unknown.length > 0 && body['force'] !== true) return unknownVersions(now.service, unknown)
+    // One that is to get nothing may be named before it comes.
+    const missed = unknown.filter((version) => versions.get(version) !== 0)
+    if (missed.length > 0 && body['force'] !== true) return unknownVersions(now.service, missed)
     const own = { versions: Object.fromEntries(versions) }
     const all = parseServiceSettings({ ...now.settings, ...own })
     const fault = all.kind === 'bad' ? all.messages.join('; ') : now.fault

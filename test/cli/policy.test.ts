@@ -154,6 +154,12 @@ t.test('what somebody wrote by hand is never lost by a split, and is what rollba
     t.match(back.out, '\nBefore: fairlead rollback web 24\n')
   })
 
+  await t.test('a version that is to get nothing may be named before it is registered', async (t) => {
+    const early = await change('split', 'web', '1=1', '3=0', '--dry-run')
+    t.match(early, { code: 0, out: /\n {2}3 +0 % -> +0 % +0 instances\n[^]*No instance of version 3 is registered/ })
+    t.match(await change('split', 'web', '3=1', '1=1', '--dry-run'), { code: 1, err: /version 3 is registered/ })
+  })
+
   await t.test('a document that was removed: what is beneath it is what was', async (t) => {
     await speaker.ask('DELETE', 'kv/fairlead/services/web')
     await inForce('"1":9')
