@@ -394,6 +394,7 @@ function changesOf(
 }
 
 function warningsOf({ versions, sticky }: ServicePolicy): readonly string[] {
-  if (versions === undefined || versions.size < 2 || sticky !== undefined) return []
+  const served = [...(versions?.values() ?? [])].filter((weight) => weight > 0)
+  if (served.length < 2 || sticky !== undefined) return []
   return ['Without sticky, each request is split by chance: a user may meet both versions.']
 }

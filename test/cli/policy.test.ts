@@ -133,6 +133,7 @@ t.test('what somebody wrote by hand is never lost by a split, and is what rollba
   await t.test('the first split over the weights of the file is undone by giving them back their word', async (t) => {
     t.match((await change('split', 'web', '1=1')).out, '\nBefore: fairlead rollback web 0\n')
     t.match(await change('rollback', 'web'), { code: 0, out: /^web: 1 90 %, 2 10 % / })
+    t.notMatch((await change('split', 'web', '1=1', '2=0', '--dry-run')).out, 'Without sticky', 'nobody meets both')
   })
 
   await t.test('a document of another tool, with rules and users who stay', async (t) => {
