@@ -6,6 +6,7 @@ import { nearest } from '../config/nearest.ts'
 import { parseServiceSettings } from '../config/parse-settings.ts'
 import type { Clock } from '../core/clock.ts'
 import { errorText } from '../core/errors.ts'
+import { servicePolicy } from '../policy/from-config.ts'
 import type { ServicePolicy, WeightsLayer } from '../policy/policy.ts'
 import type { BoundService, BoundTable } from '../live/runtime.ts'
 import { decodeEnvelope, type Envelope, reasonCharsMax } from '../policy/kv/envelope.ts'
@@ -62,7 +63,13 @@ export interface PolicyAnswer {
   /** Settings of the document besides the weights that it changes. */
   readonly changes: readonly SettingChange[]
   /** Undefined: nothing was written, it was only asked. */
-  readonly written?: { readonly revision: number; readonly at: string; readonly by: string }
+  readonly written?: {
+    readonly revision: number
+    readonly at: string
+    readonly by: string
+    /** What rollback needs to bring back what was, 0: nothing was. Null: a split with `weightsBefore` does that. */
+    readonly undo: number | null
+  }
   readonly warnings: readonly string[]
 }
 
@@ -150,6 +157,8 @@ interface Now {
   readonly settings: Readonly<Record<string, unknown>> | undefined
   readonly modifyIndex: number
   readonly revision: number
+  /** Why there is a document that cannot be read at all; undefined: it can, or there is none. */
+  readonly fault: string | undefined
 }
 
 async function lookUp(plane: PolicyPlane, name: string): Promise<Now | Answer> {
@@ -168,6 +177,7 @@ async function lookUp(plane: PolicyPlane, name: string): Promise<Now | Answer> {
       settings: isObject(settings) ? settings : undefined,
       modifyIndex: document?.modifyIndex ?? 0,
       revision: reading?.kind === 'good' ? reading.envelope.revision : 0,
+      fault: reading?.kind === 'bad' ? reading.reasons.join('; ') : undefined,
     }
   } catch (error) {
     return json(502, { error: `The policy in force cannot be read: ${errorText(error)}` })
@@ -187,11 +197,25 @@ function splitAction(plane: PolicyPlane, name: string): Action {
     const unknown = [...versions.keys()].filter(
       (version) => version !== '*' && !now.service.groups.some((group) => group.version === version),
     )
-    if (unknown.length > 0 && body['force'] !== true) return unknownVersions(now.service, unknown)
-    const settings = { ...now.settings, versions: Object.fromEntries(versions) }
+    // One that is to get nothing may be named before it comes.
+    const missed = unknown.filter((version) => versions.get(version) !== 0)
+    if (missed.length > 0 && body['force'] !== true) return unknownVersions(now.service, missed)
+    const own = { versions: Object.fromEntries(versions) }
+    const all = parseServiceSettings({ ...now.settings, ...own })
+    const fault = all.kind === 'bad' ? all.messages.join('; ') : now.fault
+    if (fault !== undefined && body['force'] !== true) return brokenDocument(name, fault)
+    const settings = fault === undefined ? { ...now.settings, ...own } : own
     const warnings = unknown.map((version) => `No instance of version ${version} is registered.`)
-    return await change(plane, name, now, settings, versions, { ...common, by, warnings })
+    return await change(plane, name, now, settings, { ...common, by, warnings })
   }
+}
+
+/** Written over as it is, it would stay without effect or lose what its last good form says besides weights. */
+function brokenDocument(name: string, fault: string): Answer {
+  const key = documentKey('services', name)
+  return json(409, {
+    error: `The document ${key} in the KV cannot be used: ${fault}. Mend it, or go back with "rollback ${name}", and split then; with --force ("force": true over HTTP) these weights alone take its place.`,
+  })
 }
 
 /** Weights as a client writes them, or a sentence about what is wrong with them. */
@@ -234,26 +258,30 @@ function rollbackAction(plane: PolicyPlane, name: string): Action {
     }
     const newest = known[0]?.revision ?? now.revision
     // Where somebody wrote the document without its history, what was known last is what to go back to.
-    const isNewest = now.revision === newest || (now.modifyIndex === 0 && known[0]?.settings === null)
-    const revision = asked ?? (isNewest ? newest - 1 : newest)
+    const isNewest =
+      (now.revision === newest && sameJson(now.settings, known[0]?.settings)) ||
+      (now.modifyIndex === 0 && known[0]?.settings === null)
+    const older = known.find((one) => one.revision < newest && isUsable(one))
+    const revision = asked ?? (isNewest ? (older?.revision ?? 0) : newest)
     if (newest === 0) return json(409, { error: 'Nothing has been changed yet, so there is nothing to go back to.' })
     const target = revision === 0 ? null : known.find((one) => one.revision === revision)?.settings
     if (target === undefined)
       return json(404, {
         error: `There is no revision ${String(revision)}; kept are ${known.map((one) => one.revision).join(', ')}.`,
       })
+    const reason = common.reason === '' ? `rollback to revision ${String(revision)}` : common.reason
     const parsed = parseServiceSettings(target ?? {})
     if (parsed.kind === 'bad')
       return json(409, { error: `Revision ${String(revision)} cannot be used: ${parsed.messages.join('; ')}` })
-    const reason = common.reason === '' ? `rollback to revision ${String(revision)}` : common.reason
-    return await change(plane, name, now, target ?? undefined, parsed.settings.versions, {
-      ...common,
-      reason,
-      by,
-      warnings: [],
-    })
+    return await change(plane, name, now, target ?? undefined, { ...common, reason, by, warnings: [] })
   }
 }
+
+function isUsable({ settings }: RevisionView): boolean {
+  return parseServiceSettings(settings ?? {}).kind === 'good'
+}
+
+const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 // === Both ===
 
@@ -267,22 +295,23 @@ async function change(
   name: string,
   now: Now,
   settings: unknown,
-  versions: ReadonlyMap<string, number> | undefined,
   { reason, cas, dryRun, by, warnings }: Change,
 ): Promise<Answer> {
   const before = sharesNow(now.service)
   const { policy } = now.service.table
-  const after = versions ?? plane.beneath(name).versions
+  const parsed = parseServiceSettings(settings ?? {})
+  if (parsed.kind === 'bad') return json(409, { error: parsed.messages.join('; ') })
+  const then = servicePolicy(parsed.settings, plane.beneath(name))
   const answer: PolicyAnswer = {
     service: name,
     before,
-    after: sharesWith(now.service, after),
+    after: sharesWith(now.service, then.versions),
     weightsBefore: policy.versions ? Object.fromEntries(policy.versions) : null,
     origins: plane.origins(name),
     modifyIndex: now.modifyIndex,
     affected: affectedBy(plane.current(), name),
     changes: changesOf(now.settings, isObject(settings) ? settings : undefined),
-    warnings: [...warnings, ...warningsOf(now.service, after)],
+    warnings: [...warnings, ...warningsOf(then)],
   }
   if (dryRun) return json(200, answer)
   const result = await writeDocument(now.store, plane.clock, {
@@ -295,7 +324,14 @@ async function change(
   })
   if (result.kind !== 'written') return failed(result)
   const { revision, at }: Envelope<unknown> = result.envelope
-  return json(200, { ...answer, written: { revision, at, by } })
+  return json(200, { ...answer, written: { revision, at, by, undo: undoOf(answer, now, result.replaced) } })
+}
+
+/** Weights alone bring back what was only where the document said them itself, and nothing else changed. */
+function undoOf(answer: PolicyAnswer, now: Now, replaced: number | undefined): number | null {
+  const byWeights =
+    answer.weightsBefore !== null && answer.changes.length === 0 && now.settings?.['versions'] !== undefined
+  return byWeights ? null : (replaced ?? null)
 }
 
 function failed(result: Exclude<ChangeResult, { kind: 'written' }>): Answer {
@@ -357,9 +393,8 @@ function changesOf(
     .filter((one) => one.before !== one.after)
 }
 
-function warningsOf(service: BoundService, versions: ReadonlyMap<string, number> | undefined): readonly string[] {
-  const warnings: string[] = []
-  if (versions && service.table.policy.sticky === undefined && versions.size > 1)
-    warnings.push('Without sticky, each request is split by chance: a user may meet both versions.')
-  return warnings
+function warningsOf({ versions, sticky }: ServicePolicy): readonly string[] {
+  const served = [...(versions?.values() ?? [])].filter((weight) => weight > 0)
+  if (served.length < 2 || sticky !== undefined) return []
+  return ['Without sticky, each request is split by chance: a user may meet both versions.']
 }

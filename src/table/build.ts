@@ -74,7 +74,10 @@ function arrange(
   const ordered = orderRoutes(kept.length === 0 ? policy.routes : [...policy.routes, ...kept])
   const first = new Map<string, RoutePolicy>()
   for (const route of ordered.routes)
-    for (const name of servicesOf(route, policy)) if (!first.has(name)) first.set(name, route)
+    for (const name of servicesOf(route, policy)) {
+      const known = first.get(name)
+      if (!known || (known.service !== name && route.service === name)) first.set(name, route)
+    }
   const needed = new Map([...first].sort(([a], [b]) => (a < b ? -1 : 1)))
   const schemes = schemesOf(ordered.routes)
   return { given: policy.routes, policies: policy.services, kept, ordered, schemes, needed }
@@ -133,11 +136,13 @@ function isUnheard(entry: Entry): boolean {
   return !entry.snapshot || entry.snapshot.instances.length === 0
 }
 
+/** `route` is the first that leads there itself, else the first whose rules do. */
 function noSuchService(name: string, route: RoutePolicy): Problem {
+  const ruled = route.service !== name
   return Object.freeze({
     code: 'no-such-service',
-    where: route.origin,
-    message: `no instance of service ${name} is registered; until one is, its routes answer 503`,
+    where: ruled ? `service ${route.service}` : route.origin,
+    message: `no instance of service ${name} is registered; until one is, ${ruled ? 'what a rule sends there is answered' : 'its routes answer'} 503`,
   })
 }
 

@@ -43,7 +43,7 @@ function describeService(change: ServiceChange): string {
     [counts('+', added), counts('-', removed)].filter((text) => text !== undefined).join(', ') || undefined,
     ...named,
     weights && `weights ${weights.before && `${weights.before} -> `}${weights.after}`,
-    settings ? 'settings changed' : undefined,
+    settings.length > 0 ? `settings changed: ${settings.join(', ')}` : undefined,
   ]
   return `service ${service}: ${parts.filter((part) => part !== undefined).join('; ')}`
 }

@@ -29,8 +29,8 @@ export interface ServiceChange {
   readonly changed: readonly EndpointChange[]
   /** The shares of its versions, where a policy sets them before or after and those that are left differ. */
   readonly weights: { readonly before: string; readonly after: string } | undefined
-  /** True when other settings of its policy differ (timeouts, retries, balancing). */
-  readonly settings: boolean
+  /** Which other settings of its policy differ (`rules`, `sticky`, `timeouts` …), in order of names. */
+  readonly settings: readonly string[]
 }
 
 export interface RouteChange {
@@ -76,9 +76,13 @@ function weightsChange(before: ServiceTable | undefined, after: ServiceTable | u
   return kept === now ? undefined : { before: weightsText(before.groups), after: now }
 }
 
-function settingsDiffer(before: ServiceTable | undefined, after: ServiceTable | undefined): boolean {
-  if (!before || !after || before.policy === after.policy) return false
-  return !sameData({ ...before.policy, versions: undefined }, { ...after.policy, versions: undefined })
+function settingsChanged(before: ServiceTable | undefined, after: ServiceTable | undefined): readonly string[] {
+  if (!before || !after || before.policy === after.policy) return []
+  const now = new Map<string, unknown>(Object.entries(after.policy))
+  return Object.entries(before.policy)
+    .filter(([key, value]) => key !== 'versions' && !sameData(value, now.get(key)))
+    .map(([key]) => key)
+    .toSorted()
 }
 
 function diffService(
@@ -102,10 +106,11 @@ function diffService(
     removed: countVersions(old.values(), now),
     changed,
     weights: weightsChange(before, after),
-    settings: settingsDiffer(before, after),
+    settings: settingsChanged(before, after),
   }
   const { change, added, removed, weights, settings } = difference
-  const differs = change !== 'changed' || added.length + removed.length + changed.length > 0 || weights || settings
+  const count = added.length + removed.length + changed.length + settings.length
+  const differs = change !== 'changed' || count > 0 || weights
   return differs ? difference : undefined
 }
 

@@ -101,6 +101,87 @@ t.test('from a terminal to every proxy, and back', async (t) => {
   })
 })
 
+t.test('what somebody wrote by hand is never lost by a split, and is what rollback goes back to', async (t) => {
+  const speaker = await startEmbedded()
+  t.teardown(() => speaker.stop())
+  for (const version of ['1', '2'])
+    await speaker.ask('PUT', 'agent/service/register', {
+      ID: `web-${version}`,
+      Name: 'web',
+      Address: '127.0.0.1',
+      Port: await backend(t, version),
+      Meta: { version },
+    })
+  const text = `${quiet}catalog: { consul: { address: "${speaker.address}" } }\nroutes: [{ service: web }]\nservices: { web: { versions: { 1: 9, 2: 1 } } }\n`
+  const { app } = rigApp(t, configOf(text))
+  await app.start()
+  const port = portOf(app.addresses().admin)
+  const change = (...args: readonly string[]): Promise<Outcome> =>
+    run(...args, '--yes', '--admin', `127.0.0.1:${String(port)}`)
+  const inForce = async (wanted: string): Promise<unknown> =>
+    await until(async () => (await ask(port, '/v1/services/web')).body.includes(wanted))
+  const rules = [{ when: { header: { 'x-test': 'yes' } }, version: '2' }]
+  const hand = (revision: number, settings: unknown): Promise<unknown> =>
+    speaker.ask(
+      'PUT',
+      'kv/fairlead/services/web',
+      JSON.stringify({ revision, by: 'vi', at: '2026-11-26T07:00:00Z', settings }),
+    )
+  const document = async (): Promise<unknown> => (await speaker.ask('GET', 'kv/fairlead/services/web?raw')).json()
+  await inForce('"1":9')
+
+  await t.test('the first split over the weights of the file is undone by giving them back their word', async (t) => {
+    t.match((await change('split', 'web', '1=1')).out, '\nBefore: fairlead rollback web 0\n')
+    t.match(await change('rollback', 'web'), { code: 0, out: /^web: 1 90 %, 2 10 % / })
+    t.notMatch((await change('split', 'web', '1=1', '2=0', '--dry-run')).out, 'Without sticky', 'nobody meets both')
+  })
+
+  await t.test('a document of another tool, with rules and users who stay', async (t) => {
+    await hand(20, { versions: { 1: 3, 2: 1 }, rules, sticky: { cookie: 'c' } })
+    await inForce('"1":3')
+    t.match((await change('split', 'web', '2=1')).out, '\nBefore: fairlead split web 1=3 2=1\n')
+    const back = await change('rollback', 'web')
+    t.match(back, { code: 0, out: /^web: 1 75 %, 2 25 % \(revision 22 by local\)\.\nBefore: / })
+    t.match(await document(), { settings: { versions: { 1: 3, 2: 1 }, rules, sticky: { cookie: 'c' } } })
+  })
+
+  await t.test('what changes more than weights is undone as a whole, and warns of what will be', async (t) => {
+    const gone = await change('rollback', 'web', '1')
+    t.match(gone.out, '\nBefore: fairlead rollback web 22\n')
+    t.notMatch(gone.out, 'Without sticky', 'one version')
+    t.match((await change('split', 'web', '1=1', '2=1')).out, '\n  warning: Without sticky')
+    const back = await change('rollback', 'web', '22')
+    t.notMatch(back.out, 'Without sticky', 'it has sticky again')
+    t.match(back.out, '\nBefore: fairlead rollback web 24\n')
+  })
+
+  await t.test('a version that is to get nothing may be named before it is registered', async (t) => {
+    const early = await change('split', 'web', '1=1', '3=0', '--dry-run')
+    t.match(early, { code: 0, out: /\n {2}3 +0 % -> +0 % +0 instances\n[^]*No instance of version 3 is registered/ })
+    t.match(await change('split', 'web', '3=1', '1=1', '--dry-run'), { code: 1, err: /version 3 is registered/ })
+  })
+
+  await t.test('a document that was removed: what is beneath it is what was', async (t) => {
+    await speaker.ask('DELETE', 'kv/fairlead/services/web')
+    await inForce('"1":9')
+    t.match((await change('split', 'web', '1=1', '2=1')).out, '\nBefore: fairlead rollback web 0\n')
+    t.match(await change('rollback', 'web'), { code: 0, out: /^web: 1 90 %, 2 10 % / })
+  })
+
+  await t.test('over a document that cannot be used nothing is split, unless it is forced', async (t) => {
+    await hand(40, { versions: { 1: 3, 2: 1 }, rules })
+    await inForce('"1":3')
+    for (const broken of ['{ no', '{"revision":41,"by":"vi","at":"2026-11-26T07:00:00Z","settings":{"rulez":[]}}']) {
+      await speaker.ask('PUT', 'kv/fairlead/services/web', broken)
+      const refused = await change('split', 'web', '2=1')
+      t.match(refused, { code: 1, out: '', err: /services\/web in the KV cannot be used: .*--force/ })
+    }
+    t.match(await change('split', 'web', '2=1', '--force'), { code: 0, out: /^web: 1 0 %, 2 100 %/ })
+    t.strictSame(((await document()) as { settings: unknown }).settings, { versions: { 2: 1 } })
+    t.match(await change('rollback', 'web'), { code: 0, out: /^web: 1 90 %/ }, 'past the one that cannot be used')
+  })
+})
+
 t.test('what it says can be pasted into a shell, and cannot steer a terminal', async (t) => {
   const change: PolicyChange = {
     service: "we'b\u001b[2J",

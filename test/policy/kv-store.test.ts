@@ -97,6 +97,39 @@ for (const entrant of await entrants())
       t.match(fourth, { kind: 'good', envelope: { revision: 4, by: 'bob', settings: null } })
     })
 
+    await t.test('what another tool wrote or removed is kept before it is replaced', async (t) => {
+      const name = 'hand'
+      const put = (revision: number, settings: unknown): Promise<unknown> =>
+        store.put(
+          'services/hand',
+          JSON.stringify({ revision, by: 'vi', at: '2026-11-26T07:00:00Z', reason: '', settings }),
+        )
+      const write = (settings: unknown): Promise<unknown> => writeDocument(store, clock, change({ name, settings }))
+      await put(7, 'hand')
+      t.match(await write('one'), { envelope: { revision: 8 }, replaced: 7 }, 'of its own revision')
+      await put(8, 'edited in its place')
+      t.match(await write('two'), { envelope: { revision: 10 }, replaced: 9 }, 'a number that was taken')
+      await store.delete('services/hand')
+      t.match(await write('three'), { envelope: { revision: 12 }, replaced: 0 }, 'it was gone')
+      t.match(await write('four'), { envelope: { revision: 13 }, replaced: 12 }, 'and nothing is missing')
+      const history = await store.list('history/services/hand/')
+      t.strictSame(
+        history.map(({ text }) => {
+          const { revision, by, settings } = JSON.parse(text) as { revision: number; by: string; settings: unknown }
+          return [revision, by, settings]
+        }),
+        [
+          [7, 'vi', 'hand'],
+          [8, 'alice', 'one'],
+          [9, 'vi', 'edited in its place'],
+          [10, 'alice', 'two'],
+          [11, 'unknown', null],
+          [12, 'alice', 'three'],
+          [13, 'alice', 'four'],
+        ],
+      )
+    })
+
     await t.test('history is bounded', async (t) => {
       for (let n = 0; n < historyMax + 60; n++)
         await store.put(`history/routes/r/${String(n + 1).padStart(10, '0')}`, '{}')

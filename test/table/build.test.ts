@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { Instance, Snapshot } from '../../src/catalog/snapshot.ts'
 import { seededRandom } from '../../src/core/random.ts'
-import { emptyPolicy, type Policy } from '../../src/policy/policy.ts'
+import { emptyPolicy, type Policy, type RoutePolicy } from '../../src/policy/policy.ts'
 import { mergePolicy } from '../../src/policy/tags.ts'
 import { buildTable, emptyTable } from '../../src/table/build.ts'
 import { hashHex } from '../../src/table/hash.ts'
@@ -224,6 +224,20 @@ void t.test('a route whose service is empty or unknown stays', async (t) => {
     table.problems.map(({ where }) => where),
     ['config:/x', 'config:/'],
   )
+})
+
+void t.test('a service that only rules lead to is missed where the rules are', async (t) => {
+  const web = snapshot(service('web', [instance('web', 'a')]))
+  const rules = [{ when: [], action: { kind: 'service', service: 'nobody' } as const }]
+  const problems = (...routes: readonly RoutePolicy[]): unknown =>
+    build(web, policy([route('/', 'web'), ...routes], { web: { rules } })).problems
+  t.match(problems(), [
+    {
+      where: 'service web',
+      message: /^no instance of service nobody .*; until one is, what a rule sends there is answered 503$/,
+    },
+  ])
+  t.match(problems(route('/x', 'nobody')), [{ where: 'config:/x', message: /its routes answer 503$/ }])
 })
 
 void t.test('services without a route are left out', async (t) => {

@@ -81,8 +81,8 @@ void t.test('lines for the log', async (t) => {
     [
       'settings',
       [web({}), toWeb],
-      [web({}), policy([route('/', 'web')], { web: { balance: 'round-robin' } })],
-      ['service web: settings changed'],
+      [web({}), policy([route('/', 'web')], { web: { fallback: 'none', balance: 'round-robin' } })],
+      ['service web: settings changed: balance, fallback'],
     ],
     [
       'routes',

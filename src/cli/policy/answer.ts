@@ -14,7 +14,8 @@ export interface PolicyChange {
   readonly after: readonly Share[]
   readonly weightsBefore: Readonly<Record<string, number>> | null
   readonly modifyIndex: number
-  readonly written?: { readonly revision: number; readonly by: string } | undefined
+  readonly written?:
+    { readonly revision: number; readonly by: string; readonly undo?: number | null | undefined } | undefined
   /** Whom it concerns and whom not, a sentence each. */
   readonly affected: readonly string[]
   /** Settings besides the weights that it changes, as JSON; null: unset. */
@@ -35,7 +36,7 @@ export const policyAnswer: z.ZodType<PolicyChange> = z.object({
   after: z.array(share),
   weightsBefore: z.record(z.string(), z.number()).nullable(),
   modifyIndex: z.number(),
-  written: z.object({ revision: z.number(), by: z.string() }).optional(),
+  written: z.object({ revision: z.number(), by: z.string(), undo: z.number().nullish() }).optional(),
   affected: z.array(z.string()),
   changes: z.array(z.object({ key: z.string(), before: z.string().nullable(), after: z.string().nullable() })),
   warnings: z.array(z.string()),

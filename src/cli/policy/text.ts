@@ -38,15 +38,16 @@ export function outcomeText(change: PolicyChange): string {
   return [
     `${safe(service)}: ${shares}${revision}.`,
     ...warningLines(warnings),
-    `Before: ${undoText(service, weightsBefore, written?.revision)}`,
+    `Before: ${undoText(service, weightsBefore, written)}`,
     '',
   ].join('\n')
 }
 
-/** The command that brings back what was. */
-function undoText(service: string, weights: PolicyChange['weightsBefore'], revision: number | undefined): string {
-  if (weights === null) return `${commandName()} rollback ${shellWord(service)} ${String((revision ?? 1) - 1)}`
-  const parts = Object.entries(weights).map(([version, weight]) => shellWord(`${version}=${String(weight)}`))
+/** The command that brings back what was. A proxy of an earlier release does not say `undo`. */
+function undoText(service: string, weights: PolicyChange['weightsBefore'], written: PolicyChange['written']): string {
+  const undo = written?.undo ?? (weights === null ? (written?.revision ?? 1) - 1 : undefined)
+  if (undo !== undefined) return `${commandName()} rollback ${shellWord(service)} ${String(undo)}`
+  const parts = Object.entries(weights ?? {}).map(([version, weight]) => shellWord(`${version}=${String(weight)}`))
   return `${commandName()} split ${shellWord(service)} ${parts.join(' ')}`
 }
 
