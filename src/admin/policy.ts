@@ -13,6 +13,7 @@ import { documentKey, historyFolder } from '../policy/kv/keys.ts'
 import type { KvStore } from '../policy/kv/kv-store.ts'
 import { type ChangeResult, writeDocument } from '../policy/kv/write-document.ts'
 import { sharesOf } from '../table/shares.ts'
+import { servicesAt } from '../table/table.ts'
 import { weighGroups } from '../table/weigh.ts'
 import { decodedPart, isObject, isReason, unknownService } from './asked.ts'
 import { json, type Action, type ActionRouter, type Answer } from './door.ts'
@@ -330,7 +331,7 @@ const routesNamedMax = 8
 
 /** Whose requests the weights of a service decide. */
 function affectedBy({ table }: BoundTable, name: string): readonly string[] {
-  const routes = table.routes.filter(({ service }) => service.name === name)
+  const routes = table.routes.filter((route) => servicesAt(route).includes(name))
   const text = (own: boolean): string => {
     const found = routes.filter(({ weights }) => (weights !== undefined) === own)
     const named = found.slice(0, routesNamedMax).map(({ host, path }) => `${host || '*'}${path}`)

@@ -2,6 +2,7 @@
 import type { Problem } from '../core/problem.ts'
 import type { Policy, RoutePolicy, ServicePolicy } from '../policy/policy.ts'
 import type { MirrorPolicy, Rule } from '../policy/traffic.ts'
+import { splitServices } from './parts.ts'
 import type { Route, ServiceTable } from './table.ts'
 
 /** The rules that hold for a route: its own, else its service's. */
@@ -17,9 +18,15 @@ export function mirrorOf({ traffic }: RoutePolicy, service: ServicePolicy): Mirr
 /** The services that `route` can lead to, its own first. A rule's service is entered by its weights: its rules are not asked. */
 export function servicesOf(route: RoutePolicy, policy: Policy): readonly string[] {
   if (route.service === '') return []
-  const rules = rulesOf(route, policy.services.get(route.service) ?? policy.defaults)
-  if (rules.length === 0) return [route.service]
-  return [route.service, ...rules.flatMap(({ action }) => (action.kind === 'service' ? [action.service] : []))]
+  const own = policy.services.get(route.service) ?? policy.defaults
+  const rules = rulesOf(route, own)
+  const split = splitServices(route, own)
+  if (rules.length === 0 && split.length === 0) return [route.service]
+  return [
+    route.service,
+    ...split,
+    ...rules.flatMap(({ action }) => (action.kind === 'service' ? [action.service] : [])),
+  ]
 }
 
 /** One problem for each version that a rule or a mirror names and nobody registered, once per service and version. */
