@@ -12,7 +12,7 @@ import type { Policy, RoutePolicy, ServicePolicy } from '../policy/policy.ts'
 import { buildService, type BuiltService } from './build-service.ts'
 import { Claims } from './claims.ts'
 import { lastGoodRoutes } from './last-good.ts'
-import { type PartSource, partProblems, partsOf, splitServices } from './parts.ts'
+import { type PartSource, isShared, partProblems, partsOf } from './parts.ts'
 import { orderRoutes, type OrderedRoutes } from './order-routes.ts'
 import { readService, type ReadService } from './read-service.ts'
 import { sameData } from './same.ts'
@@ -180,10 +180,9 @@ function buildEntries(
     if (!entry) continue
     entries.set(name, entry)
     const route = needed.get(name)
-    const isPart =
-      route && route.service !== name && splitServices(route, policyOf(policy, route.service)).includes(name)
-    // What becomes of a part's share is said with the route.
-    if (route && isUnheard(entry) && !isPart) problems.push(noSuchService(name, route))
+    // Where it is one of several, what becomes of its requests is said with the route.
+    if (route && isUnheard(entry) && !isShared(route, policyOf(policy, route.service), name))
+      problems.push(noSuchService(name, route))
     problems.push(...read.problems, ...entry.built.problems, ...schemeProblems(name, own, schemes))
   }
   return { entries, claims, problems: [...problems, ...verdict.problems] }

@@ -25,6 +25,12 @@ export function splitServices(route: RoutePolicy, service: ServicePolicy): reado
   return targets.flatMap((target) => target.service ?? [])
 }
 
+/** Whether `name` is the own service of a route that has a split or somebody who stands by, or one of those. */
+export function isShared(route: RoutePolicy, service: ServicePolicy, name: string): boolean {
+  const some = splitOf(route, service) !== undefined || failoverOf(route, service).length > 0
+  return some && (name === route.service || splitServices(route, service).includes(name))
+}
+
 /** A service as a build has it. */
 export interface PartSource {
   readonly table: ServiceTable
@@ -137,11 +143,11 @@ export function partProblems(
   for (const { service, version, weight, standby, said } of parts) {
     const table = services.get(service)
     if (!table) continue
-    const what = standby ? 'requests fail over to' : 'a split sends requests to'
-    const then = standby ? '' : '; until one is, the other parts have its share'
     const { groups, policy } = table
-    if (weight === 0 && !standby) continue
-    if (version === undefined && groups.length === 0 && service !== route.service)
+    if (weight === 0 && !standby && said?.weight !== undefined) continue
+    const what = standby ? 'requests fail over to' : said ? 'a split sends requests to' : 'requests go to'
+    const then = standby ? '' : `; until one is, ${said ? 'the other parts have its share' : 'who stands by has them'}`
+    if (version === undefined && groups.length === 0)
       tell('no-such-service', `${what} service ${service}, of which no instance is registered${then}`)
     if (version !== undefined && !groups.some((group) => group.version === version))
       tell(

@@ -39,14 +39,27 @@ export function ruleProblems(
     if (!services.has(service.name)) continue
     const isMissing = (target: ServiceTable, version: string): boolean =>
       !target.groups.some((group) => group.version === version)
-    const note = (said: unknown, kind: string, version: string, message: string): void => {
+    const note = (said: unknown, kind: string, version: string, message: string, code = 'no-such-version'): void => {
       const where = said ? origin : `service ${service.name}`
-      problems.set(`${where} ${kind} ${version}`, Object.freeze({ code: 'no-such-version', where, message }))
+      problems.set(`${where} ${kind} ${version}`, Object.freeze({ code, where, message }))
     }
     for (const { action } of rulesOf(policy, service.policy)) {
       if (action.kind !== 'version' && action.kind !== 'service') continue
       const { version } = action
       const target = action.kind === 'version' ? service : services.get(action.service)
+      if (
+        version === undefined &&
+        target &&
+        target !== service &&
+        (target.policy.split || target.policy.failover.length > 0)
+      )
+        note(
+          policy.traffic?.rules,
+          `split ${target.name}`,
+          '',
+          `a rule sends requests to service ${target.name}, which has a split or failover of its own: they are not asked for these requests`,
+          'split-not-followed',
+        )
       if (version === undefined || !target || !isMissing(target, version)) continue
       const fallback = (action.kind === 'version' ? policy.traffic?.fallback : undefined) ?? target.policy.fallback
       const message =

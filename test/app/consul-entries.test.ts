@@ -85,3 +85,54 @@ await t.test(
     await until(async () => !(await get('/v1/problems')).includes('config-entries'))
   },
 )
+
+await t.test(
+  'shares of other services and failover, at a real agent',
+  { skip: consul.path === undefined ? consul.reason : false, timeout: 120_000 },
+  async (t) => {
+    const agent = await startConsulAgent()
+    t.teardown(() => agent.stop())
+    const register = (Name: string, Port: number, Address = '127.0.0.1'): Promise<unknown> =>
+      agent.api('PUT', '/v1/agent/service/register', { ID: Name, Name, Address, Port })
+    await register('shop', await backend(t, 'shop'))
+    await register('spare', await backend(t, 'spare'))
+    await register('dead', 1, '127.77.2.1')
+    const write = (entry: object): Promise<unknown> => agent.api('PUT', '/v1/config', entry)
+    for (const Name of ['mix', 'shop', 'spare', 'dead'])
+      await write({ Kind: 'service-defaults', Name, Protocol: 'http' })
+    const splits = (shop: number): object => ({
+      Kind: 'service-splitter',
+      Name: 'mix',
+      Splits: [
+        { Weight: shop, Service: 'shop' },
+        { Weight: 100 - shop, Service: 'spare' },
+      ],
+    })
+    await write(splits(100))
+    await write({ Kind: 'service-resolver', Name: 'dead', Failover: { '*': { Service: 'spare' } } })
+    const { app } = rigApp(
+      t,
+      configOf(
+        `${quiet}\ncatalog: { consul: { address: "${agent.address}" } }\nroutes: [{ service: mix }, { path: /dead, service: dead }]\n`,
+      ),
+    )
+    await app.start()
+    const port = proxyPort(app)
+    const admin = portOf(app.addresses().admin)
+    await until(async () => (await ask(port)).body === 'shop')
+    for (let i = 0; i < 10; i++) t.equal((await ask(port)).body, 'shop')
+    await until(async () => (await ask(port, '/dead')).body === 'spare')
+    for (let i = 0; i < 10; i++) t.equal((await ask(port, '/dead')).body, 'spare')
+    await write(splits(0))
+    await until(async () => (await ask(port)).body === 'spare')
+    await write(splits(50))
+    const seen = new Set<string>()
+    await until(async () => seen.add((await ask(port)).body).size === 2)
+    const { problems } = JSON.parse((await ask(admin, '/v1/problems')).body) as { problems: readonly unknown[] }
+    t.same(problems, [], 'a service without instances that is split among others lacks nothing')
+    await agent.api('PUT', '/v1/agent/service/deregister/spare')
+    await until(async () => (await ask(admin, '/v1/problems')).body.includes('a split sends requests to service spare'))
+    for (let i = 0; i < 10; i++) t.equal((await ask(port)).body, 'shop', 'the other part has it all')
+    t.equal((await ask(port, '/dead')).status, 503)
+  },
+)
