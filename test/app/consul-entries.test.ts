@@ -136,3 +136,29 @@ await t.test(
     t.equal((await ask(port, '/dead')).status, 503)
   },
 )
+
+await t.test(
+  'a token that may not read entries of a service that is routed',
+  { skip: consul.path === undefined ? consul.reason : false, timeout: 120_000 },
+  async (t) => {
+    const master = '11111111-1111-1111-1111-111111111111'
+    const agent = await startConsulAgent({ aclToken: master })
+    t.teardown(() => agent.stop())
+    const api = (path: string, body: object): Promise<unknown> => agent.api('PUT', path, body, master)
+    const rules =
+      'service "shop" { policy = "read" } node_prefix "" { policy = "read" } key_prefix "" { policy = "read" }'
+    const { ID } = (await api('/v1/acl/policy', { Name: 'some', Rules: rules })) as { ID: string }
+    const { SecretID: token } = (await api('/v1/acl/token', { Policies: [{ ID }] })) as { SecretID: string }
+    await api('/v1/agent/service/register', { Name: 'shop', Address: '127.0.0.1', Port: await backend(t, 'shop') })
+    const { app } = rigApp(
+      t,
+      configOf(
+        `${quiet}\ncatalog: { consul: { address: "${agent.address}", token: "${token}" } }\nroutes: [{ service: shop }, { path: /other, service: other }]\n`,
+      ),
+    )
+    await app.start()
+    const admin = portOf(app.addresses().admin)
+    await until(async () => (await ask(admin, '/v1/problems')).body.includes('may not read config entries of other:'))
+    t.equal((await ask(proxyPort(app))).body, 'shop')
+  },
+)
