@@ -191,6 +191,11 @@ function splitAction(plane: PolicyPlane, name: string): Action {
     if (unknown.length > 0 && body['force'] !== true) return unknownVersions(now.service, unknown)
     const settings = { ...now.settings, versions: Object.fromEntries(versions) }
     const warnings = unknown.map((version) => `No instance of version ${version} is registered.`)
+    const { split } = now.service.table.policy
+    if (split && now.settings?.['split'] === undefined)
+      warnings.push(
+        'Weights by version end the split among several services that is in force: this service gets it all.',
+      )
     return await change(plane, name, now, settings, versions, { ...common, by, warnings })
   }
 }

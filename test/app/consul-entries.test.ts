@@ -130,6 +130,12 @@ await t.test(
     await until(async () => seen.add((await ask(port)).body).size === 2)
     const { problems } = JSON.parse((await ask(admin, '/v1/problems')).body) as { problems: readonly unknown[] }
     t.same(problems, [], 'a service without instances that is split among others lacks nothing')
+    const own = await fetch(`http://127.0.0.1:${String(admin)}/v1/services/mix/split`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ versions: { 1: 1 }, force: true, dryRun: true }),
+    })
+    t.match(await own.text(), /end the split among several services that is in force/)
     await agent.api('PUT', '/v1/agent/service/deregister/spare')
     await until(async () => (await ask(admin, '/v1/problems')).body.includes('a split sends requests to service spare'))
     for (let i = 0; i < 10; i++) t.equal((await ask(port)).body, 'shop', 'the other part has it all')
