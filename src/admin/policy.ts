@@ -14,6 +14,7 @@ import { documentKey, historyFolder } from '../policy/kv/keys.ts'
 import type { KvStore } from '../policy/kv/kv-store.ts'
 import { type ChangeResult, writeDocument } from '../policy/kv/write-document.ts'
 import { sharesOf } from '../table/shares.ts'
+import { servicesAt } from '../table/table.ts'
 import { weighGroups } from '../table/weigh.ts'
 import { decodedPart, isObject, isReason, unknownService } from './asked.ts'
 import { json, type Action, type ActionRouter, type Answer } from './door.ts'
@@ -206,6 +207,11 @@ function splitAction(plane: PolicyPlane, name: string): Action {
     if (fault !== undefined && body['force'] !== true) return brokenDocument(name, fault)
     const settings = fault === undefined ? { ...now.settings, ...own } : own
     const warnings = unknown.map((version) => `No instance of version ${version} is registered.`)
+    const { split } = now.service.table.policy
+    if (split && now.settings?.['split'] === undefined)
+      warnings.push(
+        'Weights by version end the split among several services that is in force: this service gets it all.',
+      )
     return await change(plane, name, now, settings, { ...common, by, warnings })
   }
 }
@@ -366,7 +372,7 @@ const routesNamedMax = 8
 
 /** Whose requests the weights of a service decide. */
 function affectedBy({ table }: BoundTable, name: string): readonly string[] {
-  const routes = table.routes.filter(({ service }) => service.name === name)
+  const routes = table.routes.filter((route) => servicesAt(route).includes(name))
   const text = (own: boolean): string => {
     const found = routes.filter(({ weights }) => (weights !== undefined) === own)
     const named = found.slice(0, routesNamedMax).map(({ host, path }) => `${host || '*'}${path}`)

@@ -1,7 +1,9 @@
 /** A route as JSON shows it: where it is, where it leads and what it changes, in the words of the configuration. Pure. */
+import { showHostPort } from '../core/host.ts'
 import type { RoutePolicy } from '../policy/policy.ts'
 import { type HeaderChanges, type MirrorPolicy, noHeaderChanges, type Redirect } from '../policy/traffic.ts'
-import type { Route } from '../table/table.ts'
+import { sharesOf } from '../table/shares.ts'
+import type { Route, RoutePart, ServiceTable } from '../table/table.ts'
 
 /** What a route does beyond sending requests on; what is absent it does not do. */
 export interface RouteOptions {
@@ -36,9 +38,31 @@ export interface RouteView {
   readonly mirror?: MirrorPolicy | null
   /** Weights by version, where the route has its own; absent: its service's. */
   readonly weights?: Readonly<Record<string, number>>
+  /** Where several services share it, or others stand by; absent: all is for its service. */
+  readonly split?: readonly PartView[]
 }
 
-export function routeView({ host, path, service, origin, policy, weights }: Route): RouteView {
+export interface PartView {
+  readonly service: string
+  /** Null: by its weights. */
+  readonly version: string | null
+  /** Against the others, any scale. */
+  readonly weight: number
+  /** Of the requests that no rule decides, 0 to 1, while all can answer. */
+  readonly share: number
+  /** Only where none with a weight can answer. */
+  readonly standby?: true
+  /** Where they are not those of the route, what changes on the way there and whom it is for. */
+  readonly options?: RouteOptions
+  /** Weights of its instances by `address:port`, where they are others than elsewhere. */
+  readonly instances?: Readonly<Record<string, number>>
+}
+
+/** `services` are those of its table. */
+export function routeView(
+  { host, path, service, origin, policy, weights, parts }: Route,
+  services: ReadonlyMap<string, ServiceTable> = new Map(),
+): RouteView {
   const { tls } = service.policy
   const options = routeOptions({ ...policy, upstreamTls: tls !== undefined && tls !== 'off' })
   const { traffic } = policy
@@ -50,7 +74,39 @@ export function routeView({ host, path, service, origin, policy, weights }: Rout
     ...(Object.keys(options).length === 0 ? {} : { options }),
     ...(traffic && 'mirror' in traffic ? { mirror: traffic.mirror ?? null } : {}),
     ...(weights ? { weights: Object.fromEntries(weights) } : {}),
+    ...(parts ? { split: partViews(parts, services) } : {}),
   }
+}
+
+function partViews(parts: readonly RoutePart[], services: ReadonlyMap<string, ServiceTable>): readonly PartView[] {
+  const shares = sharesOf(parts)
+  return parts.map(({ service, version = null, weight, standby, said, endpoints, weights }, at): PartView => {
+    const table = services.get(service)
+    const tls = table?.policy.tls
+    const own = said?.shaping !== undefined || said?.access !== undefined
+    const options = routeOptions({
+      redirect: undefined,
+      shaping: said?.shaping,
+      access: said?.access,
+      upstreamTls: tls !== undefined && tls !== 'off',
+    })
+    const instances = (table?.groups ?? []).flatMap((group) => {
+      const sum = group.endpoints.reduce((all, { key }) => all + (endpoints?.get(key) ?? 0), 0)
+      const all = weights?.get(group.version) ?? group.weight
+      return group.endpoints.map(({ key, address, port }) => {
+        return [showHostPort(address, port), ((endpoints?.get(key) ?? 0) * all) / (sum || 1)] as const
+      })
+    })
+    return {
+      service,
+      version,
+      weight,
+      share: shares[at] ?? 0,
+      ...(standby ? { standby } : {}),
+      ...(own || options.proto ? { options } : {}),
+      ...(endpoints ? { instances: Object.fromEntries(instances) } : {}),
+    }
+  })
 }
 
 export function routeOptions({

@@ -7,7 +7,7 @@ import { isoTime, type Milliseconds } from '../core/clock.ts'
 import type { HealthView } from '../health/port.ts'
 import type { BoundService, BoundTable, EndpointState, OperatorOrder } from '../live/runtime.ts'
 import type { WeightsLayer } from '../policy/policy.ts'
-import type { Endpoint, Route, ServiceTable } from '../table/table.ts'
+import { type Endpoint, type Route, type ServiceTable, servicesAt } from '../table/table.ts'
 import { type MirroredView, mirroredView } from './mirror-view.ts'
 import { routeView } from './route-view.ts'
 import { type SteeringView, steeringView } from './steering-view.ts'
@@ -181,9 +181,11 @@ function healthView(of: EndpointState, { now, stateOf }: HealthSource): Endpoint
 export function serviceSummaries(bound: BoundTable, weights: WeightsSource): readonly ServiceSummary[] {
   const routes = new Map<string, string[]>()
   for (const route of bound.table.routes) {
-    const known = routes.get(route.service.name)
-    if (known) known.push(routeText(route))
-    else routes.set(route.service.name, [routeText(route)])
+    for (const name of servicesAt(route)) {
+      const known = routes.get(name)
+      if (known) known.push(routeText(route))
+      else routes.set(name, [routeText(route)])
+    }
   }
   return [...bound.services.values()].map(({ table, stats }) => ({
     name: table.name,
@@ -201,7 +203,7 @@ export function serviceSummaries(bound: BoundTable, weights: WeightsSource): rea
 
 /** The routes that lead to a service, in order of precedence. */
 export function routesTo(bound: BoundTable, service: string): readonly string[] {
-  return bound.table.routes.filter((route) => route.service.name === service).map(routeText)
+  return bound.table.routes.filter((route) => servicesAt(route).includes(service)).map(routeText)
 }
 
 /** A route as a person writes it: `shop.example.com/cart`, `/` for any host. */
@@ -233,7 +235,7 @@ export function tableJson(
   weights: WeightsSource,
 ): AsyncGenerator<string> {
   const { table } = bound
-  const routes = table.routes.map(routeView)
+  const routes = table.routes.map((route) => routeView(route, table.services))
   const { version, problems } = table
   const head = `{"version":${version},"problems":${problems.length},"routes":${JSON.stringify(routes)},"services":[`
   return jsonList(head, bound.services.values(), (service) => serviceView(service, health, weights), 1)

@@ -9,7 +9,7 @@ import type { Cause } from '../control/cause.ts'
 import type { Milliseconds } from '../core/clock.ts'
 import type { Problem } from '../core/problem.ts'
 import { type DecodedDocuments, decodeDocuments } from '../policy/kv/decode-documents.ts'
-import { createEntriesSource } from '../policy/consul-entries/entries-source.ts'
+import { createEntriesSource, type EntriesSource } from '../policy/consul-entries/entries-source.ts'
 import type { Translation } from '../policy/consul-entries/result.ts'
 import { type EntrySettings, entrySettings } from '../policy/consul-entries/settings.ts'
 import { translateEntries } from '../policy/consul-entries/translate.ts'
@@ -84,6 +84,9 @@ class WatchedPolicy implements PolicySources {
   #documents: DecodedDocuments<DocumentSettings> | undefined
   #translation: Translation | undefined
   #entries: EntrySettings | undefined
+  /** The services that the configuration's own routes lead to. */
+  #names: readonly string[] = []
+  #hidden: EntriesSource['hidden'] | undefined
   #ending: Promise<unknown> = Promise.resolve()
   #stopped = false
   readonly #first = Promise.withResolvers<void>()
@@ -94,7 +97,8 @@ class WatchedPolicy implements PolicySources {
 
   use(config: Config, connection: (source: string) => ConsulConnection | undefined): void {
     if (this.#stopped) return
-    const { kv, consulEntries } = config
+    const { kv, consulEntries, routes } = config
+    this.#names = [...new Set(routes.flatMap(({ service }) => (service === '' ? [] : [service])))]
     const kvAt = kv && connection(kv.source)
     const entriesAt = consulEntries === undefined ? undefined : connection(consulEntries)
     const isKv = this.#replace('kv', kvAt && kv && JSON.stringify([kv, kvAt]), (key) => {
@@ -121,12 +125,13 @@ class WatchedPolicy implements PolicySources {
   }
 
   problems(): readonly Problem[] {
-    return [...this.#watched.values()].flatMap(({ state, source: { name }, heard }) => {
+    const troubles = [...this.#watched.values()].flatMap(({ state, source: { name }, heard }) => {
       if (state.kind === 'current' || (state.kind === 'waiting' && state.fresh)) return []
       const stays = heard ? 'what was known of it stays in force' : 'nothing of it is in force'
       const message = `policy in ${name} cannot be read: ${state.reason}; ${stays}`
       return [Object.freeze({ code: 'policy-source', where: name, message })]
     })
+    return [...troubles, ...hiddenProblems(this.#hidden?.())]
   }
 
   async stop(): Promise<void> {
@@ -149,7 +154,7 @@ class WatchedPolicy implements PolicySources {
     const watched = this.#watched.get(place)
     this.#watched.delete(place)
     if (place === 'kv') this.#documents = undefined
-    else this.#translation = this.#entries = undefined
+    else this.#translation = this.#entries = this.#hidden = undefined
     if (watched) this.#ending = Promise.all([this.#ending, watched.source.stop(), watched.store?.stop()])
   }
 
@@ -173,9 +178,10 @@ class WatchedPolicy implements PolicySources {
   #beginEntries(key: string, connection: ConsulConnection): void {
     const { deps, saved } = this.#options
     const source = createEntriesSource(
-      { ...connection, saved: async () => (await saved())?.get('config-entries') },
+      { ...connection, saved: async () => (await saved())?.get('config-entries'), names: () => this.#names },
       deps,
     )
+    this.#hidden = () => source.hidden()
     let before: ReadonlyMap<string, PolicyDocument> = new Map()
     let recalled: Translation | undefined
     this.#begin('entries', key, source, undefined, {
@@ -243,6 +249,19 @@ class WatchedPolicy implements PolicySources {
     if (before.kind === 'current' || before.kind !== state.kind || before.reason !== state.reason)
       log.warn({ source: name }, `policy in ${name} cannot be read: ${state.reason}`)
   }
+}
+
+const hiddenNamedMax = 8
+
+function hiddenProblems(hidden: ReturnType<EntriesSource['hidden']> | undefined): readonly Problem[] {
+  if (!hidden || (hidden.names.length === 0 && !hidden.some)) return []
+  const { names } = hidden
+  const more = names.length > hiddenNamedMax ? ` and ${String(names.length - hiddenNamedMax)} more` : ''
+  const whose = names.length === 0 ? 'of some services' : `of ${names.slice(0, hiddenNamedMax).join(', ')}${more}`
+  const message =
+    `the token may not read config entries ${whose}: if there are any, they have no effect here; ` +
+    'give it service:read for them, or set policy.consulEntries: false'
+  return [Object.freeze({ code: 'config-entries-hidden', where: 'config-entries', message })]
 }
 
 /** All that is worth saving of one place. */

@@ -13,6 +13,8 @@ import type {
   Redirect,
   Rule,
   ShapingPolicy,
+  SplitPart,
+  SplitTarget,
   StickyPolicy,
   TrafficPolicy,
 } from '../policy/traffic.ts'
@@ -87,6 +89,8 @@ export interface RouteConfig {
 /** What a service or a route says of versions; `off` is said where something would be inherited. */
 export interface TrafficSettings {
   readonly versions?: ReadonlyMap<string, number> | undefined
+  readonly split?: readonly SplitPart[] | undefined
+  readonly failover?: readonly SplitTarget[] | undefined
   readonly rules?: readonly Rule[] | undefined
   readonly sticky?: StickyPolicy | 'off' | undefined
   readonly fallback?: TrafficPolicy['fallback'] | undefined

@@ -5,8 +5,7 @@
 import { isLoopback } from '../core/host.ts'
 import { parseDuration } from '../core/units.ts'
 import { parseAddress, showAddress } from './addresses.ts'
-import type { Rule } from '../policy/traffic.ts'
-import type { Address, RouteConfig } from './config.ts'
+import type { Address, RouteConfig, TrafficSettings } from './config.ts'
 import { checkBalance } from './check-balance.ts'
 import { Because } from './declare.ts'
 import { childOf, isList } from './locate.ts'
@@ -257,19 +256,22 @@ function checkRoutes(file: Raw, found: Findings): void {
 
 /** The services that a route leads to by itself or by its rules. */
 function servicesOf({ service, traffic }: RouteConfig): readonly string[] {
-  return [...(service === '' ? [] : [service]), ...targetsOf(traffic.rules ?? [])]
+  return [...(service === '' ? [] : [service]), ...targetsOf(traffic)]
 }
 
-function targetsOf(rules: readonly Rule[]): readonly string[] {
-  return rules.flatMap(({ action }) => (action.kind === 'service' ? [action.service] : []))
+function targetsOf({ rules = [], split = [], failover = [] }: TrafficSettings): readonly string[] {
+  const named = rules.flatMap(({ action }) => (action.kind === 'service' ? [action.service] : []))
+  return [...named, ...[...split, ...failover].flatMap(({ service }) => service ?? [])]
 }
 
-/** Those that rules of services lead to. */
+/** Those that rules and splits of services lead to. */
 function ruleTargets(file: Raw): readonly string[] {
   const services = childOf(file, 'services')
   const all = [childOf(file, 'defaults'), ...(isMapping(services) ? Object.values(services) : [])]
   return all.flatMap((service) =>
-    targetsOf(trafficSchema.safeParse({ rules: childOf(service, 'rules') }).data?.rules ?? []),
+    (['rules', 'split', 'failover'] as const).flatMap((key) =>
+      targetsOf(trafficSchema.safeParse({ [key]: childOf(service, key) }).data ?? {}),
+    ),
   )
 }
 

@@ -32,6 +32,7 @@ import {
   withDefault,
 } from './declare.ts'
 import type { Setting } from './declare.ts'
+import { failoverSchema, splitSchema } from './schema-split.ts'
 import { cookieName, duration, flag, headerName, integer, plainText, share, weight } from './scalars.ts'
 
 const day = 86_400_000
@@ -344,6 +345,16 @@ export const trafficKeys: { readonly [K in keyof TrafficSettings]-?: Setting<Tra
     named(plainText('a version, or * for every version not named', 128), weight(), 'weights by version'),
     'Weights by version, on any scale; `*` is every version not named. A version not named gets nothing.',
     'all versions, by the weights of their instances',
+  ),
+  split: optional(
+    splitSchema,
+    'Shares the requests among several services first; `versions` beside it is for parts that name none. A stronger place that says `versions` alone ends it.',
+    'all for one service',
+  ),
+  failover: optional(
+    failoverSchema,
+    'Who gets the requests where no instance of the service, or of its split, is available; in this order. `[]`: nobody.',
+    'nobody (503)',
   ),
   rules: optional(list(ruleSchema, 'rules', 1_000), 'The first that matches decides, before any weight.', 'none'),
   sticky: optional(

@@ -78,6 +78,7 @@ function isSame(a: Route, b: Route): boolean {
       a.path === b.path &&
       a.policy === b.policy &&
       a.weights === b.weights &&
+      a.parts === b.parts &&
       a.service.name === b.service.name)
   )
 }

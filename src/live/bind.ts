@@ -5,10 +5,12 @@
 import { affinityToken, identityHash } from '../balance/identity.ts'
 import { hashText } from '../balance/rendezvous.ts'
 import { createMatcher } from '../table/match.ts'
+import { bindParts } from './bind-parts.ts'
+import { zonesOf } from './zones-of.ts'
 import { planOf } from '../table/plan.ts'
 import { noService, type Route, type RouteTable, type ServiceTable, type VersionGroup } from '../table/table.ts'
 import { newServiceStats, type Registry } from './registry.ts'
-import type { BoundEndpoint, BoundGroup, BoundRoute, BoundService, BoundTable, Matcher, Zones } from './runtime.ts'
+import type { BoundEndpoint, BoundGroup, BoundRoute, BoundService, BoundTable, Matcher } from './runtime.ts'
 
 /** What a binding keeps for the next one: where each route stands, and the routes in that order. */
 interface Memo {
@@ -19,14 +21,6 @@ interface Memo {
 }
 
 const memos = new WeakMap<BoundTable, Memo>()
-
-/** Apart where some are in `zone` and some are not; '' is no zone. */
-function zonesOf(endpoints: readonly BoundEndpoint[], zone: string): Zones | undefined {
-  if (zone === '') return undefined
-  const own = endpoints.filter(({ endpoint }) => endpoint.zone === zone)
-  if (own.length === 0 || own.length === endpoints.length) return undefined
-  return { own, others: endpoints.filter(({ endpoint }) => endpoint.zone !== zone) }
-}
 
 function bindGroup({ name, policy }: ServiceTable, group: VersionGroup, registry: Registry, zone: string): BoundGroup {
   const endpoints: BoundEndpoint[] = []
@@ -65,14 +59,19 @@ function bindService(table: ServiceTable, registry: Registry, zone: string): Bou
 /** Where routes lead that only redirect. */
 const nowhere: BoundService = { table: noService, tied: false, groups: [], stats: newServiceStats('') }
 
-function bindRoute(route: Route, service: BoundService): BoundRoute {
+function bindRoute(route: Route, services: ReadonlyMap<string, BoundService>, zone: string): BoundRoute {
+  const service = services.get(route.service.name) ?? nowhere
   const { weights } = route
   const groups = weights
     ? service.groups.map((group) => ({ ...group, weight: weights.get(group.version) ?? 0 }))
     : service.groups
   const plan = planOf(route)
-  return { route, service, groups, plan, strict: plan?.fallback === 'none' }
+  const bound: BoundRoute = { route, service, groups, plan, strict: plan?.fallback === 'none' }
+  return route.parts && plan ? { ...bound, parts: bindParts(route.parts, bound, plan, services, zone) } : bound
 }
+
+const sameParts = ({ parts = [] }: BoundRoute, services: ReadonlyMap<string, BoundService>): boolean =>
+  parts.every(({ service }) => services.get(service.table.name) === service)
 
 function samePlaces(a: readonly Route[], b: readonly Route[]): boolean {
   if (a === b) return true
@@ -97,8 +96,9 @@ export function bindTable(table: RouteTable, registry: Registry, previous?: Boun
 
   const routes = table.routes.map((route, i): BoundRoute => {
     const known = before?.routes[i]
-    if (known?.route === route && known.service === (services.get(route.service.name) ?? nowhere)) return known
-    return bindRoute(route, services.get(route.service.name) ?? nowhere)
+    const service = services.get(route.service.name) ?? nowhere
+    if (known?.route === route && known.service === service && sameParts(known, services)) return known
+    return bindRoute(route, services, zone)
   })
   const places =
     before && previous && samePlaces(table.routes, previous.table.routes)

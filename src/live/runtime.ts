@@ -4,7 +4,9 @@
  * Types only; it must not do I/O, judge health or balance.
  */
 import type { DrainPolicy } from '../policy/policy.ts'
-import type { Plan } from '../table/plan.ts'
+import type { Ip } from '../policy/ip.ts'
+import type { MirrorPolicy, StickyPolicy } from '../policy/traffic.ts'
+import type { Plan, Shape } from '../table/plan.ts'
 import type { Endpoint, Route, RouteTable, ServiceTable } from '../table/table.ts'
 import type { Pool } from '../wire/pool.ts'
 
@@ -201,12 +203,38 @@ export interface BoundService {
   readonly stats: ServiceStats
 }
 
+/** One of the services that share a route. */
+export interface BoundPart {
+  readonly service: BoundService
+  /** Those of the service, weighed as the part has it. */
+  readonly groups: readonly BoundGroup[]
+  /** A version of it that cannot answer leaves its share to nobody. */
+  readonly strict: boolean
+  readonly weight: number
+  /** Of its name, for stickiness. */
+  readonly seed: number
+  readonly standby: boolean
+  /** The others do not get its share where it cannot answer. */
+  readonly isolated: boolean
+  /** What changes on the way there; undefined: nothing. */
+  readonly shape: Shape | undefined
+  /** Whom it is for; undefined: everybody. */
+  readonly admits: ((client: Ip | undefined) => boolean) | undefined
+  /** What ties requests to a version there, where the route ties them to nothing. */
+  readonly sticky: StickyPolicy | undefined
+  readonly mirror: MirrorPolicy | undefined
+  /** All that share the route, itself included. */
+  readonly parts: readonly BoundPart[]
+}
+
 export interface BoundRoute {
   readonly route: Route
   readonly service: BoundService
   /** Those of the service, with the route's own weights where it has any. */
   readonly groups: readonly BoundGroup[]
-  /** Undefined: by weights, and nothing else. */
+  /** The services that share it; undefined: all is for the one. */
+  readonly parts?: readonly BoundPart[] | undefined
+  /** Undefined: by weights, and nothing else. Never with parts. */
   readonly plan: Plan | undefined
   /** A version that cannot answer leaves its share to nobody. */
   readonly strict: boolean

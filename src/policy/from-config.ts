@@ -73,6 +73,8 @@ const unlessOff = <T>(value: T | 'off' | undefined, inherited: T | undefined): T
 function routeTraffic(settings: TrafficSettings): Partial<TrafficPolicy> | undefined {
   const said: { -readonly [K in keyof TrafficPolicy]?: TrafficPolicy[K] } = {}
   if (settings.versions) said.versions = settings.versions
+  if (settings.split || settings.versions) said.split = settings.split
+  if (settings.failover) said.failover = settings.failover
   if (settings.rules) said.rules = settings.rules
   if (settings.fallback) said.fallback = settings.fallback
   if (settings.sticky) said.sticky = unlessOff(settings.sticky, undefined)
@@ -85,6 +87,9 @@ export function servicePolicy(settings: ServiceSettings, base: ServicePolicy): S
   const { timeouts, retry } = settings
   return Object.freeze({
     versions: settings.versions ?? base.versions,
+    // Weights are a word on the whole: what shared it with other services before is over.
+    split: settings.split ?? (settings.versions ? undefined : base.split),
+    failover: settings.failover ?? base.failover,
     rules: settings.rules ?? base.rules,
     sticky: unlessOff(settings.sticky, base.sticky),
     fallback: settings.fallback ?? base.fallback,

@@ -160,6 +160,8 @@ export const defaultTls: ServiceTls = Object.freeze({
 
 export const defaultServicePolicy: ServicePolicy = Object.freeze({
   versions: undefined,
+  split: undefined,
+  failover: Object.freeze([]),
   rules: Object.freeze([]),
   sticky: undefined,
   fallback: 'others',

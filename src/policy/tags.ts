@@ -1,6 +1,6 @@
 /**
  * Routes that services bring along in their catalog tags, put behind those of a policy: on the same host and path the
- * policy's own come first (and the table's build says which tag that hides). Between services, the order is that of names.
+ * policy's own come first (and the table's build says which tag that hides). Several services may share one (`shared-places.ts`).
  * Pure in meaning; what was read of a service is remembered with its snapshot.
  */
 import type { ServiceSnapshot, Snapshot } from '../catalog/snapshot.ts'
@@ -9,6 +9,7 @@ import { sameData } from '../table/same.ts'
 import { claimFault, type HostClaim } from './host-claims.ts'
 import { parseTag } from './parse-tag.ts'
 import type { Policy, RoutePolicy } from './policy.ts'
+import { sharePlaces } from './shared-places.ts'
 
 /** What the tags of one service say. */
 export interface TagRoutes {
@@ -104,10 +105,14 @@ export function mergePolicy(base: Policy, snapshot: Snapshot): Policy {
     merges.set(base, { parts, merged: known.merged })
     return known.merged
   }
+  const shared = sharePlaces(
+    parts.flatMap(({ routes }) => routes),
+    base,
+  )
   const merged: Policy = Object.freeze({
     ...base,
-    routes: Object.freeze([...base.routes, ...parts.flatMap(({ routes }) => routes)]),
-    problems: Object.freeze([...base.problems, ...parts.flatMap(({ problems }) => problems)]),
+    routes: Object.freeze([...base.routes, ...shared.routes]),
+    problems: Object.freeze([...base.problems, ...parts.flatMap(({ problems }) => problems), ...shared.problems]),
   })
   merges.set(base, { parts, merged })
   return merged

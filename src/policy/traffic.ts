@@ -108,10 +108,40 @@ export interface HashPolicy {
   readonly loadFactor: number
 }
 
+/** Where requests go that one service alone does not take: another service, or a version. */
+export interface SplitTarget {
+  /** Undefined: the service that says so, or that of the route that does. */
+  readonly service: string | undefined
+  /** Undefined: by the weights of the service. Its rules and its own split are not asked. */
+  readonly version: string | undefined
+}
+
+/** One part of what several services share. */
+export interface SplitPart extends SplitTarget {
+  /**
+   * Any scale, at least 0. Undefined, and then of all parts: as much as the instances that are there, those with `weight=` in
+   * their tags first (fabio). Then each part keeps what its service says of stickiness and of mirroring.
+   */
+  readonly weight: number | undefined
+  /** What changes on the way there, in place of what the route says. */
+  readonly shaping?: ShapingPolicy | undefined
+  /** Whom it is for; others go to the other parts. Besides what the route says. */
+  readonly access?: AccessPolicy | undefined
+  /** Whether it wants TLS; see `RoutePolicy.upstreamTls`. */
+  readonly upstreamTls?: boolean | undefined
+}
+
 /** What a route may say for itself, and then beats its service's own. */
 export interface TrafficPolicy {
   /** Weight by version, any scale, at least 0; `*` is every version not named. Undefined: all, by instance weights. */
   readonly versions: ReadonlyMap<string, number> | undefined
+  /**
+   * Shares requests among several services, before any weights by version. Undefined: they are all for one. Whoever says `versions`
+   * without it says that, too.
+   */
+  readonly split: readonly SplitPart[] | undefined
+  /** In this order, where nobody of the service or of its split can answer. */
+  readonly failover: readonly SplitTarget[]
   readonly rules: readonly Rule[]
   /** Undefined: each request anew, by chance. */
   readonly sticky: StickyPolicy | undefined

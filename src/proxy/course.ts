@@ -91,8 +91,7 @@ export class Course {
     this.#aim = steered.aim
     this.group = steered.group
     this.shape = steered.shape
-    // A version of another service is no match for this one.
-    if (steered.aim === route) this.mirror = plan.mirror
+    this.mirror = steered.mirror
     this.added = stickyLine(steered, this.#isSecure(head))
     return undefined
   }
@@ -149,6 +148,25 @@ export class Course {
   /** Where to go now; `from`: away from where the requests have gone that this one held when it broke. */
   next(from?: EndpointState): NextEndpoint | undefined {
     return this.#aim && this.#tries.next(this.#core, this.#aim, this.group?.version, from, this.#tie?.keyHash)
+  }
+
+  /**
+   * The request goes on to `next`. True: what is sent there is another head, since another service of its route takes it.
+   */
+  move({ aim, group }: NextEndpoint): boolean {
+    this.group = group
+    const from = this.#aim
+    if (aim === from) return false
+    this.#aim = aim
+    if (this.service) this.service.stats.inFlight--
+    this.service = aim.service
+    this.service.stats.inFlight++
+    // What ties it ties it to an instance of the other one.
+    this.#tie = undefined
+    this.mirror = undefined
+    if (aim.shape === from?.shape) return false
+    this.shape = aim.shape
+    return true
   }
 
   /** How long an attempt at `state` may take. A connect that is silent is given up early, once, for another instance. */

@@ -238,7 +238,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#attempt?.cancel('ejected')
     if (!unsent) service.stats.rescued++
     this.#tell('rescued', attempt.endpoint, unsent, 'ejected')
-    this.#course.group = next.group
+    this.#move(next)
     this.#tryEndpoint(next.endpoint, false)
   }
 
@@ -310,7 +310,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
       this.#tries.add(endpoint.state)
       const other = this.#course.next()
       if (other === undefined) return this.#answerOwn(own.connectionLimit, 'connection-limit')
-      this.#course.group = other.group
+      this.#move(other)
       return this.#tryEndpoint(other.endpoint, fresh)
     }
     const reused = connection.isReady
@@ -331,6 +331,10 @@ export class Exchange implements ServerExchange, AttemptOwner {
     attempt.begin(head.method === 'HEAD', this.#webSocketKey !== '', timeouts)
   }
 
+  #move(next: NextEndpoint): void {
+    if (this.#course.move(next)) this.#upstreamHead = ''
+  }
+
   #retry(failed: BoundEndpoint, failure: Failure, reason: string): void {
     const service = this.#course.service
     if (service === undefined) return
@@ -339,7 +343,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     // A stale connection says nothing of its endpoint: where there is no other, the same gets a fresh one.
     const again = next?.endpoint ?? (failure.reused && failed.state.open ? failed : undefined)
     if (again === undefined) return this.#fail(failed, failure)
-    if (next) this.#course.group = next.group
+    if (next) this.#move(next)
     const { retries } = service.stats
     retries.set(reason, (retries.get(reason) ?? 0) + 1)
     this.#tell('retried', failed, !failure.sent, failure.kind)

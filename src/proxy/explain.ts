@@ -2,12 +2,21 @@
  * Why a request goes where it goes: runs what routes a request (the head's parser, the matcher, the steering) and writes down
  * each decision. It sends nothing and changes nothing. Where chance decides, it says among what.
  */
+import { canServe } from '../balance/pick-part.ts'
 import { isUsable } from '../balance/usable.ts'
 import type { Random } from '../core/random.ts'
-import { admission, type BoundEndpoint, type BoundGroup, type BoundRoute, type BoundTable } from '../live/runtime.ts'
+import {
+  admission,
+  type BoundEndpoint,
+  type BoundGroup,
+  type BoundPart,
+  type BoundRoute,
+  type BoundTable,
+} from '../live/runtime.ts'
 import type { MirrorPolicy } from '../policy/traffic.ts'
 import { compileCondition } from '../table/condition.ts'
 import { sharesOf } from '../table/shares.ts'
+import { leadsTo as whereTo } from '../table/leads-to.ts'
 import { actionText, conditionText, stickyText } from '../table/show-rule.ts'
 import type { Route } from '../table/table.ts'
 import type { WireLimits } from '../wire/limits.ts'
@@ -48,6 +57,8 @@ export interface ConsideredRule {
 }
 
 export interface ConsideredVersion {
+  /** Of which service; several where they share the route. */
+  readonly service: string
   readonly version: string
   readonly weight: number
   /** Of the requests that no rule decides, 0 to 1, as things stand. */
@@ -174,7 +185,7 @@ function considerRoutes(
           : !pathFits
             ? `${path} is not below ${route.path}`
             : `it matches, but ${taken ? routeText(taken) : 'another'} is more exact`
-    const leadsTo = route.policy.redirect ? `redirect to ${route.policy.redirect.to}` : route.service.name
+    const leadsTo = route.policy.redirect ? `redirect to ${route.policy.redirect.to}` : whereTo(route)
     shown.push({ route: routeText(route), origin: route.origin, leadsTo, taken: route === taken, why })
   }
   return { routes: shown, otherRoutes: others }
@@ -223,16 +234,21 @@ function explainRoute(
     }
   }
   const { sticky = plan.sticky, newKey } = steered
+  // What ties it in one of several services that chance picks says nothing of where it goes.
+  const byChance = trace.parts !== undefined && plan.sticky === undefined
   const stuck =
-    sticky && trace.key !== undefined ? { by: stickyText(sticky), key: trace.key, isNew: newKey !== undefined } : null
-  const byRule = trace.rules.at(-1) === true && stuck === null
+    sticky && trace.key !== undefined && !byChance
+      ? { by: stickyText(sticky), key: trace.key, isNew: newKey !== undefined }
+      : null
+  const byRule = trace.rules.at(-1) === true && stuck === null && !trace.parts
   const how = byRule ? `by rule ${String(trace.rules.length)}` : stuck ? `by ${stuck.by}` : 'by weight'
   const service = steered.aim.service.table.name
   // A key that was drawn here is nobody's: another request would have another.
   const chosen = byRule || (stuck && !stuck.isNew) ? steered.group : undefined
   const drawn = stuck?.isNew ? { by: stuck.by, key: stuck.key, version: steered.group?.version } : undefined
   const mirror = plan.mirror ? considerMirror(plan.mirror, route, steered.aim, chosen, head) : null
-  return explainAim({ ...said, service, sticky: stuck, mirror }, steered.aim, chosen, how, random, request, drawn)
+  const of = { ...said, service: trace.parts && !chosen ? route.service.table.name : service, sticky: stuck, mirror }
+  return explainAim(of, steered.aim, chosen, how, random, request, drawn, trace.parts)
 }
 
 function considerMirror(
@@ -246,7 +262,8 @@ function considerMirror(
   const said = (applies: boolean, why: string): ConsideredMirror => ({ version, share, applies, why })
   const never = whyNotMirrored(head)
   if (never !== '') return said(false, never)
-  if (aim !== route) return said(false, 'a rule sends it to another service')
+  if (aim.service !== route.service)
+    return said(false, `${aim.parts ? 'it goes' : 'a rule sends it'} to another service`)
   if (chosen?.version === version) return said(false, 'it goes to this version already')
   if (!group) return said(false, 'no instance of it is registered')
   if (!group.endpoints.some((one) => isUsable(one, []))) return said(false, 'no instance of it is available')
@@ -269,12 +286,17 @@ function explainAim(
   random: Random,
   request: SteeredRequest,
   drawn?: Drawn,
+  parts?: readonly BoundPart[],
 ): Explanation {
-  const versions = considerVersions(aim, chosen, random, request)
+  const versions = parts
+    ? considerParts(parts).flatMap(([part, share]) => considerVersions(part, share, chosen, random, request))
+    : considerVersions(aim, 1, chosen, random, request)
   const open = versions.filter(({ share }) => share > 0)
-  const only = chosen?.version ?? (open.length === 1 ? open[0]?.version : undefined)
-  const { balance, name } = { ...aim.service.table.policy, name: aim.service.table.name }
-  const certain = versions.find(({ version }) => version === only)
+  const certain = versions.find((one) => one.chosen) ?? (!chosen && open.length === 1 ? open[0] : undefined)
+  const only = certain?.version
+  const { balance } = aim.service.table.policy
+  const names = [...new Set(versions.map(({ service }) => service))]
+  const name = certain?.service ?? names.join(' or ')
   const { handle = null, tie = null } = certain?.instance ?? {}
   const instance = tie && handle !== null ? { ...tie, handle } : null
   let result: string
@@ -286,7 +308,10 @@ function explainAim(
     result = `It goes to ${name} ${only === '' ? 'without a version' : only} ${how}, ${where}.`
   } else if (open.length > 1) {
     const shares = open
-      .map(({ version, share }) => `${version || '(none)'} ${String(Number((share * 100).toPrecision(3)))} %`)
+      .map(({ service, version, share }) => {
+        const what = names.length > 1 ? `${service} ${version}`.trim() : version || '(none)'
+        return `${what} ${String(Number((share * 100).toPrecision(3)))} %`
+      })
       .join(', ')
     result = drawn
       ? `It goes to ${name}, by the ${drawn.by} that would be set: ${shares}. ${exampleText(drawn)}`
@@ -299,8 +324,21 @@ function exampleText({ key, version }: Drawn): string {
   return `For example, ${key} would lead to ${version === undefined ? '503' : version || 'what has no version'}.`
 }
 
+/** Each with its share. */
+function considerParts(parts: readonly BoundPart[]): readonly (readonly [BoundPart, number])[] {
+  const shares = sharesOf(parts.map((part) => ({ weight: part.weight, counts: part.isolated || canServe(part) })))
+  const standby = parts.find((part) => part.standby && canServe(part))
+  const isLeft = (part: BoundPart, share: number): boolean => share > 0 && (!standby || canServe(part))
+  const left = parts.reduce((sum, part, at) => sum + (isLeft(part, shares[at] ?? 0) ? (shares[at] ?? 0) : 0), 0)
+  return parts.map((part, at) => {
+    const share = shares[at] ?? 0
+    return [part, part === standby ? 1 - left : isLeft(part, share) ? share : 0]
+  })
+}
+
 function considerVersions(
   aim: Aim,
+  all: number,
   chosen: BoundGroup | undefined,
   random: Random,
   request: SteeredRequest,
@@ -309,10 +347,11 @@ function considerVersions(
     group.weight > 0 && (aim.strict || group.endpoints.some((one) => isUsable(one, [])))
   const shares = sharesOf(aim.groups.map((group) => ({ weight: group.weight, counts: counts(group) })))
   return aim.groups.map((group, at) => ({
+    service: aim.service.table.name,
     version: group.version,
     weight: group.weight,
-    share: shares[at] ?? 0,
-    chosen: group.version === chosen?.version,
+    share: all * (shares[at] ?? 0),
+    chosen: group === chosen,
     instance: considerInstance(aim, group, random, request),
     endpoints: considerEndpoints(aim, group),
   }))

@@ -3,10 +3,11 @@
  * an instance, and answers nothing itself. Routes without a plan never come here.
  */
 import { pickGroup, pickNamedGroup, pickStickyGroup } from '../balance/pick-group.ts'
+import { pickPart, pickStickyPart } from '../balance/pick-part.ts'
 import type { Random } from '../core/random.ts'
-import type { BoundGroup, BoundRoute, BoundTable } from '../live/runtime.ts'
+import type { BoundGroup, BoundPart, BoundRoute, BoundTable } from '../live/runtime.ts'
 import { type Ip, parseIp } from '../policy/ip.ts'
-import type { RuleAction, StickyPolicy } from '../policy/traffic.ts'
+import type { MirrorPolicy, RuleAction, StickyPolicy } from '../policy/traffic.ts'
 import type { RequestView } from '../table/condition.ts'
 import type { Plan, Shape } from '../table/plan.ts'
 import type { RequestHead } from '../wire/request-head.ts'
@@ -49,6 +50,8 @@ export type Steered =
       readonly shape: Shape | undefined
       /** The sticky cookie's new value; undefined: there is none to set. */
       readonly newKey: string | undefined
+      /** Where a share of such requests goes as well; undefined: nowhere. */
+      readonly mirror: MirrorPolicy | undefined
       /** The sticky policy that `newKey` is of. */
       readonly sticky: StickyPolicy | undefined
     }
@@ -62,6 +65,8 @@ export interface SteerTrace {
   readonly rules: boolean[]
   /** What the split was tied to; undefined: nothing, or it was not asked. */
   key: string | undefined
+  /** The services that it was shared among; undefined: it was not. */
+  parts?: readonly BoundPart[]
 }
 
 export function steer(
@@ -74,52 +79,98 @@ export function steer(
 ): Steered {
   if (plan.admits && !plan.admits(request.clientIp)) return { kind: 'denied' }
   if (plan.redirect) return { kind: 'redirect', redirect: plan.redirect }
+  const { mirror } = plan
   for (const { test, action, shape } of plan.rules) {
     const matches = test(request)
     trace?.rules.push(matches)
     if (!matches) continue
     if (action.kind !== 'version' && action.kind !== 'service') return action
     let aim: Aim = route
+    const isOwn = action.kind === 'version' || action.service === route.service.table.name
     let { sticky } = plan
     // A rule that leads to the route's own service keeps what the route says of it.
-    if (action.kind === 'service' && action.service !== route.service.table.name) {
+    if (!isOwn) {
       const service = bound.services.get(action.service)
-      if (service === undefined) return forward(route, undefined, shape)
+      if (service === undefined) return forward(route, undefined, { shape })
       const { policy } = service.table
       aim = { service, groups: service.groups, strict: policy.fallback === 'none' }
       ;({ sticky } = policy)
     }
+    // A version of another service is no match for what this one mirrors.
+    const way: Way = { shape, mirror: isOwn ? mirror : undefined }
     const group = action.version === undefined ? undefined : pickNamedGroup(aim.groups, action.version)
-    if (group || (aim.strict && action.version !== undefined)) return forward(aim, group, shape)
-    return bySplit(aim, sticky, shape, random, request, trace)
+    if (group || (aim.strict && action.version !== undefined)) return forward(aim, group, way)
+    if (isOwn && route.parts) return byParts(route.parts, plan, shape, random, request, trace)
+    return bySplit(aim, sticky, way, random, request, trace)
   }
-  return bySplit(route, plan.sticky, plan.shape, random, request, trace)
+  if (route.parts) return byParts(route.parts, plan, plan.shape, random, request, trace)
+  return bySplit(route, plan.sticky, { shape: plan.shape, mirror }, random, request, trace)
 }
 
-function forward(
-  aim: Aim,
-  group: BoundGroup | undefined,
-  shape: Shape | undefined,
-  newKey?: string,
-  sticky?: StickyPolicy,
-): Steered {
-  return { kind: 'forward', aim, group, shape, newKey, sticky }
+/** What a request meets on its way, wherever it goes. */
+type Way = Partial<Pick<Extract<Steered, { readonly kind: 'forward' }>, 'shape' | 'mirror' | 'newKey' | 'sticky'>>
+
+function forward(aim: Aim, group: BoundGroup | undefined, way: Way): Steered {
+  const { shape, mirror, newKey, sticky } = way
+  return { kind: 'forward', aim, group, shape, mirror, newKey, sticky }
 }
 
-function bySplit(
-  aim: Aim,
-  sticky: StickyPolicy | undefined,
+/** First the service, then its version: by one key where the route has one. A service that is not for this client is none of them. */
+function byParts(
+  all: readonly BoundPart[],
+  plan: Plan,
   shape: Shape | undefined,
   random: Random,
   request: SteeredRequest,
   trace: SteerTrace | undefined,
 ): Steered {
-  let key = sticky && stickyKey(sticky, request)
-  let newKey: string | undefined
-  if (key === undefined && sticky?.from === 'cookie') key = newKey = randomKey(random)
-  if (key === undefined) return forward(aim, pickGroup(aim.groups, random(), undefined, aim.strict), shape)
-  if (trace) trace.key = key
-  return forward(aim, pickStickyGroup(aim.groups, key, aim.strict), shape, newKey, sticky)
+  const parts = all.some(({ admits }) => admits) ? admitted(all, request.clientIp) : all
+  const [first] = parts
+  if (first === undefined) return { kind: 'denied' }
+  const { sticky } = plan
+  const tied = sticky && tieOf(sticky, random, request)
+  if (trace) trace.parts = parts
+  if (trace && tied) trace.key = tied.key
+  const part = tied ? pickStickyPart(parts, tied.key) : pickPart(parts, random())
+  if (part === undefined) return forward(first, undefined, tied ? { newKey: tied.newKey, sticky } : {})
+  // What a part says of its way goes before what the rule or the route does.
+  const way: Way = { shape: part.shape === plan.shape ? shape : part.shape, mirror: part.mirror }
+  if (!tied) return bySplit(part, sticky ?? part.sticky, way, random, request, trace)
+  return forward(part, pickStickyGroup(part.groups, tied.key, part.strict), { ...way, newKey: tied.newKey, sticky })
+}
+
+function admitted(parts: readonly BoundPart[], client: Ip | undefined): readonly BoundPart[] {
+  const left: BoundPart[] = []
+  for (const part of parts) if (part.admits?.(client) !== false) left.push({ ...part, parts: left })
+  return left
+}
+
+function bySplit(
+  aim: Aim,
+  sticky: StickyPolicy | undefined,
+  way: Way,
+  random: Random,
+  request: SteeredRequest,
+  trace: SteerTrace | undefined,
+): Steered {
+  const tied = sticky && tieOf(sticky, random, request)
+  if (!tied) return forward(aim, pickGroup(aim.groups, random(), undefined, aim.strict), way)
+  if (trace) trace.key = tied.key
+  const group = pickStickyGroup(aim.groups, tied.key, aim.strict)
+  return forward(aim, group, { ...way, newKey: tied.newKey, sticky })
+}
+
+/** The key that the request has, or that its answer will set. */
+function tieOf(
+  sticky: StickyPolicy,
+  random: Random,
+  request: SteeredRequest,
+): { readonly key: string; readonly newKey: string | undefined } | undefined {
+  const key = stickyKey(sticky, request)
+  if (key !== undefined) return { key, newKey: undefined }
+  if (sticky.from !== 'cookie') return undefined
+  const newKey = randomKey(random)
+  return { key: newKey, newKey }
 }
 
 /** What ties the request; undefined: nothing does yet. A cookie that we would not set is none of ours. */

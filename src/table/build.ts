@@ -12,6 +12,7 @@ import type { Policy, RoutePolicy, ServicePolicy } from '../policy/policy.ts'
 import { buildService, type BuiltService } from './build-service.ts'
 import { Claims } from './claims.ts'
 import { lastGoodRoutes } from './last-good.ts'
+import { type PartSource, isShared, partProblems, partsOf } from './parts.ts'
 import { orderRoutes, type OrderedRoutes } from './order-routes.ts'
 import { readService, type ReadService } from './read-service.ts'
 import { sameData } from './same.ts'
@@ -105,8 +106,13 @@ interface BuiltRoutes {
 function buildRoutes(
   ordered: OrderedRoutes,
   services: ReadonlyMap<string, ServiceTable>,
+  entries: ReadonlyMap<string, Entry>,
   previous: RouteTable,
 ): BuiltRoutes {
+  const find = (name: string): PartSource | undefined => {
+    const entry = entries.get(name)
+    return entry && { table: entry.built.table, read: entry.read }
+  }
   let byPlace: Map<string, Route> | undefined
   let same = ordered.routes.length === previous.routes.length
   const routes: Route[] = []
@@ -124,13 +130,18 @@ function buildRoutes(
     const versions = policy.traffic?.versions
     const weighed = versions && weighGroups(origin, service.groups, versions)
     if (weighed) problems.push(...weighed.problems)
-    const route =
-      known && unchanged ? known : Object.freeze({ origin, host, path, service, policy, weights: weighed?.weights })
+    const parts = service === noService ? undefined : partsOf(policy, service.policy, find)
+    if (parts) problems.push(...partProblems(policy, parts, services))
+    const weights = weighed?.weights
+    const made: Route = { origin, host, path, service, policy, weights, ...(parts ? { parts } : {}) }
+    const route = known && unchanged && sameData(known.parts, parts) ? known : Object.freeze(made)
     same &&= route === previous.routes[i]
     routes.push(route)
   }
   return { routes: same ? previous.routes : Object.freeze(routes), problems }
 }
+
+const policyOf = ({ services, defaults }: Policy, name: string): ServicePolicy => services.get(name) ?? defaults
 
 function isUnheard(entry: Entry): boolean {
   return !entry.snapshot || entry.snapshot.instances.length === 0
@@ -163,7 +174,7 @@ function buildEntries(
   const problems: Problem[] = []
   for (const [name, read] of reads) {
     const known = memo?.entries.get(name)
-    const own = policy.services.get(name) ?? policy.defaults
+    const own = policyOf(policy, name)
     const wanted = withScheme(name, own, schemes)
     const handles = verdict.handles.get(name)
     let entry = known
@@ -174,7 +185,9 @@ function buildEntries(
     if (!entry) continue
     entries.set(name, entry)
     const route = needed.get(name)
-    if (route && isUnheard(entry)) problems.push(noSuchService(name, route))
+    // Where it is one of several, what becomes of its requests is said with the route.
+    if (route && isUnheard(entry) && !isShared(route, policyOf(policy, route.service), name))
+      problems.push(noSuchService(name, route))
     problems.push(...read.problems, ...entry.built.problems, ...schemeProblems(name, own, schemes))
   }
   return { entries, claims, problems: [...problems, ...verdict.problems] }
@@ -195,7 +208,7 @@ export function buildTable(previous: RouteTable, snapshot: Snapshot, policy: Pol
     services.set(name, built.table)
     sameServices &&= previous.services.get(name) === built.table
   }
-  const { routes, problems: wrong } = buildRoutes(arranged.ordered, services, previous)
+  const { routes, problems: wrong } = buildRoutes(arranged.ordered, services, entries, previous)
   const rules = ruleProblems(routes, services)
   const all = [...snapshot.problems, ...policy.problems, ...arranged.ordered.problems, ...found, ...wrong, ...rules]
   const problems = sameData(previous.problems, all) ? previous.problems : Object.freeze(all)

@@ -3,6 +3,7 @@
  * not is the same object in both.
  */
 import type { Endpoint, RouteTable, ServiceTable, VersionGroup } from './table.ts'
+import { leadsTo } from './leads-to.ts'
 import { sameData } from './same.ts'
 
 /** How many endpoints of one version came or went. */
@@ -40,7 +41,7 @@ export interface RouteChange {
   readonly path: string
   readonly origin: string
   readonly service: string
-  /** Where it led before, when that is elsewhere. */
+  /** Where it led before, when that is elsewhere. Where several services share it, all of them with their weights. */
   readonly serviceBefore: string | undefined
 }
 
@@ -121,24 +122,20 @@ function diffRoutes(a: RouteTable, b: RouteTable): RouteChange[] {
   const changes: RouteChange[] = []
   for (const route of b.routes) {
     const { host, path, origin } = route
-    const service = route.service.name
+    const service = leadsTo(route)
     const known = old.get(place(route))
     old.delete(place(route))
     const change = known ? 'changed' : 'added'
-    const serviceBefore = known && known.service.name !== service ? known.service.name : undefined
+    const before = known && leadsTo(known)
+    const serviceBefore = before === service ? undefined : before
     if (!known || serviceBefore !== undefined || known.origin !== origin)
       changes.push({ kind: 'route', change, host, path, origin, service, serviceBefore })
   }
-  for (const { host, path, origin, service } of old.values())
-    changes.push({
-      kind: 'route',
-      change: 'removed',
-      host,
-      path,
-      origin,
-      service: service.name,
-      serviceBefore: undefined,
-    })
+  for (const route of old.values()) {
+    const { host, path, origin } = route
+    const service = leadsTo(route)
+    changes.push({ kind: 'route', change: 'removed', host, path, origin, service, serviceBefore: undefined })
+  }
   return changes
 }
 

@@ -14,7 +14,8 @@ export interface OrderedRoutes {
 const textOf = ({ host, path }: RoutePolicy): string => `${host}${path}`
 
 /** The service, or where it redirects. */
-const targetOf = ({ service, redirect }: RoutePolicy): string => redirect?.to ?? service
+const targetOf = ({ service, redirect, traffic }: RoutePolicy): string =>
+  redirect?.to ?? traffic?.split?.map((part) => part.service ?? service).join(' and ') ?? service
 
 /** 0 exact host, 1 wildcard, 2 any. */
 const rank = (host: string): number => (host === '' ? 2 : host.startsWith('*.') ? 1 : 0)

@@ -49,11 +49,19 @@ export interface PlannedRule {
   readonly shape: Shape | undefined
 }
 
+export interface PlannedPart {
+  readonly shape: Shape | undefined
+  /** As {@link Plan.admits}. */
+  readonly admits: ((client: Ip | undefined) => boolean) | undefined
+}
+
 export interface Plan {
   readonly redirect: Redirect | undefined
   /** Whether a client at this address may; undefined: an address that is none, such as a Unix socket's. */
   readonly admits: ((client: Ip | undefined) => boolean) | undefined
   readonly rules: readonly PlannedRule[]
+  /** Of the services that share the route, in order. */
+  readonly parts: readonly PlannedPart[]
   readonly sticky: StickyPolicy | undefined
   readonly fallback: 'others' | 'none'
   readonly shape: Shape | undefined
@@ -61,7 +69,7 @@ export interface Plan {
 }
 
 /** Undefined: by weights, to any version that is available, and nothing else. */
-export function planOf({ policy, service }: Route): Plan | undefined {
+export function planOf({ policy, service, parts = [] }: Route): Plan | undefined {
   const { traffic, redirect, access, shaping } = policy
   const own = service.policy
   const rules = rulesOf(policy, own)
@@ -69,7 +77,7 @@ export function planOf({ policy, service }: Route): Plan | undefined {
   const sticky = traffic && 'sticky' in traffic ? traffic.sticky : own.sticky
   const mirror = mirrorOf(policy, own)
   const fallback = traffic?.fallback ?? own.fallback
-  const plain = rules.length === 0 && fallback === 'others'
+  const plain = rules.length === 0 && parts.length === 0 && fallback === 'others'
   if (plain && !redirect && !access && !sticky && !shaping && !mirror) return undefined
   const shape = shaping && shapeOf(shaping)
   return {
@@ -81,6 +89,10 @@ export function planOf({ policy, service }: Route): Plan | undefined {
       const own = rewrite ? shapeOf({ ...noShaping, ...shaping, ...rewrite }) : shape
       return { rule, test: compileConditions(when), action, shape: own }
     }),
+    parts: parts.map(({ said }) => ({
+      shape: said?.shaping ? shapeOf(said.shaping) : shape,
+      admits: said?.access && admission(said.access),
+    })),
     sticky,
     fallback,
     shape,

@@ -15,9 +15,18 @@ export interface ReadService {
   /** Sorted by key, each key once. */
   readonly endpoints: readonly Endpoint[]
   readonly problems: readonly Problem[]
+  /** Weights before any wish, by key; undefined: those of the endpoints. */
+  readonly plain: ReadonlyMap<string, number> | undefined
+  /** Parts that tags ask for, by key; empty: none. */
+  readonly wishes: ReadonlyMap<string, number>
 }
 
-const none: ReadService = Object.freeze({ endpoints: Object.freeze([]), problems: Object.freeze([]) })
+const none: ReadService = Object.freeze({
+  endpoints: Object.freeze([]),
+  problems: Object.freeze([]),
+  plain: undefined,
+  wishes: new Map(),
+})
 
 /** The result is a function of these alone; keeping it is what makes an unchanged service free. */
 const cache = new WeakMap<
@@ -142,7 +151,12 @@ export function readService(
   const byTag = (endpoint: Endpoint): Endpoint =>
     Object.freeze(endpoint.weight > 0 && wishes.has(endpoint.key) ? { ...endpoint, byTag: true } : endpoint)
   const weighed = wished === sorted ? sorted : wished.map(byTag)
-  const read = Object.freeze({ endpoints: Object.freeze(weighed), problems: Object.freeze(problems) })
+  const read = Object.freeze({
+    endpoints: Object.freeze(weighed),
+    problems: Object.freeze(problems),
+    plain: wished === sorted ? undefined : new Map(sorted.map(({ key, weight }) => [key, weight])),
+    wishes,
+  })
   cache.set(service, { versionFrom, checkAddress, tagPrefix, read })
   return read
 }

@@ -2,6 +2,7 @@
 import type { Problem } from '../core/problem.ts'
 import type { Policy, RoutePolicy, ServicePolicy } from '../policy/policy.ts'
 import type { MirrorPolicy, Rule } from '../policy/traffic.ts'
+import { splitServices } from './parts.ts'
 import type { Route, ServiceTable } from './table.ts'
 
 /** The rules that hold for a route: its own, else its service's. */
@@ -17,9 +18,15 @@ export function mirrorOf({ traffic }: RoutePolicy, service: ServicePolicy): Mirr
 /** The services that `route` can lead to, its own first. A rule's service is entered by its weights: its rules are not asked. */
 export function servicesOf(route: RoutePolicy, policy: Policy): readonly string[] {
   if (route.service === '') return []
-  const rules = rulesOf(route, policy.services.get(route.service) ?? policy.defaults)
-  if (rules.length === 0) return [route.service]
-  return [route.service, ...rules.flatMap(({ action }) => (action.kind === 'service' ? [action.service] : []))]
+  const own = policy.services.get(route.service) ?? policy.defaults
+  const rules = rulesOf(route, own)
+  const split = splitServices(route, own)
+  if (rules.length === 0 && split.length === 0) return [route.service]
+  return [
+    route.service,
+    ...split,
+    ...rules.flatMap(({ action }) => (action.kind === 'service' ? [action.service] : [])),
+  ]
 }
 
 /** One problem for each version that a rule or a mirror names and nobody registered, once per service and version. */
@@ -32,14 +39,27 @@ export function ruleProblems(
     if (!services.has(service.name)) continue
     const isMissing = (target: ServiceTable, version: string): boolean =>
       !target.groups.some((group) => group.version === version)
-    const note = (said: unknown, kind: string, version: string, message: string): void => {
+    const note = (said: unknown, kind: string, version: string, message: string, code = 'no-such-version'): void => {
       const where = said ? origin : `service ${service.name}`
-      problems.set(`${where} ${kind} ${version}`, Object.freeze({ code: 'no-such-version', where, message }))
+      problems.set(`${where} ${kind} ${version}`, Object.freeze({ code, where, message }))
     }
     for (const { action } of rulesOf(policy, service.policy)) {
       if (action.kind !== 'version' && action.kind !== 'service') continue
       const { version } = action
       const target = action.kind === 'version' ? service : services.get(action.service)
+      if (
+        version === undefined &&
+        target &&
+        target !== service &&
+        (target.policy.split || target.policy.failover.length > 0)
+      )
+        note(
+          policy.traffic?.rules,
+          `split ${target.name}`,
+          '',
+          `a rule sends requests to service ${target.name}, which has a split or failover of its own: they are not asked for these requests`,
+          'split-not-followed',
+        )
       if (version === undefined || !target || !isMissing(target, version)) continue
       const fallback = (action.kind === 'version' ? policy.traffic?.fallback : undefined) ?? target.policy.fallback
       const message =

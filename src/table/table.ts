@@ -4,6 +4,7 @@
  */
 import type { Problem } from '../core/problem.ts'
 import type { InstanceStatus } from '../catalog/snapshot.ts'
+import type { SplitPart } from '../policy/traffic.ts'
 import { defaultServicePolicy, type RoutePolicy, type ServicePolicy } from '../policy/policy.ts'
 
 /** One address that can answer for a service: a catalog instance, seen by the data path. */
@@ -53,6 +54,23 @@ export interface ServiceTable {
   readonly groups: readonly VersionGroup[]
 }
 
+/** Where a route shares its requests among several services, one of them. */
+export interface RoutePart {
+  readonly service: string
+  /** This version alone; undefined: by weights. */
+  readonly version: string | undefined
+  /** Against the other parts, any scale; 0: nothing. */
+  readonly weight: number
+  /** Only where no part with a weight can answer; those before it first. */
+  readonly standby: boolean
+  /** Weights by version, where they are not those of its service. */
+  readonly weights: ReadonlyMap<string, number> | undefined
+  /** Weights of endpoints by key, where they are not those of its service. */
+  readonly endpoints: ReadonlyMap<string, number> | undefined
+  /** What it was made of; undefined: the route's own service, where something stands by for it. */
+  readonly said: SplitPart | undefined
+}
+
 export interface Route {
   readonly origin: string
   /** '' any, exact, or `*.suffix`. */
@@ -64,6 +82,13 @@ export interface Route {
   readonly policy: RoutePolicy
   /** Where the route has weights of its own: by version, as the groups of its service have theirs. */
   readonly weights: ReadonlyMap<string, number> | undefined
+  /** Where its requests are shared among several services, or others stand by; undefined: all are for its service. */
+  readonly parts?: readonly RoutePart[] | undefined
+}
+
+/** The services that a route sends requests to before any rule, each once, its own first where it is one of them. */
+export function servicesAt({ service, parts }: Pick<Route, 'service' | 'parts'>): readonly string[] {
+  return parts ? [...new Set(parts.map((part) => part.service))] : [service.name]
 }
 
 /** What leads nowhere: the service of a route that is a redirect. */

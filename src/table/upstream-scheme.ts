@@ -19,10 +19,15 @@ const none: Schemes = { secure: new Set(), disputed: new Map() }
 export function schemesOf(routes: readonly RoutePolicy[]): Schemes {
   const secure = new Set<string>()
   const plain = new Map<string, string>()
-  for (const { upstreamTls, service, origin } of routes) {
+  const asks = (service: string, upstreamTls: boolean | undefined, origin: string): void => {
     if (upstreamTls === true) secure.add(service)
     // A tag says which of the two it means, if by saying nothing; a route of the configuration leaves it to its service.
     else if ((upstreamTls === false || origin.startsWith('tag:')) && !plain.has(service)) plain.set(service, origin)
+  }
+  for (const route of routes) {
+    const shared = route.origin.startsWith('tag:') ? route.traffic?.split : undefined
+    if (shared) for (const { service = route.service, upstreamTls } of shared) asks(service, upstreamTls, route.origin)
+    else asks(route.service, route.upstreamTls, route.origin)
   }
   if (secure.size === 0) return none
   return { secure, disputed: new Map([...plain].filter(([name]) => secure.has(name))) }

@@ -47,12 +47,54 @@ const both = (place: string, opts = ''): FabioTarget[] => [
   target(place, 'web', 'http://10.0.0.2:80/', 0.5, opts),
 ]
 
+/** What `named` has of it. */
+const shared = (place: string, part: number, opts = ''): FabioTarget[] => [
+  target(place, 'web', 'http://10.0.0.1:80/', (1 - part) / 2),
+  target(place, 'web', 'http://10.0.0.2:80/', (1 - part) / 2),
+  target(place, 'named', 'http://node-a:80/', part, opts),
+]
+const sharing = (place: string, part: number, instances?: Readonly<Record<string, number>>): OwnRoute =>
+  own(place, 'web', {
+    split: [
+      { service: 'web', version: null, weight: 1 - part, share: 1 - part, ...(instances ? { instances } : {}) },
+      { service: 'named', version: null, weight: part, share: part },
+      { service: 'spare', version: null, weight: 0, share: 0, standby: true },
+    ],
+  })
+
 t.test('what differs, and what does not', async (t) => {
   const cases: readonly (readonly [string, readonly FabioTarget[], readonly OwnRoute[], readonly string[]])[] = [
     ['nothing at all', [], [], []],
     ['the same', both('/x'), [own('/x', 'web')], []],
     ['a slash at the end, case of a host', both('Shop/x/'), [own('shop/x', 'web')], []],
     ['any host', both('*/x'), [own('/x', 'web')], []],
+    ['a place that two services share', shared('/x', 0.5), [sharing('/x', 0.5)], []],
+    [
+      'with other shares',
+      shared('/x', 0.2),
+      [sharing('/x', 0.5)],
+      [
+        '/x shares: shares of fabio and of this proxy: 10.0.0.1:80 40 % and 25 %, 10.0.0.2:80 40 % and 25 %, node-a:80 20 % and 50 %',
+      ],
+    ],
+    [
+      'with an instance that tags weigh',
+      shared('/x', 0.2),
+      [sharing('/x', 0.2, { '10.0.0.1:80': 0.4, '10.0.0.2:80': 0.4 })],
+      [],
+    ],
+    [
+      'with one of them alone',
+      shared('/x', 0.5),
+      [own('/x', 'web')],
+      ['/x service: fabio sends it to named, web, this proxy to web'],
+    ],
+    [
+      'with options of one of them',
+      shared('/x', 0.5, 'strip=/x'),
+      [sharing('/x', 0.5)],
+      ['/x options: to named: fabio does strip /x, this proxy nothing'],
+    ],
     ['a place that only fabio has', both('/x'), [], ['/x only-fabio: only fabio routes it, to web']],
     [
       'one that only we have',

@@ -103,11 +103,6 @@ t.test('what cannot be said costs its entry, which keeps its last good form', as
   ])
   const cases: readonly (readonly [Entries, RegExp])[] = [
     [
-      { ...resolver, 'service-splitter/web': split([50, { ServiceSubset: 'v1' }], [50, { Service: 'x' }]) },
-      /leads to x/,
-    ],
-    [{ ...resolver, 'service-splitter/web': split([50, { ServiceSubset: 'v1' }], [50, {}]) }, /names no ServiceSubset/],
-    [
       { ...resolver, 'service-splitter/web': split([50, { ServiceSubset: 'v1' }], [50, { ServiceSubset: 'v9' }]) },
       /subset v9/,
     ],
@@ -143,16 +138,80 @@ t.test('what says nothing of where requests go costs only itself', async (t) => 
   const { problems, services } = settingsOf(entries)
   t.same(
     problems.map(({ code }) => code),
-    ['config-entry-part', 'config-entry-part', 'config-entry-part', 'config-entry-part'],
+    ['config-entry-part', 'config-entry-part', 'config-entry-part'],
   )
-  t.match(problems, [
-    { message: /RequestTimeout has no effect/ },
-    { message: /retries/ },
-    { message: /OnlyPassing/ },
-    { message: /no failover to another service \(spare\)/ },
-  ])
+  t.match(problems, [{ message: /RequestTimeout has no effect/ }, { message: /retries/ }, { message: /OnlyPassing/ }])
   t.match(services.get('web')?.settings, { timeouts: { connect: 3_000 } })
   t.same(services.get('web')?.origins, ['config-entries/service-router/web', 'config-entries/service-resolver/web'])
+})
+
+t.test('shares of other services, and who stands by', async (t) => {
+  const share = (Weight: number, Service?: string, ServiceSubset?: string): object => ({
+    Weight,
+    Service,
+    ServiceSubset,
+  })
+  const of = (entries: Entries): unknown => settingsOf(entries).services.get('web')?.settings
+  const splits = (...Splits: readonly object[]): Entries => ({ ...resolver, 'service-splitter/web': { Splits } })
+  const part = (service: string, version: string | undefined, weight: number): object => ({ service, version, weight })
+  t.match(of(splits(share(90, undefined, 'v1'), share(10, 'next'))), {
+    split: [part('web', '1', 90), part('next', undefined, 10)],
+  })
+  t.match(of(splits(share(50, 'web', 'v1'), share(50))), { split: [part('web', '1', 50), part('web', undefined, 50)] })
+  t.match(
+    of({
+      ...splits(share(60, 'old'), share(40, 'web', 'v2')),
+      'service-resolver/old': { Redirect: { Service: 'web', ServiceSubset: 'v2' } },
+    }),
+    {
+      versions: new Map([['2', 100]]),
+    },
+    'redirects are followed',
+  )
+  t.match(
+    of({
+      'service-resolver/web': { ...subsets, DefaultSubset: 'v1' },
+      'service-splitter/web': { Splits: [share(50), share(50, 'next')] },
+    }),
+    {
+      split: [part('web', '1', 50), part('next', undefined, 50)],
+    },
+    'the default subset is the version of one that names none',
+  )
+
+  const failover = (Failover: object, more: object = {}): EntrySettings =>
+    settingsOf({ 'service-resolver/web': { ...subsets, ...more, Failover }, 'service-resolver/next': subsets })
+  const all = { Targets: [{ Service: 'next', ServiceSubset: 'v2' }, { Service: 'last' }] }
+  const standby = [
+    { service: 'next', version: '2' },
+    { service: 'last', version: undefined },
+  ]
+  t.match(failover({ '*': all }).services.get('web')?.settings, { failover: standby })
+  t.match(failover({ v1: all }, { DefaultSubset: 'v1' }).services.get('web')?.settings, { failover: standby })
+  const untold = failover({ v1: all, '*': { Service: 'next', ServiceSubset: 'v9' } })
+  t.equal(untold.services.get('web')?.settings.failover, undefined)
+  t.match(untold.problems, [
+    { code: 'config-entry-part', message: /Failover\.v1 has no effect: one version by itself .* \(next, last\)/ },
+    { code: 'config-entry-part', message: /Failover\.\* names subset v9, .*; it has no effect/ },
+  ])
+  t.match(failover({ '*': { ...all, Service: 'x' } }).problems, [{ message: /Targets stand beside Service/ }])
+})
+
+t.test('who says weights by version has said that nobody else has a share', async (t) => {
+  const entries = settingsOf({ 'service-splitter/web': { Splits: [{ Weight: 50 }, { Weight: 50, Service: 'next' }] } })
+  const split = (text: string): unknown => {
+    const { config } = load(`routes: [{ service: web }]\n${text}`, {}, 'f')
+    return config && policyFromConfig(config, undefined, entries).services.get('web')?.split?.length
+  }
+  t.equal(split(''), 2)
+  t.equal(split('services: { web: { retry: { attempts: 1 } } }'), 2)
+  t.equal(split('services: { web: { versions: { 1: 1 } } }'), undefined)
+  t.equal(
+    split(
+      'services: { web: { versions: { 1: 1 }, split: [{ weight: 1 }, { service: x, weight: 1 }, { service: y, weight: 0 }] } }',
+    ),
+    3,
+  )
 })
 
 t.test('weights: whose they are, under the configuration file and its defaults', async (t) => {

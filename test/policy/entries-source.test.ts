@@ -153,6 +153,59 @@ await t.test('a real agent', { skip: consul.path === undefined ? consul.reason :
   })
 })
 
+void t.test(
+  'what a token hides is told by name',
+  { skip: consul.path === undefined ? consul.reason : false },
+  async (t) => {
+    const agent = await startConsulAgent({ aclToken: master })
+    t.teardown(() => agent.stop())
+    const api = async (method: string, path: string, body?: unknown): Promise<unknown> =>
+      agent.api(method, path, body, master)
+    const policy = (rules: string): object => ({ Name: 'read', Rules: rules })
+    const { ID: id } = (await api('PUT', '/v1/acl/policy', policy('service "web" { policy = "read" }'))) as {
+      ID: string
+    }
+    const { SecretID: token } = (await api('PUT', '/v1/acl/token', { Policies: [{ ID: id }] })) as { SecretID: string }
+    await api('PUT', '/v1/config', resolver('Service.Meta.version == v1'))
+    const names = ['web', 'shop']
+    const source = createEntriesSource(
+      { address: agent.address, token, emptyHoldMs: 200, waitMs: 1_000, names: () => names },
+      { clock: systemClock, random: systemRandom, log: silentLogger },
+    )
+    t.teardown(() => source.stop())
+    const seen = collectDocuments(source)
+    await seen.untilKeys('service-resolver/web')
+    await until(() => source.hidden().names.length > 0)
+    t.same(source.hidden(), { names: ['shop'], some: false }, 'nothing of it exists, and nobody could tell')
+    await api('PUT', `/v1/acl/policy/${id}`, { ID: id, ...policy('service_prefix "" { policy = "read" }') })
+    await until(() => source.hidden().names.length === 0)
+  },
+)
+
+void t.test('what Consul itself says it left out', async (t) => {
+  const fake = await FakeConsul.start()
+  t.teardown(() => fake.stop())
+  let filtered: string | undefined = 'true'
+  fake.script = () => ({
+    body: '[]',
+    headers: { 'x-consul-index': '9', 'x-consul-results-filtered-by-acls': filtered },
+  })
+  const source = createEntriesSource(
+    { address: fake.address },
+    { clock: systemClock, random: systemRandom, log: silentLogger },
+  )
+  t.teardown(() => source.stop())
+  collectDocuments(source)
+  await until(() => source.hidden().some)
+  t.same(source.hidden().names, [])
+  t.notOk(
+    fake.requests.some(({ path }) => path.split('/').length > 4),
+    'nobody is asked for where no name matters',
+  )
+  filtered = undefined
+  await until(() => !source.hidden().some)
+})
+
 void t.test('a catalog without config entries has none, and is no trouble', async (t) => {
   const embedded = await startEmbedded()
   t.teardown(() => embedded.stop())

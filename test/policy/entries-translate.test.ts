@@ -89,8 +89,8 @@ void t.test('resolvers and splits', async (t) => {
   t.strictSame(
     [...(web?.resolver?.failover ?? [])],
     [
-      ['*', { service: 'spare', subset: undefined }],
-      ['v1', { service: 'web', subset: 'all' }],
+      ['*', [{ service: 'spare', subset: undefined }]],
+      ['v1', [{ service: 'web', subset: 'all' }]],
     ],
   )
   t.strictSame(web?.split, [

@@ -1,6 +1,6 @@
 /** What fabio and a proxy answer about their tables, checked, as far as a comparison reads it. */
 import { z } from 'zod'
-import type { RouteOptions, RouteView } from '../../admin/route-view.ts'
+import type { PartView, RouteOptions, RouteView } from '../../admin/route-view.ts'
 
 /** One target of one route of fabio's (`admin/api/routes.go`). */
 export interface FabioTarget {
@@ -16,7 +16,7 @@ export interface FabioTarget {
 }
 
 export interface OwnTable {
-  readonly routes: readonly Pick<RouteView, 'host' | 'path' | 'service' | 'origin' | 'options' | 'weights'>[]
+  readonly routes: readonly Pick<RouteView, 'host' | 'path' | 'service' | 'origin' | 'options' | 'weights' | 'split'>[]
   readonly services: readonly {
     readonly name: string
     readonly versions: readonly {
@@ -45,6 +45,16 @@ export const fabioAnswer: z.ZodType<readonly FabioTarget[]> = z
 /** Compared as it comes; which of them there are is the proxy's business. */
 const options = z.record(z.string(), z.unknown()) as unknown as z.ZodType<RouteOptions>
 
+const part: z.ZodType<PartView> = z.object({
+  service: z.string(),
+  version: z.string().nullable(),
+  weight: z.number(),
+  share: z.number(),
+  standby: z.literal(true).exactOptional(),
+  options: options.exactOptional(),
+  instances: z.record(z.string(), z.number()).exactOptional(),
+})
+
 export const ownAnswer: z.ZodType<OwnTable> = z.object({
   routes: z.array(
     z.object({
@@ -54,6 +64,7 @@ export const ownAnswer: z.ZodType<OwnTable> = z.object({
       origin: z.string(),
       options: options.exactOptional(),
       weights: z.record(z.string(), z.number()).exactOptional(),
+      split: z.array(part).exactOptional(),
     }),
   ),
   services: z.array(

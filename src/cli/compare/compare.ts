@@ -58,7 +58,7 @@ export function compareTables(fabio: readonly FabioTarget[], own: OwnTable): Com
   const differences = places.flatMap((place) => {
     const targets = theirs.get(place) ?? []
     const route = ours.get(place)
-    const found = differencesAt(targets, route, route && sharesOf(route, services.get(route.service)))
+    const found = differencesAt(targets, route, route && ownShares(route, services))
     return found.map(([kind, message]): Difference => ({ place, kind, message }))
   })
   return { places: places.length, differences }
@@ -102,10 +102,22 @@ function differencesAt(
     return found
   }
   const theirs = good.map(({ tag }) => routeOptions(tag.options))
-  found.push(...optionDifferences(theirs, route.options ?? {}))
+  if (route.split === undefined) found.push(...optionDifferences(theirs, route.options ?? {}))
+  else
+    for (const part of route.split) {
+      const of = good.filter(({ target }) => target.service === part.service)
+      const { proto: _ofOne, ...options } = route.options ?? {}
+      const differ = optionDifferences(
+        of.map(({ tag }) => routeOptions(tag.options)),
+        { ...options, ...part.options },
+      )
+      if (of.length > 0) found.push(...differ.map(([kind, text]): Found => [kind, `to ${part.service}: ${text}`]))
+    }
   if (theirs.some(({ redirect }) => redirect) || route.options?.redirect) return found
-  if (names.length > 1 || names[0] !== route.service)
-    found.push(['service', `fabio sends it to ${names.join(', ')}, this proxy to ${route.service}`])
+  const ours = serving(route).map(({ service }) => service)
+  const ownNames = route.split ? [...new Set(ours)].sort() : [route.service]
+  if (names.join('\n') !== ownNames.join('\n'))
+    found.push(['service', `fabio sends it to ${names.join(', ')}, this proxy to ${ownNames.join(', ')}`])
   else found.push(...instanceDifferences(fabioShares(good), shares ?? new Map<string, number>()))
   return found
 }
@@ -161,15 +173,36 @@ function fabioShares(good: readonly Good[]): ReadonlyMap<string, number> {
   return portions(weights)
 }
 
+/** Who shares a route, with what; who stands by is not among them, nor who gets nothing. */
+function serving({ split = [] }: OwnRoute): NonNullable<OwnRoute['split']> {
+  return split.filter(({ standby, weight }) => standby !== true && weight > 0)
+}
+
+type OwnService = OwnTable['services'][number]
+
 /** Of the instances in traffic, by address. */
-function sharesOf(
-  { weights }: OwnRoute,
-  service: OwnTable['services'][number] | undefined,
+function ownShares(route: OwnRoute, services: ReadonlyMap<string, OwnService>): ReadonlyMap<string, number> {
+  if (!route.split) return sharesIn(services.get(route.service), route.weights)
+  const all = new Map<string, number>()
+  for (const { service, version, share, instances } of serving(route)) {
+    const weights = version === null ? (service === route.service ? route.weights : undefined) : { [version]: 1 }
+    const own = sharesIn(services.get(service), weights, version !== null)
+    const parts = instances ? portions(new Map(Object.entries(instances))) : own
+    for (const [address, part] of parts) all.set(address, (all.get(address) ?? 0) + part * share)
+  }
+  return portions(all)
+}
+
+/** `weights` by version in place of the service's; `only`: those that they do not name get nothing. */
+function sharesIn(
+  service: OwnService | undefined,
+  weights: Readonly<Record<string, number>> | undefined,
+  only = false,
 ): ReadonlyMap<string, number> {
   const all = new Map<string, number>()
   for (const { version, weight, endpoints } of service?.versions ?? []) {
     const sum = endpoints.reduce((total, endpoint) => total + endpoint.weight, 0)
-    const own = weights && Object.hasOwn(weights, version) ? weights[version] : undefined
+    const own = weights && Object.hasOwn(weights, version) ? weights[version] : only ? 0 : undefined
     for (const { address, port, weight: part } of endpoints)
       all.set(showHostPort(address, port).toLowerCase(), ((own ?? weight) * part) / (sum || 1))
   }

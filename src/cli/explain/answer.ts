@@ -23,6 +23,7 @@ export const explainAnswer: z.ZodType<ExplainAnswer> = z.object({
   instance: z.object({ by: z.string(), key: z.string(), handle: z.string() }).nullable(),
   versions: z.array(
     z.object({
+      service: z.string(),
       version: z.string(),
       weight: z.number(),
       share: z.number(),

@@ -54,9 +54,10 @@ function versionLines({ versions, sticky, fallback, instance }: ExplainAnswer): 
     sticky === null
       ? ''
       : `, tied to ${safe(sticky.by)}${sticky.isNew ? ' (it has none; one would be set)' : ` = ${safe(sticky.key)}`}`
+  const several = new Set(versions.map(({ service }) => service)).size > 1
   const left = fallback === 'none' ? ', none for another that is down' : ''
-  const rows = versions.flatMap(({ version, weight, share, chosen, instance: one, endpoints }) => [
-    `  ${chosen ? '*' : ' '} ${version === '' ? '(no version)' : safe(version)}: weight ${String(Number(weight.toPrecision(4)))}, ${percent(share)}`,
+  const rows = versions.flatMap(({ service, version, weight, share, chosen, instance: one, endpoints }) => [
+    `  ${chosen ? '*' : ' '} ${several ? `${safe(service)} ` : ''}${version === '' ? '(no version)' : safe(version)}: weight ${String(Number(weight.toPrecision(4)))}, ${percent(share)}`,
     ...endpoints.map(
       (one) =>
         `       ${one.usable ? 'yes' : 'no '} ${safe(one.handle)} ${safe(one.address)}: ${safe(one.why)}, ` +

@@ -65,20 +65,29 @@ const bare = {
 
 export const serviceAnswer: z.ZodType<ServiceStatus> = z.object({ ...bare, routes: z.array(z.string()) })
 
+const route = z.object({
+  host: z.string(),
+  path: z.string(),
+  service: z.string(),
+  split: z.array(z.object({ service: z.string() })).exactOptional(),
+})
+
 /** With each service's routes beside it. */
 export const tableAnswer: z.ZodType<TableStatus> = z
   .object({
     version: z.number(),
     problems: z.number(),
-    routes: z.array(z.object({ host: z.string(), path: z.string(), service: z.string() })),
+    routes: z.array(route),
     services: z.array(z.object(bare)),
   })
   .transform(({ version, problems, routes, services }) => {
     const places = new Map<string, string[]>()
-    for (const { host, path, service } of routes) {
-      const known = places.get(service)
-      if (known) known.push(`${host}${path}`)
-      else places.set(service, [`${host}${path}`])
+    for (const { host, path, service, split } of routes) {
+      for (const name of split ? new Set(split.map((part) => part.service)) : [service]) {
+        const known = places.get(name)
+        if (known) known.push(`${host}${path}`)
+        else places.set(name, [`${host}${path}`])
+      }
     }
     return { version, problems, services: services.map((one) => ({ ...one, routes: places.get(one.name) ?? [] })) }
   })

@@ -42,11 +42,23 @@ function readSubset(path: string, value: unknown): EntrySubset {
 
 function readTarget(name: string, fields: EntryFields, service: string): Target {
   // A datacenter, a namespace or a peer is a place that the catalog here does not show.
-  const target = fields.object(name, ['Service', 'ServiceSubset'])
-  return Object.freeze({ service: target.text('Service') ?? service, subset: target.text('ServiceSubset') })
+  return targetOf(fields.object(name, ['Service', 'ServiceSubset']), service)
 }
 
-function readFailover(path: string, value: unknown, service: string): Target {
-  const fields = new EntryFields(path, value, ['Service', 'ServiceSubset'])
+function readFailover(path: string, value: unknown, service: string): readonly Target[] {
+  const fields = new EntryFields(path, value, ['Service', 'ServiceSubset', 'Targets'])
+  const targets = fields.list('Targets').map((one, at) => {
+    return targetOf(
+      new EntryFields(`${fields.path('Targets')}[${String(at)}]`, one, ['Service', 'ServiceSubset']),
+      service,
+    )
+  })
+  if (targets.length === 0) return Object.freeze([targetOf(fields, service)])
+  if (fields.has('Service') || fields.has('ServiceSubset'))
+    throw new Unusable(fields.path('Targets'), 'stand beside Service or ServiceSubset; only one may')
+  return Object.freeze(targets)
+}
+
+function targetOf(fields: EntryFields, service: string): Target {
   return Object.freeze({ service: fields.text('Service') ?? service, subset: fields.text('ServiceSubset') })
 }

@@ -88,8 +88,8 @@ export interface EntryResolver {
   readonly defaultSubset: string | undefined
   /** Everything that asks for this service is meant for that one. With it there is nothing else. */
   readonly redirect: Target | undefined
-  /** By subset, `*` for every one that is not named: where to go when it has no instance. */
-  readonly failover: ReadonlyMap<string, Target>
+  /** By subset, `*` for every one that is not named: where to go when it has no instance, in this order. */
+  readonly failover: ReadonlyMap<string, readonly Target[]>
   readonly connectTimeoutMs: number | undefined
 }
 

@@ -5,7 +5,7 @@
 import type { ServiceSettings } from '../../config/config.ts'
 import type { Problem } from '../../core/problem.ts'
 import { normalPath } from '../../table/prefix.ts'
-import type { Condition, Rewrite, Rule, TextMatch as Match } from '../traffic.ts'
+import type { Condition, Rewrite, Rule, SplitPart, SplitTarget, TextMatch as Match } from '../traffic.ts'
 import { badEntry } from './bad-entry.ts'
 import { Unusable } from './fields.ts'
 import type { EntryResolver, EntryRoute, EntryService, EntryShare, Target, TextMatch, Translation } from './result.ts'
@@ -28,17 +28,17 @@ type Services = Translation['services']
 
 /** `previous`: the result before, whose good forms stay where an entry is bad now. */
 export function entrySettings(
-  { services, problems: told }: Translation,
+  { services: all, problems: told }: Translation,
   names: VersionNames,
   previous?: EntrySettings,
 ): EntrySettings {
   const parts = new Map<string, ServiceSettings>()
   const settings = new Map<string, { readonly settings: ServiceSettings; readonly origins: readonly string[] }>()
   const problems = [...told]
-  for (const [name, service] of services) {
+  for (const [name, service] of all) {
     const found: ServiceSettings[] = []
     const origins: string[] = []
-    for (const [kind, read] of readers(service, services, names)) {
+    for (const [kind, read] of readers(service, all, names)) {
       const key = `${kind}/${name}`
       const part = readPart(key, read, previous?.parts.get(key), problems)
       if (!part) continue
@@ -46,7 +46,7 @@ export function entrySettings(
       found.push(part)
       origins.push(`config-entries/${key}`)
     }
-    problems.push(...unheeded(service))
+    problems.push(...unheeded(service, all, names))
     if (found.length > 0)
       settings.set(name, Object.freeze({ settings: joined(found), origins: Object.freeze(origins) }))
   }
@@ -89,7 +89,8 @@ function joined(parts: readonly ServiceSettings[]): ServiceSettings {
 }
 
 /** What an entry says beside the rest and what has no effect here. */
-function unheeded({ name, routes, resolver }: EntryService): readonly Problem[] {
+function unheeded(service: EntryService, all: Services, names: VersionNames): readonly Problem[] {
+  const { name, routes, resolver } = service
   const problems: Problem[] = []
   const tell = (kind: string, what: string): void => {
     const message = `the entry is used, but ${what}`
@@ -104,12 +105,8 @@ function unheeded({ name, routes, resolver }: EntryService): readonly Problem[] 
   for (const [subset, { onlyPassing }] of resolver?.subsets ?? [])
     if (onlyPassing)
       tell('service-resolver', `Subsets.${subset}.OnlyPassing has no effect: set Weights.Warning of the instances to 0`)
-  for (const [subset, target] of resolver?.failover ?? [])
-    if (target.service !== name)
-      tell(
-        'service-resolver',
-        `Failover.${subset} has no effect: there is no failover to another service (${target.service})`,
-      )
+  if (resolver)
+    for (const what of failoverOf(service.name, resolver, all, names).unheeded) tell('service-resolver', what)
   return problems
 }
 
@@ -166,33 +163,61 @@ function splitSettings(
     if (only.service !== name) return { rules: [leadOn(only)] }
     return only.version === undefined ? {} : { versions: new Map([[only.version, 1]]) }
   }
-  const versions = new Map<string, number>()
-  for (const { service, version, weight, at } of places) {
-    const field = `Splits[${String(at)}]`
-    if (service !== name)
-      throw new Unusable(
-        field,
-        `leads to ${service}: shares go to versions of ${name} only; register them as versions of it`,
-      )
-    if (version === undefined) throw new Unusable(field, 'names no ServiceSubset, so that its version is not known')
-    versions.set(version, (versions.get(version) ?? 0) + weight / 100)
+  const own = places.every(({ service, version }) => service === name && version !== undefined)
+  if (own) {
+    const versions = new Map<string, number>()
+    for (const { version = '', weight } of places) versions.set(version, (versions.get(version) ?? 0) + weight / 100)
+    return { versions }
   }
-  return { versions }
+  const parts = new Map<string, SplitPart>()
+  for (const { service, version, weight } of places) {
+    const key = `${service}\n${version ?? ''}`
+    const known = parts.get(key)?.weight ?? 0
+    parts.set(key, Object.freeze({ service, version, weight: known + weight / 100 }))
+  }
+  return { split: Object.freeze([...parts.values()]) }
 }
 
-function resolverSettings(
+/** What stands by for the whole service, and what cannot be said of the rest, a sentence's end each. */
+function failoverOf(
   name: string,
-  { defaultSubset, redirect, failover, connectTimeoutMs }: EntryResolver,
+  { failover, defaultSubset }: EntryResolver,
   all: Services,
   names: VersionNames,
-): ServiceSettings {
+): { readonly targets: readonly SplitTarget[]; readonly unheeded: readonly string[] } {
+  const targets: SplitTarget[] = []
+  const unheeded: string[] = []
+  for (const [subset, places] of failover) {
+    const field = `Failover.${subset}`
+    const others = places.filter(({ service }) => service !== name)
+    if (others.length > 0 && subset !== '*' && subset !== defaultSubset) {
+      const named = others.map(({ service }) => service).join(', ')
+      unheeded.push(`${field} has no effect: one version by itself does not fail over to another service (${named})`)
+      continue
+    }
+    for (const target of others)
+      try {
+        const { service, version } = placeOf(field, target, all, names)
+        targets.push(Object.freeze({ service, version }))
+      } catch (error) {
+        if (!(error instanceof Unusable)) throw error
+        unheeded.push(`${error.message}; it has no effect`)
+      }
+  }
+  return { targets, unheeded }
+}
+
+function resolverSettings(name: string, resolver: EntryResolver, all: Services, names: VersionNames): ServiceSettings {
+  const { defaultSubset, redirect, failover, connectTimeoutMs } = resolver
   if (redirect) return { rules: [leadOn(placeOf('Redirect', redirect, all, names))] }
-  const own = [...failover.values()].some(({ service }) => service === name)
+  const own = [...failover.values()].flat().some(({ service }) => service === name)
+  const { targets } = failoverOf(name, resolver, all, names)
   return {
     ...(defaultSubset === undefined
       ? {}
       : { versions: new Map([[versionOf('DefaultSubset', name, defaultSubset, all, names), 1]]) }),
     ...(own ? { fallback: 'others' as const } : {}),
+    ...(targets.length > 0 ? { failover: Object.freeze(targets) } : {}),
     ...(connectTimeoutMs === undefined ? {} : { timeouts: { connect: connectTimeoutMs } }),
   }
 }

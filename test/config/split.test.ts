@@ -1,0 +1,68 @@
+/** `split` and `failover`: what is taken, and what is said of the rest. */
+import t from 'tap'
+import { load } from '../../src/config/load.ts'
+import { parseRouteSettings, parseServiceSettings } from '../../src/config/parse-settings.ts'
+
+const said = (settings: object): readonly string[] => {
+  const parsed = parseServiceSettings(settings)
+  return parsed.kind === 'bad' ? parsed.messages : []
+}
+
+t.test('what is taken, in documents as in the file', async (t) => {
+  const split = [
+    { version: '9.7.0', weight: 80 },
+    { service: 'next', weight: 20.5 },
+    { service: 'b', version: '1', weight: 0 },
+  ]
+  const failover = ['eu', { service: 'us', version: '2' }, { version: '9.6.0' }]
+  const wanted = {
+    split: [
+      { service: undefined, version: '9.7.0', weight: 80 },
+      { service: 'next', version: undefined, weight: 20.5 },
+      { service: 'b', version: '1', weight: 0 },
+    ],
+    failover: [
+      { service: 'eu', version: undefined },
+      { service: 'us', version: '2' },
+      { service: undefined, version: '9.6.0' },
+    ],
+  }
+  t.match(parseServiceSettings({ split, failover }), { kind: 'good', settings: wanted })
+  t.match(parseRouteSettings({ service: 'shop', split, failover }), { kind: 'good', settings: { traffic: wanted } })
+  t.match(
+    load(
+      JSON.stringify({ routes: [{ service: 'shop' }], services: { shop: { split, failover } } }),
+      {},
+      'f',
+    ).config?.services.get('shop'),
+    wanted,
+  )
+})
+
+t.test('what is refused', async (t) => {
+  t.match(said({ split: [] }), [/nothing would get a request/])
+  t.match(said({ split: [{ service: 'a', weight: 0 }] }), [/nothing would get a request/])
+  t.match(
+    said({
+      split: [
+        { service: 'a', weight: 1 },
+        { service: 'a', weight: 2 },
+      ],
+    }),
+    [/stand there twice/],
+  )
+  t.match(said({ split: [{ service: 'a' }] }), [/split\[0\]/])
+  t.match(said({ failover: [{}] }), [/it names neither/])
+})
+
+t.test('a service that only a split or a failover leads to is one that a route leads to', async (t) => {
+  const warnings = (shop: string): readonly string[] =>
+    load(
+      `routes: [{ service: shop }]\nservices: { shop: ${shop}, next: { retry: { attempts: 1 } } }\n`,
+      {},
+      'f',
+    ).warnings.map(({ message }) => message)
+  t.match(warnings('{ retry: { attempts: 1 } }'), [/no route leads to this service/])
+  t.same(warnings('{ split: [{ service: next, weight: 1 }] }'), [])
+  t.same(warnings('{ failover: [next] }'), [])
+})
