@@ -5,7 +5,9 @@
  */
 import { createAccess, type Access } from './admin/access.ts'
 import { createApi, type ApiOptions } from './app/api.ts'
+import type { App, AppAddresses, AppDeps } from './app/app.ts'
 import type { Doors } from './app/doors.ts'
+import { createTakeOver, type TakeOver } from './app/take-over.ts'
 import { createSharedDrains, type SharedDrains } from './app/shared-drains.ts'
 import { createEmbeddedCatalogs, type EmbeddedCatalogs } from './app/embedded-catalogs.ts'
 import { readErrorPages } from './app/error-pages.ts'
@@ -19,12 +21,10 @@ import type { Config } from './config/config.ts'
 import { createHistory, type History } from './control/history.ts'
 import type { Cause } from './control/cause.ts'
 import { troubledSources } from './control/source-trouble.ts'
-import { sleep, type Clock } from './core/clock.ts'
+import { sleep } from './core/clock.ts'
 import { errorText } from './core/errors.ts'
 import { showHostPort } from './core/host.ts'
 import { type Problem, problemCount } from './core/problem.ts'
-import type { Fleet } from './fleet/fleet.ts'
-import type { Random } from './core/random.ts'
 import type { HealthEvent } from './health/event.ts'
 import { createHealth } from './health/monitor.ts'
 import type { HealthView } from './health/port.ts'
@@ -35,48 +35,13 @@ import { sameData } from './table/same.ts'
 import { emptyPolicy, type Policy } from './policy/policy.ts'
 import { weightsLayers } from './policy/weights.ts'
 import { createDataPlane } from './proxy/data-plane.ts'
-import type { DataPlane, ListenerAddress } from './proxy/options.ts'
-import type { AccessLog } from './telemetry/access-log.ts'
+import type { DataPlane } from './proxy/options.ts'
 import { createKillLedger, type KillLedger } from './telemetry/kill-ledger.ts'
-import type { AppLogger } from './telemetry/log.ts'
 import { logOrder } from './telemetry/operator-log.ts'
 import { createTroubleRing } from './telemetry/trouble-ring.ts'
 import { createMetrics, type ControlFigures, type Metrics } from './telemetry/metrics.ts'
 
-export interface AppDeps {
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: AppLogger
-  readonly accessLog: AccessLog
-  /** Version of this program. */
-  readonly version: string
-  /** Requests run in other processes; absent: in this one. */
-  readonly fleet?: FleetOfWorkers
-}
-
-/** What the composition needs of worker processes. */
-export type FleetOfWorkers = Pick<Fleet, 'createPlane' | 'open' | 'notReady' | 'refresh' | 'figures'>
-
-export interface AppAddresses {
-  readonly listeners: readonly ListenerAddress[]
-  readonly status: string | undefined
-  readonly admin: string | undefined
-}
-
-export interface App {
-  /** Resolves when requests are taken, or when `stop` came first. Rejects with a FairleadError. Called once. */
-  start(): Promise<void>
-  /** Applies what changed without dropping a request. Rejects when it cannot, and then everything is as before. */
-  reload(config: Config): Promise<void>
-  /** Tells the metrics whether the last configuration that was read could be used. */
-  setReloadOk(ok: boolean): void
-  addresses(): AppAddresses
-  /** Why it is not ready, a sentence each; empty: it is. */
-  notReady(): readonly string[]
-  dataPlane(): DataPlane
-  /** Ends gently: lame duck, drain, the rest. Idempotent; resolves when all is closed. */
-  stop(): Promise<void>
-}
+export type { App, AppAddresses, AppDeps, FleetOfWorkers } from './app/app.ts'
 
 export function createApp(config: Config, deps: AppDeps): App {
   return new Composition(config, deps)
@@ -89,6 +54,7 @@ class Composition implements App {
   readonly #kills: KillLedger
   readonly #access: Access
   readonly #doors: Doors
+  readonly #takeOver: TakeOver
   readonly #embedded: EmbeddedCatalogs
   readonly #registration: SelfRegistration
   readonly #saved: SavedCatalog
@@ -114,12 +80,15 @@ class Composition implements App {
   constructor(config: Config, deps: AppDeps) {
     this.#config = config
     this.#deps = deps
+    this.#takeOver = createTakeOver(deps.running, deps.log)
+    const { inherit } = this.#takeOver
     const { clock, random, log } = deps
     const observer = deps.accessLog.observer(config.log.access)
     this.#kills = createKillLedger({ clock })
     this.#history = createHistory({ stateDir: config.stateDir, ...deps })
     const troubles = createTroubleRing({ clock })
     this.#plane = (deps.fleet?.createPlane ?? createDataPlane)({
+      inherit,
       clock,
       random,
       log,
@@ -156,6 +125,7 @@ class Composition implements App {
     })
     this.#access = createAccess(deps)
     this.#doors = createApi({
+      inherit,
       clock,
       log,
       plane: this.#plane,
@@ -200,7 +170,7 @@ class Composition implements App {
     this.#plane.setZone(this.#config.zone)
     this.#access.use(await this.#access.load(this.#config.adminTokens))
     await this.#tls.load(this.#config)
-    await (await this.#doors.prepare(this.#config)).commit()
+    await this.#takeOver.before(this.#doors, this.#config)
     this.#tls.use(this.#config)
     const generation = await this.#begin(
       this.#config,
@@ -222,6 +192,12 @@ class Composition implements App {
     this.#leading.setPolicy(this.#policy(this.#config), [{ kind: 'config', what: 'listeners' }])
     for (const { name, host, port } of listeners)
       log.info({ listener: name, host, port }, `listening on ${showHostPort(host, port)}`)
+    try {
+      await this.#takeOver.serving(this.#doors, this.#config)
+    } catch (error) {
+      await this.#plane.drain(this.#config.shutdown.deadlineMs)
+      throw error
+    }
     await this.#register()
   }
 
@@ -251,6 +227,12 @@ class Composition implements App {
     if (reasons.length === 0 && !this.#serving) reasons.push('starting')
     reasons.push(...(this.#deps.fleet?.notReady() ?? []))
     return reasons
+  }
+
+  async retire(): Promise<void> {
+    this.#deps.log.info({}, 'another process takes over: it has the addresses from now on')
+    await this.#doors.leave(this.#deps.clock)
+    await Promise.all([this.#registration.leave(), this.#saved.stop(), this.#history.stop()])
   }
 
   stop(): Promise<void> {
@@ -409,6 +391,7 @@ class Composition implements App {
     this.#first.resolve()
     this.#drains.stop()
     if (this.#serving) {
+      this.#plane.leave()
       log.info({ lameDuckMs }, 'shutting down: no longer ready, still serving until others have noticed')
       await Promise.all([sleep(clock, lameDuckMs), this.#registration.stop()])
       log.info({ deadlineMs }, 'no new connections; what runs may finish')

@@ -8,15 +8,17 @@ import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Address } from '../config/config.ts'
+import type { Clock } from '../core/clock.ts'
 import { errorText } from '../core/errors.ts'
 import { createServer } from '../core/http.ts'
-import { listenError } from '../core/listen-error.ts'
+import { listenError, replaceHint } from '../core/listen-error.ts'
 import { isLoopback, showHostPort } from '../core/host.ts'
 import type { Logger } from '../core/log.ts'
+import type { Inherit } from '../core/inherit.ts'
+import { listenUnix } from '../core/unix-socket.ts'
 import type { Access, Caller } from './access.ts'
 import { readBody } from './body.ts'
 import { judge, loopbackHosts, type GateRules } from './gate.ts'
-import { listenUnix } from './unix-socket.ts'
 
 export interface Answer {
   readonly status: number
@@ -48,6 +50,8 @@ export interface DoorOptions {
   /** Who may see and change what is below /v1; absent: whoever reaches it. */
   readonly access?: Access | undefined
   readonly log: Logger
+  /** Asked first for the socket; absent: a new one is opened. */
+  readonly inherit?: Inherit | undefined
 }
 
 export interface Door {
@@ -56,11 +60,15 @@ export interface Door {
   listen(): Promise<string>
   /** Ends every connection and frees the address. Idempotent. */
   close(): Promise<void>
+  /** Frees the address, and ends each connection once its answer is out; after a second, at once. Idempotent. */
+  leave(clock: Pick<Clock, 'setTimer'>): Promise<void>
 }
 
 const headBytesMax = 16_384
 const connectionsMax = 256
 const idleTimeoutMs = 30_000
+/** What is under way when the address is left to another process may take this long. */
+const leaveMs = 1_000
 /** Answers that are made or read at one time. */
 const answersMax = 16
 
@@ -145,6 +153,17 @@ export function createDoor(options: DoorOptions): Door {
       })
       return closed
     },
+    leave: (clock) => {
+      closed ??= new Promise((resolve) => {
+        const timer = clock.setTimer(leaveMs, () => server.closeAllConnections())
+        server.close(() => {
+          timer.clear()
+          resolve()
+        })
+        server.closeIdleConnections()
+      })
+      return closed
+    },
   }
 }
 
@@ -156,9 +175,10 @@ async function bind(server: Server, options: DoorOptions): Promise<{ text: strin
       await listenUnix(server, address.path)
       return { text: `unix:${address.path}`, rules: { hosts: undefined, acts } }
     }
+    const inherited = await options.inherit?.(address.host, address.port)
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
-      server.listen({ host: address.host, port: address.port }, () => {
+      server.listen(inherited ?? { host: address.host, port: address.port }, () => {
         server.off('error', reject)
         resolve()
       })
@@ -169,7 +189,7 @@ async function bind(server: Server, options: DoorOptions): Promise<{ text: strin
     return { text: showHostPort(address.host, port), rules: { hosts, acts } }
   } catch (error) {
     const where = address.kind === 'unix' ? `unix:${address.path}` : `${address.host}:${address.port}`
-    throw listenError(`The ${name} address ${where}`, `the setting ${name}.address`, error)
+    throw listenError(`The ${name} address ${where}`, `the setting ${name}.address`, error, replaceHint)
   }
 }
 

@@ -5,6 +5,7 @@ import type { ExplainSources } from '../admin/explain.ts'
 import { policyActions, type PolicyPlane } from '../admin/policy.ts'
 import { type AdminSources, adminRouter, statusRouter } from '../admin/routes.ts'
 import type { Clock } from '../core/clock.ts'
+import type { Inherit } from '../core/inherit.ts'
 import type { Logger } from '../core/log.ts'
 import type { DataPlane } from '../proxy/options.ts'
 import { createDoors, type Doors } from './doors.ts'
@@ -15,6 +16,8 @@ type Passed = 'metrics' | 'notReady' | 'problems' | 'kills' | 'history' | 'troub
 export interface ApiOptions extends Pick<AdminSources, Passed> {
   readonly clock: Clock
   readonly log: Logger
+  /** Asked first for the sockets; absent: they are new. */
+  readonly inherit?: Inherit | undefined
   readonly plane: DataPlane
   readonly access: Access
   readonly drains: SharedDrains
@@ -23,7 +26,7 @@ export interface ApiOptions extends Pick<AdminSources, Passed> {
 }
 
 export function createApi(options: ApiOptions): Doors {
-  const { clock, log, plane, access, drains, inForce } = options
+  const { clock, log, plane, access, drains, inForce, inherit } = options
   const sources = {
     ...options,
     dataPlane: plane,
@@ -39,5 +42,5 @@ export function createApi(options: ApiOptions): Doors {
   const endpoints = endpointActions(plane, sources.health, sources.sharing)
   const policies = policyActions(inForce)
   const actions = (path: string): ReturnType<typeof endpoints> => endpoints(path) ?? policies(path)
-  return createDoors({ status: statusRouter(sources), admin: adminRouter(sources), actions, access }, log)
+  return createDoors({ status: statusRouter(sources), admin: adminRouter(sources), actions, access, inherit }, log)
 }

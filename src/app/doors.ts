@@ -6,7 +6,9 @@ import type { Access } from '../admin/access.ts'
 import { createDoor, type ActionRouter, type Door, type Router } from '../admin/door.ts'
 import { isLoopback } from '../core/host.ts'
 import type { Address, Config } from '../config/config.ts'
+import type { Clock } from '../core/clock.ts'
 import { FairleadError } from '../core/errors.ts'
+import type { Inherit } from '../core/inherit.ts'
 import type { Logger } from '../core/log.ts'
 
 export interface DoorRouters {
@@ -15,19 +17,24 @@ export interface DoorRouters {
   /** What may be changed on the admin address, and by whom. */
   readonly actions: ActionRouter
   readonly access: Access
+  /** Asked first for the sockets; absent: they are new. */
+  readonly inherit?: Inherit | undefined
 }
+
+/** What of the configuration is about doors. */
+export type DoorsConfig = Pick<Config, 'status' | 'admin' | 'adminTokens'>
 
 export interface Doors {
   /**
    * Opens what is new, and returns how to go on: `commit` closes what is gone, `revert` closes what is new.
    * Rejects with FL_LISTEN or FL_CONFIG, and then leaves all as it was.
    */
-  prepare(
-    config: Pick<Config, 'status' | 'admin' | 'adminTokens'>,
-  ): Promise<{ commit(): Promise<void>; revert(): Promise<void> }>
+  prepare(config: DoorsConfig): Promise<{ commit(): Promise<void>; revert(): Promise<void> }>
   /** Where each listens, as a person writes it. */
   addresses(): { readonly status: string | undefined; readonly admin: string | undefined }
   close(): Promise<void>
+  /** Frees the addresses for another process: what is under way is answered first. */
+  leave(clock: Pick<Clock, 'setTimer'>): Promise<void>
 }
 
 type Name = 'status' | 'admin'
@@ -42,9 +49,9 @@ export function createDoors(routers: DoorRouters, log: Logger): Doors {
   const open = new Map<Name, Opened>()
 
   const openDoor = async (name: Name, address: Address): Promise<Opened> => {
-    const { actions, access } = routers
+    const { actions, access, inherit } = routers
     const more = name === 'admin' ? { actions, access } : {}
-    const door = createDoor({ name, address, log, router: routers[name], ...more })
+    const door = createDoor({ name, address, log, inherit, router: routers[name], ...more })
     const where = await door.listen()
     log.info({ address: where }, `${name} address: ${where}`)
     return { door, where }
@@ -94,6 +101,10 @@ export function createDoors(routers: DoorRouters, log: Logger): Doors {
     addresses: () => ({ status: open.get('status')?.where, admin: open.get('admin')?.where }),
     close: async () => {
       await Promise.all([...open.values()].map(({ door }) => door.close()))
+      open.clear()
+    },
+    leave: async (clock) => {
+      await Promise.all([...open.values()].map(({ door }) => door.leave(clock)))
       open.clear()
     },
   }

@@ -10,6 +10,8 @@ export interface SelfRegistration {
   set(register: RegisterConfig | undefined, connection: ConsulConnection | undefined, port: number): Promise<void>
   /** Deregisters. Idempotent. */
   stop(): Promise<void>
+  /** Leaves it to another process. */
+  leave(): Promise<void>
 }
 
 export function createSelfRegistration(deps: Deps): SelfRegistration {
@@ -21,6 +23,11 @@ export function createSelfRegistration(deps: Deps): SelfRegistration {
   }
   return {
     stop,
+    leave: async () => {
+      const last = current
+      current = undefined
+      await last?.registration.leave()
+    },
     set: async (register, connection, listenPort) => {
       if (!register || !connection) return stop()
       const port = register.port === 0 ? listenPort : register.port

@@ -1,5 +1,6 @@
 /** `fairlead process`: what `fairlead serve` starts when it has several workers. Not for people; it is shown in no help. */
 import type { Command } from 'commander'
+import type { ListeningSocket } from '../handover/messages.ts'
 
 interface Given {
   readonly socket: string
@@ -7,25 +8,37 @@ interface Given {
   readonly slot: string
   readonly lameDuck: string
   readonly deadline: string
+  readonly stateDir?: string
 }
 
 export function addProcessCommand(program: Command): void {
   program
     .command('process <role>', { hidden: true })
-    .requiredOption('--socket <path>')
+    .option('--socket <path>', '', '')
     .option('--config <file>')
     .option('--slot <number>', '', '0')
     .requiredOption('--lame-duck <ms>')
     .requiredOption('--deadline <ms>')
-    .action(async (role: string, { socket, config, slot, lameDuck, deadline }: Given) => {
+    .option('--state-dir <path>')
+    .action(async (role: string, { socket, config, slot, lameDuck, deadline, stateDir }: Given) => {
       const options = {
         socket,
         config,
         slot: Number(slot),
         lameDuckMs: Number(lameDuck),
         deadlineMs: Number(deadline),
+        stateDir,
       }
       if (role === 'control') await (await import('./serve/control.ts')).runControl(options)
+      else if (role === 'whole') await (await import('./serve/whole.ts')).runWhole(options)
       else (await import('./serve/worker.ts')).runWorker(options)
+    })
+  program
+    .command('hand-over <sockets>', { hidden: true })
+    .requiredOption('--pid <pid>')
+    .requiredOption('--for <version>')
+    .action(async (sockets: string, { pid, for: version }: { readonly pid: string; readonly for: string }) => {
+      const { runHelper } = await import('../handover/helper.ts')
+      runHelper({ version, pid: Number(pid), sockets: JSON.parse(sockets) as readonly ListeningSocket[] })
     })
 }

@@ -283,7 +283,11 @@ export const fileSchema: Setting<FileConfig> = section({
     1,
     'Processes that carry requests: 1 is all in one process; with more, as many beside a control process; `auto`: one for each core. A change needs a new start.',
   ),
-  stateDir: optional(path('the path of a folder'), 'Folder for what shall outlive a restart.', 'nothing is kept'),
+  stateDir: optional(
+    path('the path of a folder'),
+    'Folder for what shall outlive a restart; `serve --replace` finds the running proxy there.',
+    'nothing is kept',
+  ),
   shutdown: withOwnDefaults(
     section({
       lameDuck: withDefault(

@@ -8,10 +8,20 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTFOUND: 'nobody knows this name',
 }
 
-/** The FL_LISTEN error of `what` (with its address); `setting` is the setting or option that says where it listens. */
-export function listenError(what: string, setting: string, error: unknown): FairleadError {
+/** What helps where it may be the same proxy, started before, that has the address. */
+export const replaceHint = 'if that is this same proxy, `fairlead serve --replace` takes over from it'
+
+/**
+ * The FL_LISTEN error of `what` (with its address); `setting` is the setting or option that says where it listens, `inUse` what
+ * else helps when somebody has it.
+ */
+export function listenError(what: string, setting: string, error: unknown, inUse?: string): FairleadError {
+  if (error instanceof FairleadError) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   // The system's own text names the address once more.
   const reason = reasons[code] === undefined ? errorText(error) : `${reasons[code]} (${code})`
-  return new FairleadError('FL_LISTEN', `${what} cannot be opened: ${reason}; ${setting} moves it`, { cause: error })
+  const hint = inUse !== undefined && code === 'EADDRINUSE' ? `; ${inUse}` : ''
+  return new FairleadError('FL_LISTEN', `${what} cannot be opened: ${reason}; ${setting} moves it${hint}`, {
+    cause: error,
+  })
 }

@@ -223,6 +223,10 @@ export class FleetPlane implements DataPlane {
     return { ...this.#local.figures(), versions: totals.versions(), downstream, upstream, unrouted }
   }
 
+  leave(): void {
+    for (const member of this.#hub.members) member.leave()
+  }
+
   drain(deadlineMs: number): Promise<void> {
     this.#drained ??= this.#drain(deadlineMs)
     return this.#drained

@@ -88,6 +88,10 @@ export class Member {
     this.flush()
   }
 
+  leave(): void {
+    this.#link.send({ kind: 'leave' })
+  }
+
   drain(deadlineMs: number): void {
     this.#link.send({ kind: 'drain', deadlineMs })
   }

@@ -18,7 +18,7 @@ import type { CountsReport } from './counts.ts'
 import type { TableDelta } from './table-delta.ts'
 
 /** Raised with every change of these types: a process of another age is turned away instead of misread. */
-export const protocol = 1
+export const protocol = 2
 
 /** A verdict on one registration. */
 export interface Word {
@@ -58,6 +58,8 @@ export type ToWorker =
   | { readonly kind: 'report'; readonly id: number }
   /** Control is there: said twice a second. */
   | { readonly kind: 'beat' }
+  /** Answers are to close their connections. */
+  | { readonly kind: 'leave' }
   | { readonly kind: 'drain'; readonly deadlineMs: number }
 
 export type ToControl =

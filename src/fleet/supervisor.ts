@@ -20,6 +20,8 @@ export interface Child {
 export interface ChildEvents {
   /** Control has begun to serve: whatever ends it from now on is no fault of what it was started with. */
   readonly onReady: () => void
+  /** Control has given its place to another proxy: all of this one is to end. */
+  readonly onRetired: () => void
   /** Called once. `code` undefined: a signal ended it, or it could not be started. */
   readonly onEnd: (code: number | undefined, how: string) => void
 }
@@ -119,6 +121,7 @@ export class Supervisor {
       onReady: () => {
         if (place.role.kind === 'control') this.#served = true
       },
+      onRetired: () => this.stop(),
       onEnd: (code, how) => this.#ended(place, code, how),
     })
   }

@@ -6,6 +6,7 @@
 import { connect, type Socket } from 'node:net'
 import type { Clock, Milliseconds } from '../core/clock.ts'
 import { errorText } from '../core/errors.ts'
+import type { Inherit } from '../core/inherit.ts'
 import type { Random } from '../core/random.ts'
 import type { SharedHealth } from '../health/port.ts'
 import { createDataPlane } from '../proxy/data-plane.ts'
@@ -43,9 +44,15 @@ export interface WorkerOptions {
   readonly random: Random
   readonly log: AppLogger
   readonly accessLog: AccessLog
+  /** Asked first for sockets; absent: they are new. */
+  readonly inherit?: Inherit | undefined
+  /** It listens. Called each time. */
+  readonly onListening?: () => void
   /** What holds when the end comes and control does not say. */
   readonly shutdown: { readonly lameDuckMs: Milliseconds; readonly deadlineMs: Milliseconds }
   readonly process: () => { readonly pid: number; readonly cpuMs: number; readonly residentBytes: number }
+  /** It stops accepting. Called once. */
+  readonly onDraining?: () => void
   /** It has drained, and its process may end. Called once. */
   readonly onDrained: () => void
 }
@@ -79,6 +86,7 @@ export class Worker {
       limits: defaultWireLimits,
       observer: accessLog.observer('off'),
       sharesPorts: true,
+      inherit: options.inherit,
       createHealth: (sink) => {
         const tell = (word: Word, told: boolean): void => {
           if (!told) this.#teller.word(word)
@@ -175,6 +183,8 @@ export class Worker {
         return this.#sendCounts(link, message.id)
       case 'beat':
         return
+      case 'leave':
+        return this.#plane.leave()
       case 'drain':
         return this.#drain(message.deadlineMs)
     }
@@ -210,6 +220,7 @@ export class Worker {
     let error: string | undefined
     try {
       if (!this.#draining) await this.#plane.listen(listeners)
+      this.#options.onListening?.()
     } catch (thrown) {
       error = errorText(thrown)
     }
@@ -252,6 +263,7 @@ export class Worker {
   #drain(deadlineMs: Milliseconds): void {
     if (this.#draining) return
     this.#draining = true
+    this.#options.onDraining?.()
     this.#options.log.info({ deadlineMs }, 'no new connections; what runs may finish')
     void this.#plane.drain(deadlineMs).then(() => {
       const link = this.#link

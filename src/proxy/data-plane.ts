@@ -3,6 +3,7 @@
  * reaches it through `DataPlane` only. It never asks the catalog, never decides policy.
  */
 import { type Clock, httpDate } from '../core/clock.ts'
+import type { Inherit } from '../core/inherit.ts'
 import { type Current, createCurrent } from '../live/current.ts'
 import { type Registry, createRegistry } from '../live/registry.ts'
 import {
@@ -62,6 +63,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
   readonly replay: ReplayAccount = new ReplayAccount()
   readonly mirrors: Mirrors = new Mirrors(this)
   readonly sharesPorts: boolean
+  readonly inherit: Inherit | undefined
   readonly #judgement: Judgement
   readonly #options: DataPlaneOptions
   readonly #current: Current
@@ -84,6 +86,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
     this.observer = options.observer
     this.random = options.random
     this.sharesPorts = options.sharesPorts ?? false
+    this.inherit = options.inherit
     this.deadlines = new Deadlines(options.clock)
     this.registry = createRegistry(
       (endpoint) =>
@@ -235,6 +238,10 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
       upstream: { open, idle },
       unrouted: this.#unrouted,
     }
+  }
+
+  leave(): void {
+    for (const listener of this.#listeners) listener.leave()
   }
 
   drain(deadlineMs: number): Promise<void> {

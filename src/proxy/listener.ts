@@ -3,7 +3,8 @@
  * forwarding headers are believed; what a request means is the exchange's.
  */
 import { BlockList, type Server, type Socket, createServer, isIP, isIPv6 } from 'node:net'
-import { listenError } from '../core/listen-error.ts'
+import type { Inherit } from '../core/inherit.ts'
+import { listenError, replaceHint } from '../core/listen-error.ts'
 import type { Deadlines } from '../wire/deadlines.ts'
 import type { WireLimits } from '../wire/limits.ts'
 import { ServerConnection } from '../wire/server-connection.ts'
@@ -17,6 +18,8 @@ export interface ListenerHost {
   readonly limits: WireLimits
   /** Other processes of this proxy listen on the same ports; the system shares connections among them. */
   readonly sharesPorts: boolean
+  /** Asked first for a socket; undefined: a new one is opened. */
+  readonly inherit?: Inherit | undefined
   createExchange(connection: ServerConnection): ServerExchange
   /** Takes a place among all client connections, or says that there is none for this address. */
   admit(address: string): boolean
@@ -24,11 +27,15 @@ export interface ListenerHost {
   warn(fields: object, message: string): void
 }
 
+/** Connections that may wait to be accepted. */
+const backlog = 4_096
+
 export class Listener implements ServerOwner {
   /** As last adopted. */
   options: ListenerOptions
   readonly connections: Set<ServerConnection> = new Set()
   draining = false
+  leaving = false
   readonly #host: ListenerHost
   readonly #server: Server
   #trusted: BlockList
@@ -57,15 +64,16 @@ export class Listener implements ServerOwner {
   }
 
   /** Binds; rejects with FL_LISTEN that names the address and the cause. */
-  open(): Promise<ListenerAddress> {
+  async open(): Promise<ListenerAddress> {
     const { name, host, port } = this.options
+    const inherited = await this.#host.inherit?.(host, port)
     return new Promise((resolve, reject) => {
       this.#server.once('error', (error) => {
         const where = `${host}:${port}`
         const shown = name === where ? where : `${where} (${name})`
-        reject(listenError(`the listener ${shown}`, 'the setting listen[].address', error))
+        reject(listenError(`the listener ${shown}`, 'the setting listen[].address', error, replaceHint))
       })
-      this.#server.listen({ host, port, backlog: 4_096, reusePort: this.#host.sharesPorts }, () => {
+      const listening = (): void => {
         this.#server.removeAllListeners('error')
         this.#server.on('error', (error) =>
           this.#host.warn({ listener: name, error: error.message }, 'accepting failed'),
@@ -73,7 +81,9 @@ export class Listener implements ServerOwner {
         const bound = this.#server.address()
         this.#address = { name, host, port: typeof bound === 'object' && bound !== null ? bound.port : port }
         resolve(this.#address)
-      })
+      }
+      if (inherited) this.#server.listen(inherited, backlog, listening)
+      else this.#server.listen({ host, port, backlog, reusePort: this.#host.sharesPorts }, listening)
     })
   }
 
@@ -83,6 +93,11 @@ export class Listener implements ServerOwner {
 
   closed(connection: ServerConnection): void {
     if (this.connections.delete(connection)) this.#host.release(connection.remoteAddress)
+  }
+
+  /** From now on the answer to each connection's next request is its last. */
+  leave(): void {
+    this.leaving = true
   }
 
   /** Stops accepting and ends idle connections; the others end with their answer. Idempotent. */

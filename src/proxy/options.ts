@@ -3,6 +3,7 @@
  * so that several worker processes are a setting and not a rewrite.
  */
 import type { Clock } from '../core/clock.ts'
+import type { Inherit } from '../core/inherit.ts'
 import type { Logger } from '../core/log.ts'
 import type { Random } from '../core/random.ts'
 import type { HealthEvent } from '../health/event.ts'
@@ -117,6 +118,8 @@ export interface DataPlaneOptions {
   readonly observer: DataPlaneObserver | undefined
   /** Other processes of this proxy listen on the same ports; false by default. */
   readonly sharesPorts?: boolean
+  /** Asked first for each socket that is to be opened; absent: all are new. */
+  readonly inherit?: Inherit | undefined
   /** Makes the judge of endpoints; absent: nothing is judged, every endpoint of the table gets traffic. */
   readonly createHealth?: (sink: VerdictSink) => HealthJudge
   /** Takes what happens to endpoints; called synchronously, must be quick. */
@@ -168,6 +171,8 @@ export interface DataPlane {
   /** What health thinks of an endpoint, or an operator's order makes of it; undefined: nothing judges, or it is not known. */
   healthOf(state: EndpointState): HealthView | undefined
   figures(): DataPlaneFigures
+  /** Clients are to go elsewhere: from now on answers say `Connection: close`. Idempotent. */
+  leave(): void
   /** Stops accepting, ends idle connections, lets requests finish; destroys what is left after `deadlineMs`. */
   drain(deadlineMs: number): Promise<void>
   /** Ends everything at once. Idempotent. */

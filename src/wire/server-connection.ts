@@ -23,6 +23,9 @@ const headsPerTurn = 16
 /** A read of at most this many bytes is decoded whole to find its head. */
 const wholeReadBytes = 8_192
 
+/** The first request of a connection may take this long to come while we drain, ms. */
+const freshMs = 1_000
+
 export class ServerConnection implements Watched, ChunkSink {
   slot = -1
   readonly remoteAddress: string
@@ -91,7 +94,7 @@ export class ServerConnection implements Watched, ChunkSink {
 
   /** Whether the connection can serve another request after this answer, as far as is known now. */
   get mayPersist(): boolean {
-    return this.#keepAlive && this.#state === state.answer && !this.#owner.draining
+    return this.#keepAlive && this.#state === state.answer && !this.#owner.leaving && !this.#owner.draining
   }
 
   /** Bytes handed to the socket since it was accepted. */
@@ -186,9 +189,15 @@ export class ServerConnection implements Watched, ChunkSink {
     this.#socket.resume()
   }
 
-  /** Drain: closes now when idle; else the answer under way is the last. */
+  /**
+   * Drain: closes now when idle; else the answer under way is the last. A connection that has only just come is waited for, since
+   * its first request may be on its way: nobody tries again what failed on a connection that was new.
+   */
   drain(): void {
-    if (this.#state === state.waiting) this.#linger()
+    if (this.#state !== state.waiting) return
+    const freshUntilMs = this.requestBytes === 0 ? this.startedMs + freshMs : -Infinity
+    if (this.#owner.deadlines.now() >= freshUntilMs) this.#linger()
+    else this.#readDeadline = Math.min(this.#readDeadline, freshUntilMs)
   }
 
   /** The time to finish in is over: the request under way is answered or cut now. */

@@ -44,7 +44,9 @@ export interface ServerExchange {
 export interface ServerOwner {
   readonly deadlines: Deadlines
   readonly limits: WireLimits
-  /** True once this process takes no new requests: answers close their connections. */
+  /** True once clients are to go elsewhere: answers close their connections. */
+  readonly leaving: boolean
+  /** True once this process takes no new requests. */
   readonly draining: boolean
   exchangeFor(connection: ServerConnection): ServerExchange
   /** Whether that address is a peer whose words on forwarding are believed. */

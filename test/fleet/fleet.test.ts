@@ -1,5 +1,5 @@
 /** Control and its workers together: one port, one truth about endpoints, one sum of counts, and what each does alone. */
-import { type Agent, createServer } from 'node:http'
+import { Agent, createServer } from 'node:http'
 import { connect, createServer as createRelay, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
@@ -458,4 +458,17 @@ t.test('the end: control tells workers, waits for them, and they for what runs',
   await Promise.all([stopped, ...workers.map(({ drained }) => drained)])
   t.equal(logged(control, 'stopped'), 1)
   t.equal(await ask(port).catch(({ code }: NodeJS.ErrnoException) => code), 'ECONNREFUSED')
+})
+
+t.test('workers tell clients to go elsewhere when control does', async (t) => {
+  const rig = rigFleet(t, 1)
+  rig.catalog([await backend(t, 'ok')])
+  rig.worker(0)
+  const control = rig.control()
+  const port = await served(control.app)
+  const agent = new Agent({ keepAlive: true })
+  t.teardown(() => agent.destroy())
+  t.not((await ask(port, '/', { agent })).headers.connection, 'close')
+  control.app.dataPlane().leave()
+  await until(async () => (await ask(port, '/', { agent })).headers.connection === 'close')
 })

@@ -32,6 +32,7 @@ t.test('the idle close at once, the others with their answer, then it is over', 
     const busy = await rig.client()
     await busy.send(get('/busy') + get('/never'))
     await until(() => rig.backend.requests.length === 1)
+    clock.advance(1_000)
     const draining = drain(rig, 5_000)
     t.strictSame(rig.plane.addresses(), [], 'nothing more is accepted')
     await idle.closedByPeer()
@@ -104,6 +105,7 @@ t.test('a client that does not close its side holds it up for the linger time on
   const clock = new FakeClock()
   await withRig({ clock, limits: { lingerTimeoutMs: 500 } }, async (rig) => {
     const client = await rig.client()
+    clock.advance(1_000)
     const draining = drain(rig, 60_000)
     await client.closedByPeer()
     await settle()

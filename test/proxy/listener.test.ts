@@ -84,7 +84,8 @@ t.test('one of several connections of a client that ends makes room for one', as
 })
 
 t.test('a listener that is not wanted any more closes; what runs on it finishes', async (t) => {
-  await withRig({ backend: silent }, async (rig) => {
+  const clock = new FakeClock()
+  await withRig({ backend: silent, clock }, async (rig) => {
     const idle = await rig.client()
     const busy = await rig.client()
     await busy.send(get('/busy'))
@@ -93,6 +94,7 @@ t.test('a listener that is not wanted any more closes; what runs on it finishes'
     t.equal(addresses.length, 1)
     t.not(addresses[0]?.port, rig.port)
     t.ok(await refuses(rig.port))
+    clock.advance(1_050)
     await idle.closedByPeer()
     t.equal(rig.plane.figures().downstream.open >= 1, true, 'the busy one still counts')
     await rig.connection.send(okAnswer)

@@ -274,6 +274,7 @@ t.test('drain ends the idle at once and the others with their answer', async (t)
     const busy = await side.client()
     await busy.client.send(get('/1') + get('/2'))
     await until(() => busy.serving.events.length === 1)
+    side.clock.advance(1_000)
     side.draining = true
     for (const { connection } of side.all) connection.drain()
     await idle.client.closedByPeer()
@@ -282,6 +283,33 @@ t.test('drain ends the idle at once and the others with their answer', async (t)
     t.equal(value((await busy.client.answer()).fields, 'connection'), 'close')
     await busy.client.closedByPeer()
     t.strictSame(busy.serving.events, ['GET /1'])
+  })
+})
+
+t.test('drain waits a second for the first request of a connection that has just come', async (t) => {
+  await withSide(async (side) => {
+    const late = await side.client()
+    const silent = await side.client()
+    side.draining = true
+    for (const { connection } of side.all) connection.drain()
+    await late.client.send(get('/first'))
+    t.equal(value((await late.client.answer()).fields, 'connection'), 'close')
+    await late.client.closedByPeer()
+    t.ok(silent.client.open)
+    side.clock.advance(1_050)
+    await silent.client.closedByPeer()
+  })
+})
+
+t.test('who is to go elsewhere is told so with its next answer, and not before', async (t) => {
+  await withSide(async (side) => {
+    const { client } = await side.client()
+    await client.send(get('/1'))
+    t.equal(value((await client.answer()).fields, 'connection'), undefined)
+    side.leaving = true
+    await client.send(get('/2'))
+    t.equal(value((await client.answer()).fields, 'connection'), 'close')
+    await client.closedByPeer()
   })
 })
 

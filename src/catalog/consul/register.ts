@@ -43,6 +43,8 @@ export interface Registration {
   start(): void
   /** Deregisters, within 2 s or not at all, and ends every timer and socket. Idempotent. */
   stop(): Promise<void>
+  /** Ends every timer and socket, and leaves the registration to another process that keeps it. Idempotent. */
+  leave(): Promise<void>
 }
 
 const lookDefaultMs: Milliseconds = 5_000
@@ -56,10 +58,10 @@ export function createRegistration(options: RegistrationOptions, deps: Registrat
   const ended = new AbortController()
   let loop: Promise<void> | undefined
   let stopping: Promise<void> | undefined
-  const stop = async (): Promise<void> => {
+  const stop = async (deregister: boolean): Promise<void> => {
     ended.abort()
     await loop
-    if (loop) {
+    if (loop && deregister) {
       const path = `/agent/service/deregister/${encodeURIComponent(options.id)}`
       const limit = new AbortController()
       try {
@@ -72,7 +74,8 @@ export function createRegistration(options: RegistrationOptions, deps: Registrat
   }
   return {
     start: () => void (loop ??= keepRegistered(client, options, deps, ended.signal)),
-    stop: async () => (stopping ??= stop()),
+    stop: async () => (stopping ??= stop(true)),
+    leave: async () => (stopping ??= stop(false)),
   }
 }
 

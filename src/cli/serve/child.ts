@@ -13,6 +13,8 @@ export interface ChildOptions {
   readonly slot: number
   readonly lameDuckMs: number
   readonly deadlineMs: number
+  /** Where the processes of a proxy can be found by one that takes over; undefined: nowhere. */
+  readonly stateDir: string | undefined
 }
 
 /** What somebody may order from outside. */
@@ -22,7 +24,7 @@ export interface Orders {
   readonly reload: () => void
 }
 
-/** Where control says that it serves. */
+/** Where control says that it serves, and that the whole is to end. */
 const readyFd = 3
 
 /** Names this life of this process. */
@@ -54,8 +56,17 @@ export function takeOrders({ stop, reload }: Orders): void {
 
 /** Tells the supervisor that requests are taken. */
 export function sayReady(): void {
+  say('ready')
+}
+
+/** Tells the supervisor that another proxy has taken over, and that this one ends. */
+export function sayRetired(): void {
+  say('retired')
+}
+
+function say(word: string): void {
   try {
-    writeSync(readyFd, 'ready\n')
+    writeSync(readyFd, `${word}\n`)
   } catch {
     // Nobody is there to hear it; the end of our input tells the same.
   }

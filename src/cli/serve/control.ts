@@ -3,8 +3,9 @@ import { rmdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { systemClock } from '../../core/clock.ts'
 import { createFleet } from '../../fleet/fleet.ts'
+import { createTaker } from '../../handover/taker.ts'
 import { packageVersion } from '../version.ts'
-import { epochOf, sayReady, takeOrders, type ChildOptions, type Orders } from './child.ts'
+import { epochOf, sayReady, sayRetired, takeOrders, type ChildOptions, type Orders } from './child.ts'
 import { openOutput } from './output.ts'
 import { readConfig } from './read-config.ts'
 import { countOf, run } from './run.ts'
@@ -30,7 +31,8 @@ export async function runControl({ socket, config }: ChildOptions): Promise<void
       },
       reload,
     })
-  await run(read, output, { log: fleet.log, accessLog: fleet.accessLog, fleet }, obey, sayReady)
+  const parts = { log: fleet.log, accessLog: fleet.accessLog, fleet, running: createTaker(systemClock) }
+  await run(read, output, parts, obey, sayReady, sayRetired)
 }
 
 /** The socket's, which a supervisor that was killed could not remove. */

@@ -13,18 +13,25 @@ import { systemRandom } from '../../core/random.ts'
 import type { AppLogger } from '../../telemetry/log.ts'
 import { packageVersion } from '../version.ts'
 import { holdProcess, openOutput, type Output } from './output.ts'
+import type { Giver } from '../../handover/giver.ts'
+import { openGiver } from './hand-over.ts'
 import { readConfig, type ReadConfig } from './read-config.ts'
 import type { Orders } from './child.ts'
 import { onSignals } from './signals.ts'
 
 /** Runs until it is told to stop, and then ends the process. */
-export async function serve(file: string | undefined): Promise<void> {
+export async function serve(file: string | undefined, replace: boolean): Promise<void> {
   const read = readConfig(file)
   if (!read) return
   const workers = countOf(read.config)
+  const running = replace ? await (await import('./running.ts')).findRunning(read.config, workers) : undefined
   if (workers > 1) {
     const { supervise } = await import('./supervise.ts')
-    return supervise(read, workers)
+    return supervise(read, workers, running)
+  }
+  if (running) {
+    const { aroundWhole } = await import('./whole.ts')
+    return aroundWhole(read, running.control)
   }
   const output = openOutput(read.config.log.level, false)
   announce(read, output.log)
@@ -46,25 +53,29 @@ export function announce({ file, warnings }: ReadConfig, log: AppLogger, more: o
 
 /**
  * Runs the proxy whose parts are `parts`, in this process. `takeOrders` is called once, with what an order does.
- * `onServing` is called when requests are taken.
+ * `onServing` is called when requests are taken, `onRetired` when another proxy has taken over; absent: then this one stops.
  */
 export async function run(
   read: ReadConfig,
   output: Output,
-  parts: Pick<AppDeps, 'log' | 'accessLog' | 'fleet'>,
+  parts: Pick<AppDeps, 'log' | 'accessLog' | 'fleet' | 'running'>,
   takeOrders: (orders: Orders) => void,
   onServing: () => void = () => {},
+  onRetired?: () => void,
 ): Promise<void> {
   const { log } = output
   const end = holdProcess(output)
   const deps = { clock: systemClock, random: systemRandom, version: packageVersion, ...parts }
   const app = createApp(read.config, deps)
   const watcher = watchConfig(app, read, log)
+  let giver: Giver | undefined
+  const stop = (): void => {
+    watcher?.close()
+    giver?.close()
+    void app.stop().then(() => end(0))
+  }
   takeOrders({
-    stop: () => {
-      watcher?.close()
-      void app.stop().then(() => end(0))
-    },
+    stop,
     reload: () => {
       if (watcher) void watcher.reload()
       else log.info({}, 'there is no configuration file to read again')
@@ -76,6 +87,16 @@ export async function run(
     globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
     await app.start()
     onServing()
+    giver = openGiver({
+      stateDir: read.config.stateDir,
+      log,
+      onRetire: async () => {
+        giver?.close()
+        await app.retire()
+        // In the next turn, when this has been told.
+        setImmediate(onRetired ?? stop)
+      },
+    })
   } catch (error) {
     log.error(
       error instanceof FairleadError ? { code: error.code } : { err: error },

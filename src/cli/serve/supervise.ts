@@ -3,8 +3,8 @@
  * Each child has a pipe from here as its standard input: a word on it is an order, its end is our own. They are plain
  * children and not `node:cluster`'s, whose workers end with their primary.
  */
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../core/clock.ts'
@@ -13,13 +13,15 @@ import { type Child, type ChildEvents, type Role, Supervisor } from '../../fleet
 import { holdProcess, openOutput } from './output.ts'
 import type { ReadConfig } from './read-config.ts'
 import { announce } from './run.ts'
+import type { Running } from './running.ts'
 import { onSignals } from './signals.ts'
+import { startProcess } from './whole.ts'
 
 /** How much longer than lame duck and deadline together children may take to end, ms. */
 const graceMs = 5_000
 
 /** Runs until it is told to stop, and then ends the process. */
-export function supervise(read: ReadConfig, workers: number): void {
+export function supervise(read: ReadConfig, workers: number, running?: Running): void {
   const output = openOutput(read.config.log.level, true)
   const { log } = output
   const { lameDuckMs, deadlineMs } = read.config.shutdown
@@ -44,13 +46,27 @@ export function supervise(read: ReadConfig, workers: number): void {
     String(lameDuckMs),
     '--deadline',
     String(deadlineMs),
+    ...(read.config.stateDir === undefined ? [] : ['--state-dir', read.config.stateDir]),
   ]
   const config = read.file === undefined ? [] : ['--config', read.file]
+  // Each is for the first process of its kind: a later one finds what it is to have in the others' hands.
+  const channels = new Map(
+    running && [
+      ['control', running.control],
+      ...running.workers.map((socket, slot) => [`worker ${slot}`, socket] as const),
+    ],
+  )
+  const takeChannel = (role: Role): Socket | undefined => {
+    const name = nameOf(role)
+    const socket = channels.get(name)
+    channels.delete(name)
+    return socket
+  }
   const supervisor = new Supervisor({
     workers,
     clock: systemClock,
     log,
-    spawn: (role, events) => start([...rolePart(role), ...given, ...config], events),
+    spawn: (role, events) => start([...rolePart(role), ...given, ...config], events, takeChannel(role)),
     endMs: lameDuckMs + deadlineMs + graceMs,
     onEnd: (code) => {
       rmSync(folder, { recursive: true, force: true })
@@ -73,15 +89,25 @@ function rolePart(role: Role): readonly string[] {
   return role.kind === 'control' ? ['control'] : ['worker', '--slot', String(role.slot)]
 }
 
-function start(args: readonly string[], { onReady, onEnd }: ChildEvents): Child {
-  const [, entry = ''] = process.argv
-  const child = spawn(process.execPath, [...process.execArgv, entry, 'process', ...args], {
-    stdio: ['pipe', 'inherit', 'inherit', 'pipe'],
-  })
+function nameOf(role: Role): string {
+  return role.kind === 'control' ? 'control' : `worker ${role.slot}`
+}
+
+function start(
+  args: readonly string[],
+  { onReady, onRetired, onEnd }: ChildEvents,
+  channel: Socket | undefined,
+): Child {
+  const child = startProcess(args, channel)
   const { stdin } = child
-  // A child that has just died is told of by its end.
-  stdin?.on('error', () => {})
-  child.stdio[3]?.on('data', onReady).on('error', () => {})
+  child.stdio[3]
+    ?.on('data', (bytes: Buffer) => {
+      for (const word of bytes.toString().split('\n')) {
+        if (word === 'ready') onReady()
+        else if (word === 'retired') onRetired()
+      }
+    })
+    .on('error', () => {})
   let over = false
   const ended = (code: number | undefined, how: string): void => {
     if (over) return

@@ -4,11 +4,15 @@ import { systemRandom } from '../../core/random.ts'
 import { Worker } from '../../fleet/worker.ts'
 import { packageVersion } from '../version.ts'
 import { epochOf, takeOrders, type ChildOptions } from './child.ts'
+import { createTaker } from '../../handover/taker.ts'
+import { openGiver } from './hand-over.ts'
 import { holdProcess, openOutput, type Output } from './output.ts'
 
-export function runWorker({ socket, slot, lameDuckMs, deadlineMs }: ChildOptions): void {
+export function runWorker({ socket, slot, lameDuckMs, deadlineMs, stateDir }: ChildOptions): void {
   const output = ofWorker(openOutput('info', true), slot)
   const end = holdProcess(output)
+  const taker = createTaker(systemClock)
+  const giver = openGiver({ stateDir, slot, log: output.log })
   const worker = new Worker({
     slot,
     epoch: epochOf(),
@@ -23,6 +27,9 @@ export function runWorker({ socket, slot, lameDuckMs, deadlineMs }: ChildOptions
       const { user, system } = process.cpuUsage()
       return { pid: process.pid, cpuMs: (user + system) / 1_000, residentBytes: process.memoryUsage.rss() }
     },
+    inherit: taker?.take.bind(taker),
+    onListening: () => taker?.close(),
+    onDraining: () => giver?.close(),
     onDrained: () => void end(0),
   })
   // What it is configured with comes from control, and control is told when that is to be read again.

@@ -3,8 +3,7 @@
  * somebody answers on is not.
  */
 import { lstatSync, unlinkSync } from 'node:fs'
-import type { Server } from 'node:http'
-import { connect } from 'node:net'
+import { connect, type Server } from 'node:net'
 
 /** Rejects with the system's error; EADDRINUSE when the path is in use or is no socket. */
 export async function listenUnix(server: Server, path: string): Promise<void> {

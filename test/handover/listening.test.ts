@@ -1,0 +1,54 @@
+/** Which descriptors listen where, as the kernel tells it. */
+import { createServer } from 'node:net'
+import t from 'tap'
+import { listeningSockets, parseTable } from '../../src/handover/listening.ts'
+import { plainHost } from '../../src/handover/messages.ts'
+
+const head = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n'
+
+t.test('a table of the kernel', (t) => {
+  const rest = '00000000:00000000 00:00000000 00000000     0        0'
+  const four = parseTable(
+    `${head}   0: 0100007F:1F90 00000000:0000 0A ${rest} 4711 1 0\n   1: 0100007F:1F91 0100007F:C350 01 ${rest} 4712 1 0\n`,
+  )
+  t.same([...four], [['4711', { host: '127.0.0.1', port: 8080 }]])
+  const zeros = '0'.repeat(32)
+  const six = parseTable(
+    `${head}   0: ${zeros}:0050 ${zeros}:0000 0A ${rest} 1 1 0\n   1: B80D0120000000000000000001000000:0051 ${zeros}:0000 0A ${rest} 2 1 0\n`,
+  )
+  t.same(
+    [...six],
+    [
+      ['1', { host: '::', port: 80 }],
+      ['2', { host: '2001:db8::1', port: 81 }],
+    ],
+  )
+  t.same([...parseTable('')], [])
+  t.end()
+})
+
+t.test('one way to write an address', (t) => {
+  for (const [written, plain] of [
+    ['127.0.0.1', '127.0.0.1'],
+    ['::', '::'],
+    ['0:0:0:0:0:0:0:1', '::1'],
+    ['2001:0DB8::0001', '2001:db8::1'],
+  ] as const)
+    t.equal(plainHost(written), plain)
+  t.end()
+})
+
+t.test('the sockets of this process', { skip: process.platform !== 'linux' && 'Linux only' }, async (t) => {
+  const before = listeningSockets().length
+  const servers = ['127.0.0.1', '::1'].map((host) => ({ host, server: createServer() }))
+  for (const { host, server } of servers)
+    await new Promise<void>((resolve) => server.listen({ host, port: 0 }, resolve))
+  const found = listeningSockets()
+  for (const { host, server } of servers) {
+    const address = server.address()
+    const port = typeof address === 'object' && address ? address.port : 0
+    t.equal(found.filter((each) => each.host === host && each.port === port && each.fd > 2).length, 1)
+  }
+  for (const { server } of servers) server.close()
+  t.equal(listeningSockets().length, before)
+})
