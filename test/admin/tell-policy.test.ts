@@ -113,5 +113,5 @@ t.test('services: weights of the defaults, of tags, of nobody', async (t) => {
     Port: await backend(t, '3'),
     Tags: ['urlprefix-/x weight=0.2'],
   })
-  await until(async () => JSON.stringify(await steering(tagged)).includes('"origin":"tags"'))
+  await until(async () => JSON.stringify(await toldOfOne(tagged)).includes('"origin":"tags"'))
 })
