@@ -58,7 +58,7 @@ export interface World {
   readonly answersProbes: boolean
   /** True when the service stays at or above its panic threshold without this endpoint. */
   spare(): boolean
-  /** True when the service has enough available without this endpoint, which is not. */
+  /** True when the service has enough without this endpoint, which is not available; those that are suspected count for nothing. */
   enough(): boolean
   /** True when a younger registration of another service has the endpoint's address. */
   taken(): boolean

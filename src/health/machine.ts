@@ -181,8 +181,10 @@ function returned(condition: Condition, world: World): Step {
   if (condition.died && settings.identity === undefined && world.taken())
     return reject(condition, 'address-taken', condition.proven, Infinity)
   const ill = illnessCauses.has(cause)
-  // Held back only while there are enough without it: a request that kills whoever runs it makes all of them flap.
-  if (nowMs < holdUntilMs && (ill || world.enough())) return probeAt(condition, holdUntilMs)
+  if (nowMs < holdUntilMs && ill) return probeAt(condition, holdUntilMs)
+  // Held back only while there are enough without it: a request that kills whoever runs it makes all of them flap. So it is
+  // asked on and on: it is needed the moment that another one falls silent.
+  if (nowMs < holdUntilMs && world.enough()) return stay(condition)
   const goods = condition.goods + 1
   if (cause === 'probe' && goods < settings.healthyThreshold) return stay({ ...condition, goods })
   const state = ill ? 'probation' : 'healthy'

@@ -17,7 +17,7 @@ import { isPeriodic, planProbe, readProbe, type Purpose } from './probe-plan.ts'
 import { ProbeRunner, type RunningProbe } from './probe-runner.ts'
 import type { HealthView, Prober, ProbeResult, SharedHealth, VerdictSink } from './port.ts'
 import { silentSinceMs, suspicionDeadlineMs } from './silence.ts'
-import { follow, isSpare, newService, recount, type Subject, type WatchedService } from './subject.ts'
+import { follow, isEnough, isSpare, newService, recount, type Subject, type WatchedService } from './subject.ts'
 import { doubt, isAtRest, isIllAndSilent, isOverdue, isSought, whatTimeBrings } from './time-passes.ts'
 import { isToLearn, learnDeadlineMs, noteProbe } from './usual.ts'
 import { heldAgainst, type Held, type ToldVerdict } from './told.ts'
@@ -285,7 +285,7 @@ class Monitor implements SharedHealth {
       lastLifeMs: state.lastLifeMs,
       answersProbes: subject.probeUsualMs > 0,
       spare: () => isSpare(subject),
-      enough: () => service.available > 0 && service.available >= service.settings.panicThreshold * service.counted,
+      enough: () => isEnough(service),
       taken: () => this.#claims.isTaken(endpoint, subject.condition.lifeMs),
     }
   }

@@ -65,6 +65,8 @@ export interface WatchedService {
   /** Members that do not join and on whom no order lies, and those of them that are not ejected: as `live/open.ts` counts. */
   counted: number
   available: number
+  /** Of the available ones: those of whom nothing is heard. */
+  suspect: number
 }
 
 export function newService(bound: BoundService): WatchedService {
@@ -76,6 +78,7 @@ export function newService(bound: BoundService): WatchedService {
     totals: { answers: 0, failures: 0 },
     counted: 0,
     available: 0,
+    suspect: 0,
   }
 }
 
@@ -111,11 +114,12 @@ export function newSubject(
 
 /** Counts the service's members anew. */
 export function recount(service: WatchedService): void {
-  service.counted = service.available = 0
+  service.counted = service.available = service.suspect = 0
   for (const { standing, condition, state } of service.subjects) {
     if (standing !== 'member' || state.order || condition.state === 'joining') continue
     service.counted++
     if (condition.state !== 'ejected') service.available++
+    if (condition.state === 'suspect') service.suspect++
   }
 }
 
@@ -125,6 +129,12 @@ export function isSpare({ service, standing, condition, state }: Subject): boole
   if (state.order || standing !== 'member' || condition.state === 'joining' || condition.state === 'ejected')
     return true
   return service.available - 1 >= service.settings.panicThreshold * service.counted
+}
+
+/** True when the service is at its panic threshold with those alone that are heard. */
+export function isEnough({ available, suspect, counted, settings }: WatchedService): boolean {
+  const heard = available - suspect
+  return heard > 0 && heard >= settings.panicThreshold * counted
 }
 
 export interface Changes {

@@ -145,9 +145,22 @@ export class Course {
     )
   }
 
-  /** Where to go now; `from`: away from where the requests have gone that this one held when it broke. */
+  /** Where to go now; `from`: had it, and broke. */
   next(from?: EndpointState): NextEndpoint | undefined {
-    return this.#aim && this.#tries.next(this.#core, this.#aim, this.group?.version, from, this.#tie?.keyHash)
+    const next = this.#next(from, false)
+    return next === 'wait' ? undefined : next
+  }
+
+  /** The same; where its turn has not come and it is not `due` all the same, `again` is called when it may have. */
+  nextInTurn(from: EndpointState, due: boolean, again: (due: boolean) => void): NextEndpoint | 'wait' | undefined {
+    const next = this.#next(from, !due)
+    if (next === 'wait') this.#tries.wait(this.#core, from, again)
+    return next
+  }
+
+  #next(from: EndpointState | undefined, mayWait: boolean): NextEndpoint | 'wait' | undefined {
+    if (!this.#aim) return undefined
+    return this.#tries.next(this.#core, this.#aim, this.group?.version, from, this.#tie?.keyHash, mayWait)
   }
 
   /**

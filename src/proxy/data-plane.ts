@@ -42,7 +42,8 @@ import { Judgement } from './judgement.ts'
 import { refOf } from './orders.ts'
 import type { Outcome, PlaneCore } from './plane-core.ts'
 import { ReplayAccount } from './replay-body.ts'
-import type { Scattering } from './scattering.ts'
+import type { Suspicion } from './suspicion.ts'
+import { Turns } from './turns.ts'
 
 /** A sign of life says that an endpoint is alive for this long, ms. */
 const aliveForMs = 5_000
@@ -62,6 +63,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
   readonly health: HealthJudge
   readonly replay: ReplayAccount = new ReplayAccount()
   readonly mirrors: Mirrors = new Mirrors(this)
+  readonly turns: Turns
   readonly sharesPorts: boolean
   readonly inherit: Inherit | undefined
   readonly #judgement: Judgement
@@ -88,6 +90,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
     this.sharesPorts = options.sharesPorts ?? false
     this.inherit = options.inherit
     this.deadlines = new Deadlines(options.clock)
+    this.turns = new Turns(this.deadlines)
     this.registry = createRegistry(
       (endpoint) =>
         new Pool(
@@ -308,8 +311,8 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
     this.#judgement.attemptFailed(state, failure)
   }
 
-  scattering(state: EndpointState): Scattering {
-    return this.#judgement.scattering(state)
+  suspicion(state: EndpointState): Suspicion {
+    return this.#judgement.suspicion(state)
   }
 
   tellOutcome(endpoint: Endpoint, outcome: Outcome): void {

@@ -167,7 +167,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   attemptHead(head: ResponseHead, body: string, complete: boolean): void {
     this.#answering = true
     // It will not be repeated any more: a download or a tunnel must not hold what others may need for as long as it lasts.
-    this.#tries.release()
+    this.#tries.release(true)
     const state = this.#course.endpoint?.state
     if (state && head.status >= 500) this.#core.health.answered(state, head.status)
     this.#upstreamHead = ''
@@ -216,14 +216,20 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#fail(endpoint, failure)
   }
 
-  attemptEjected(attempt: Attempt, proven: boolean): void {
+  attemptEjected(attempt: Attempt, proven: boolean, due = false): void {
     const service = this.#course.service
     if (attempt !== this.#attempt || service === undefined) return
     const unsent = !attempt.started
     const waits = !this.#answering && attempt.waitingSinceMs !== Infinity
     if (waits && (unsent || canRescue(this.#facts(), proven))) {
-      this.#tries.add(attempt.endpoint.state)
-      const next = this.#course.next(attempt.endpoint.state)
+      const { state } = attempt.endpoint
+      const { lastLifeMs } = state
+      this.#tries.add(state)
+      // It waits where it is, and may be answered there.
+      const next = this.#course.nextInTurn(state, due, (late) => {
+        if (proven || state.lastLifeMs === lastLifeMs) this.attemptEjected(attempt, proven, late)
+      })
+      if (next === 'wait') return
       if (next && (unsent || this.#tries.mayRescue(service))) return this.#rescue(attempt, next, service, unsent)
     }
     // Where death is proven nothing more will come; else it may, and waits for its own timeout.
@@ -270,7 +276,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
       return this.#answerOwn(own.upgradeFailed, 'upgrade')
     }
     this.#answering = true
-    this.#tries.release()
+    this.#tries.release(true)
     this.#upstreamHead = ''
     this.#status = 101
     this.#persist = false
@@ -314,7 +320,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
       return this.#tryEndpoint(other.endpoint, fresh)
     }
     const reused = connection.isReady
-    this.#tries.begin(reused, this.#core.deadlines.recentMs)
+    this.#tries.begin(this.#core, endpoint.state, reused)
     this.#course.endpoint = endpoint
     // An instance that is asked by its own name gets a head of its own.
     if ((this.#upstreamHead === '' || this.#course.shape?.hostIsInstance === true) && this.#forwarding)
@@ -335,19 +341,21 @@ export class Exchange implements ServerExchange, AttemptOwner {
     if (this.#course.move(next)) this.#upstreamHead = ''
   }
 
-  #retry(failed: BoundEndpoint, failure: Failure, reason: string): void {
+  #retry(failed: BoundEndpoint, failure: Failure, reason: string, due = false): void {
     const service = this.#course.service
     if (service === undefined) return
     this.#tries.add(failed.state)
-    const next = this.#course.next(failure.sent ? failed.state : undefined)
+    const again = (late: boolean): void => this.#retry(failed, failure, reason, late)
+    const next = failure.sent ? this.#course.nextInTurn(failed.state, due, again) : this.#course.next()
+    if (next === 'wait') return
     // A stale connection says nothing of its endpoint: where there is no other, the same gets a fresh one.
-    const again = next?.endpoint ?? (failure.reused && failed.state.open ? failed : undefined)
-    if (again === undefined) return this.#fail(failed, failure)
+    const endpoint = next?.endpoint ?? (failure.reused && failed.state.open ? failed : undefined)
+    if (endpoint === undefined) return this.#fail(failed, failure)
     if (next) this.#move(next)
     const { retries } = service.stats
     retries.set(reason, (retries.get(reason) ?? 0) + 1)
     this.#tell('retried', failed, !failure.sent, failure.kind)
-    this.#tryEndpoint(again, failure.reused)
+    this.#tryEndpoint(endpoint, failure.reused)
   }
 
   /** Idempotent, but not safe: repeated only if whoever had it is dead, and so cannot do it later than its repetition. */
@@ -441,7 +449,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     const service = this.#course.service
     const durationMs = nowMs - this.#client.startedMs
     if (service) service.stats.inFlight--
-    this.#tries.release()
+    this.#tries.release(false)
     this.#core.count(service, this.#course.group, this.#status, origin, durationMs)
     const troubled = this.#tries.hadTrouble || isFailed(cause, this.#status, origin)
     if (this.#core.observer || troubled) {

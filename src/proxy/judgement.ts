@@ -11,8 +11,8 @@ import { setOpen } from '../live/open.ts'
 import type { Registry } from '../live/registry.ts'
 import { admission, type BoundService, type BoundTable, type EndpointState } from '../live/runtime.ts'
 import type { Failure } from '../wire/failure.ts'
-import { Scattering } from './scattering.ts'
 import { Orders, refOf, takeWaiting } from './orders.ts'
+import { Suspicion } from './suspicion.ts'
 
 /** What it needs of the plane it works for. */
 export interface JudgementHost {
@@ -42,8 +42,8 @@ interface Break {
   readonly nowMs: Milliseconds
   /** What it held. */
   readonly inFlight: number
-  /** Where that has gone. */
-  readonly scattering: Scattering
+  /** What of it may be the cause. */
+  readonly suspicion: Suspicion
 }
 
 export class Judgement implements VerdictSink {
@@ -73,8 +73,8 @@ export class Judgement implements VerdictSink {
     this.#host.health.attemptFailed(state, failure)
   }
 
-  scattering(state: EndpointState): Scattering {
-    return this.#break(state, state.inFlight).scattering
+  suspicion(state: EndpointState): Suspicion {
+    return this.#break(state, state.inFlight).suspicion
   }
 
   /** The break under way, or a new one of an endpoint that holds `inFlight`. */
@@ -82,7 +82,7 @@ export class Judgement implements VerdictSink {
     const nowMs = this.#host.clock.now()
     const known = this.#known(state, nowMs)
     if (known) return known
-    const fresh: Break = { nowMs, inFlight, scattering: new Scattering(state) }
+    const fresh: Break = { nowMs, inFlight, suspicion: new Suspicion(state) }
     this.#breaks.set(state, fresh)
     return fresh
   }

@@ -12,7 +12,8 @@ import type { ErrorPage } from './answers.ts'
 import type { Mirrors } from './mirror.ts'
 import type { DataPlaneObserver, Trouble } from './options.ts'
 import type { ReplayAccount } from './replay-body.ts'
-import type { Scattering } from './scattering.ts'
+import type { Suspicion } from './suspicion.ts'
+import type { Turns } from './turns.ts'
 
 /** What became of a request at an endpoint; the rest of the event is the plane's to say. */
 export type Outcome = Omit<Extract<HealthEvent, { kind: 'outcome' }>, 'kind' | 'endpoint' | 'nowMs'>
@@ -28,6 +29,7 @@ export interface PlaneCore {
   readonly health: HealthJudge
   readonly replay: ReplayAccount
   readonly mirrors: Mirrors
+  readonly turns: Turns
   readonly errorPages: ReadonlyMap<number, ErrorPage>
   /** Unique among all processes, for all practical purposes. */
   nextRequestId(): string
@@ -35,11 +37,8 @@ export interface PlaneCore {
   dateLine(): string
   /** An attempt failed and has let go of the endpoint: health is told, unless it was our own lack. */
   attemptFailed(state: EndpointState, failure: Failure): void
-  /**
-   * Where requests that `state` held when it broke have gone since, to be added to: one of them may be why it broke, and
-   * the others shall not meet it again.
-   */
-  scattering(state: EndpointState): Scattering
+  /** Which of the requests that `state` held when it broke may be why it broke. */
+  suspicion(state: EndpointState): Suspicion
   tellOutcome(endpoint: Endpoint, outcome: Outcome): void
   tellTrouble(trouble: Trouble): void
   /** Counts one finished request. */

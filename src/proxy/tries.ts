@@ -11,7 +11,7 @@ import { type NextEndpoint, nextEndpoint, type Aim } from './next-endpoint.ts'
 import type { AttemptRecord, RequestRecord } from './options.ts'
 import type { PlaneCore } from './plane-core.ts'
 import type { RequestFacts } from './retry.ts'
-import type { Scattering } from './scattering.ts'
+import type { Turn, Turns } from './turns.ts'
 import type { RequestHead } from '../wire/request-head.ts'
 import { fieldValue } from '../wire/syntax.ts'
 
@@ -67,6 +67,15 @@ export class Tries {
   #noted = 0
   #retrying: ServiceStats | undefined
   #rescuing: ServiceStats | undefined
+  /** An endpoint broke with it. */
+  #broke = false
+  /** It may have been the reason. */
+  #isSuspect = false
+  /** Of its last execution, until an answer begins. */
+  #turn: Turn | undefined
+  /** Where it waits, or has waited, for its turn. */
+  #queue: Turns | undefined
+  #queueOf = ''
 
   reset(): void {
     this.tried = nothingTried
@@ -74,12 +83,14 @@ export class Tries {
     this.sent = 0
     this.#hedged = false
     this.#notes = undefined
+    this.#broke = false
   }
 
-  /** An attempt begins, on a connection that was there or on a new one. */
-  begin(reused: boolean, nowMs: number): void {
+  /** An attempt at `state` begins, on a connection that was there or on a new one. */
+  begin({ deadlines, turns }: PlaneCore, state: EndpointState, reused: boolean): void {
     this.attempts++
-    this.#beganMs = nowMs
+    this.#beganMs = deadlines.recentMs
+    if (this.#broke && this.sent > 0) this.#turn = turns.begin(state, this.#isSuspect)
     this.#reused = reused
     this.#sentBefore = this.sent
   }
@@ -135,9 +146,8 @@ export class Tries {
   }
 
   /**
-   * Where the request goes next: to nobody who had it. With `from`, which held it when it broke, as long as there is anybody else:
-   * away from what may be why it broke (see {@link Scattering}), and to nobody who is quiet just then, since a second execution is
-   * the last and shall not meet a second silence.
+   * Where the request goes next: to nobody who had it. Of one that has been sent and was with `from` when that broke, this is the
+   * last time: it goes to nobody who is quiet just then, and waits (where it may) until one has a turn for it, see {@link Turns}.
    * `keyHash` is what `balance: hash` goes by.
    */
   next(
@@ -146,37 +156,39 @@ export class Tries {
     version: string | undefined,
     from: EndpointState | undefined,
     keyHash: number | undefined,
-  ): NextEndpoint | undefined {
-    const { bound, random } = core
+    mayWait: boolean,
+  ): NextEndpoint | 'wait' | undefined {
+    const { bound, random, turns } = core
     const pick = (without: readonly EndpointState[]): NextEndpoint | undefined =>
-      nextEndpoint(bound, random, aim, version, without, keyHash)
-    if (from === undefined) return pick(this.tried)
+      nextEndpoint(bound, random, aim, version, [...this.tried, ...without], keyHash)
+    this.#endTurn(false)
+    if (from) {
+      this.#broke = true
+      this.#isSuspect = core.suspicion(from).includes(this.#beganMs)
+    }
+    if (!this.#broke) return pick([])
     const nowMs = core.deadlines.now()
     const quiet = leavingWaiting(bound, aim, (state) => isQuiet(state, nowMs))
-    const scattering = core.scattering(from)
-    const next = this.#apart(pick, scattering.places(this.#beganMs), [
-      quiet,
-      quiet.filter((state) => isSilent(state, nowMs)),
-    ])
-    if (next) scattering.went(this.#beganMs, next.endpoint.state)
-    return next
+    const isLast = this.sent > 0
+    const next = pick(isLast ? [...quiet, ...turns.taken(this.#isSuspect)] : quiet)
+    if (next) return next
+    if (isLast && mayWait && from && turns.hasRoom(from.service) && pick([])) return 'wait'
+    const silent = quiet.filter((state) => isSilent(state, nowMs))
+    const apart = isLast ? turns.taken(this.#isSuspect, true) : []
+    return pick([...quiet, ...apart]) ?? pick([...silent, ...apart]) ?? pick(quiet) ?? pick(apart) ?? pick([])
   }
 
-  /** To a place of its own, at least away from those to avoid; not to those unheard, of whom there are two degrees. */
-  #apart(
-    pick: (without: readonly EndpointState[]) => NextEndpoint | undefined,
-    { avoid, own }: ReturnType<Scattering['places']>,
-    silent: readonly (readonly EndpointState[])[],
-  ): NextEndpoint | undefined {
-    const apart = silent.flatMap((unheard) => [
-      [...unheard, ...avoid, ...own],
-      [...unheard, ...avoid],
-    ])
-    for (const without of [...apart, ...silent, avoid]) {
-      const next = pick([...this.tried, ...without])
-      if (next) return next
-    }
-    return pick(this.tried)
+  /** Its turn has not come: `wake` is called when it may have. */
+  wait({ turns }: PlaneCore, { service }: EndpointState, wake: (due: boolean) => void): void {
+    this.#queue = turns
+    this.#queueOf = service
+    turns.wait(service, this, wake)
+  }
+
+  #endTurn(answered: boolean): void {
+    const turn = this.#turn
+    this.#turn = undefined
+    turn?.(answered)
   }
 
   /**
@@ -216,8 +228,11 @@ export class Tries {
     return true
   }
 
-  /** The request has ended: gives back what it spent. */
-  release(): void {
+  /** It will not be repeated any more, since an answer began or the request has ended: gives back what it spent. */
+  release(answered: boolean): void {
+    if (this.#queue) this.#queue.leave(this.#queueOf, this)
+    this.#queue = undefined
+    if (this.#turn) this.#endTurn(answered)
     if (this.#retrying) this.#retrying.retrying--
     if (this.#rescuing) this.#rescuing.rescuing--
     this.#retrying = undefined

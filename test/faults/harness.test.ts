@@ -7,7 +7,7 @@ import { AnswerReader } from './lib/answer-reader.ts'
 import { answerBody, judgeBody } from './lib/answer.ts'
 import { type Execution, logLine, parseLog, type Step } from './lib/backend-log.ts'
 import { askOnce, mixed, type Outcome, type Sent, startLoad } from './lib/client.ts'
-import { figuresOf, throughput, timesOf, windows } from './lib/figures.ts'
+import { figuresOf, returnOf, throughput, timesOf, windows } from './lib/figures.ts'
 import { heavyTailMs, tailMs } from './lib/heavy-tail.ts'
 import { type Invariant, type Limits, type RunFacts, violations } from './lib/invariants.ts'
 import { type Kill, type Ledger, parseLedger, reconcile } from './lib/ledger.ts'
@@ -262,6 +262,25 @@ t.test('throughput, windows, and times after a fault', async (t) => {
     Infinity,
     'before any fault',
   )
+})
+
+t.test('when throughput is back after a fault', async (t) => {
+  const run = (share: (ms: number) => number): ReturnType<typeof returnOf> => {
+    const sent = Array.from({ length: 600 }, (_, at) => sentOf(String(at), { startMs: at * 10, endMs: at * 10 + 1 }))
+    return returnOf(
+      sent.filter(({ startMs }, at) => (at % 10) / 10 < share(startMs - 3_000)),
+      3_000,
+      0.75,
+    )
+  }
+  t.equal(run(() => 1).backMs, 0, 'it never fell')
+  const fell = run((ms) => (ms < 0 || ms >= 800 ? 0.8 : ms < 200 ? 0.7 : 0))
+  t.strictSame(
+    fell.shares.slice(0, 10).map((share) => Number(share.toFixed(2))),
+    [0.88, 0.88, 0, 0, 0, 0, 0, 0, 1, 1],
+  )
+  t.equal(fell.backMs, 700, 'from there on five slices have it on average')
+  t.equal(run((ms) => (ms < 0 ? 1 : 0.7)).backMs, Infinity)
 })
 
 const calm: RunFacts = {

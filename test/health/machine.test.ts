@@ -445,8 +445,12 @@ void t.test('when the ejected are asked', async (t) => {
   t.same(new Set(waits.slice(0, 75)), new Set([200]), 'the first 15 s')
   t.same(waits.slice(75, 84), [200, 300, 450, 675, 1_013, 1_519, 2_000, 2_000, 2_000])
 
-  const held = react(ejected('refused', { holdUntilMs: now + 9_000 }), probed('good', 'return'), world()).condition
-  t.equal(held.probeAtMs, now + 9_000, 'it is well: asked again when that can matter')
+  const held = (cause: 'refused' | 'failure-rate'): number => {
+    const before = ejected(cause, { holdUntilMs: now + 9_000, probeAtMs: now + 200 })
+    return react(before, probed('good', 'return'), world()).condition.probeAtMs - now
+  }
+  t.equal(held('failure-rate'), 9_000, 'that it answers probes says little: asked again when that can matter')
+  t.equal(held('refused'), 200, 'it is well, and may be needed at any moment')
   const proof = react(
     ejected('silence', { proven: false, probeAtMs: now + 9_000 }),
     { kind: 'refused' },

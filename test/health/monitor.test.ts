@@ -519,6 +519,30 @@ void t.test('flapping: from the third ejection in a minute it is held down, long
   t.ok(rig.clock.now() - from <= 300, 'forgiven after a minute')
 })
 
+void t.test(
+  'one held back for flapping is back within a quarter second when the others are dead, or only silent',
+  async (t) => {
+    for (const how of ['refused', 'silent'] as const) {
+      const rig = rigOf('a', 'b', 'c', 'd')
+      for (let i = 0; i < 4; i++) {
+        rig.fail('a', 'refused')
+        if (i < 3) rig.run(1_500)
+      }
+      rig.run(500)
+      t.equal(rig.is('a'), 'ejected', 'it answers, and is held back')
+      for (const key of ['c', 'd']) {
+        if (how === 'refused') rig.hosts.set(key, gives('refused'))
+        else rig.hosts.set(key, mute)
+        if (how === 'refused') rig.fail(key, 'refused')
+        else rig.wait(key)
+      }
+      if (how === 'silent') rig.run(250)
+      rig.run(250)
+      t.equal(rig.is('a'), 'healthy', how)
+    }
+  },
+)
+
 void t.test('flapping is forgiven at once where there is nothing else, and capped', async (t) => {
   const rig = rigOf('a')
   for (let round = 0; round < 8; round++) {

@@ -1,4 +1,6 @@
 import t from 'tap'
+import { FakeClock } from '../fixtures/fake-clock.ts'
+import { settle } from '../fixtures/raw-client.ts'
 import { defaultWireLimits } from '../../src/wire/limits.ts'
 import {
   applyEndpoints,
@@ -124,9 +126,10 @@ t.test('retries that may execute twice are a share of what is in flight, and at 
     [10, 0.2, 3],
     [10, 0.5, 5],
     [2, 0, 2],
-  ] as const)
+  ] as const) {
+    const clock = new FakeClock()
     await withRig(
-      { backend: silent, siblings: [silent], policy: { retry: { attempts: 3, budget, bodyBytes: 0 } } },
+      { backend: silent, siblings: [silent], policy: { retry: { attempts: 3, budget, bodyBytes: 0 } }, clock },
       async (rig) => {
         const [first, second] = endpointsOf(rig.plane)
         if (!first || !second) throw new Error('two endpoints')
@@ -139,6 +142,10 @@ t.test('retries that may execute twice are a share of what is in flight, and at 
         t.equal(stats.inFlight, requests)
         // All before any answer reaches its client, so that all are still in flight when they ask.
         for (const connection of rig.backend.connections) connection.abort()
+        await until(() => stats.inFlight === repeated && rig.siblings[0]?.requests.length === 1)
+        await settle()
+        // The other one has not answered the first of them: their turns do not come, and they go in the end.
+        clock.advance(300)
         await until(() => rig.siblings[0]?.requests.length === repeated && stats.inFlight === repeated)
         t.equal(stats.retrying, repeated, `${requests} requests, budget ${budget}`)
         t.equal(stats.retryBudgetExhausted, requests - repeated)
@@ -149,6 +156,7 @@ t.test('retries that may execute twice are a share of what is in flight, and at 
         t.equal(underWay(rig.plane), 0)
       },
     )
+  }
 })
 
 t.test('what the budget forbids is repeated all the same where the endpoint turns out to be dead', async (t) => {

@@ -2,8 +2,8 @@
 import t from 'tap'
 import { FakeClock } from '../fixtures/fake-clock.ts'
 import { applyEndpoints, endpointsOf, get, stateOf, statsOf, withRig } from '../fixtures/plane-parts.ts'
-import { type BackendScript, okAnswer } from '../fixtures/raw-backend.ts'
-import { settle } from '../fixtures/raw-client.ts'
+import { type BackendConnection, type BackendScript, okAnswer } from '../fixtures/raw-backend.ts'
+import { type RawClient, settle } from '../fixtures/raw-client.ts'
 import type { Rig } from '../fixtures/rig.ts'
 import { ScriptedHealth } from '../fixtures/scripted-health.ts'
 import { headText } from '../fixtures/heads.ts'
@@ -156,6 +156,7 @@ t.test('each is rescued at most once, and nobody else means it waits', async (t)
 })
 
 t.test('rescue has a cap: as many as thirty-two, or half of what is in flight', async (t) => {
+  const clock = new FakeClock()
   await withFrozen(async (rig, health) => {
     const frozenToo = rig.siblings[0]
     if (frozenToo) frozenToo.script = silent
@@ -164,11 +165,12 @@ t.test('rescue has a cap: as many as thirty-two, or half of what is in flight', 
     await until(() => rig.backend.requests.length === count)
     health.admit(stateOf(rig.plane, 'one-1'))
     health.eject(stateOf(rig.plane, 'one-0'), 'silence')
+    clock.advance(300)
     await until(() => targets(rig, 'sibling').length === count / 2)
     await settle()
     t.equal(targets(rig, 'sibling').length, count / 2)
     t.equal(statsOf(rig.plane).rescuing, count / 2)
-  })
+  }, clock)
 })
 
 t.test('observing changes nothing and is told', async (t) => {
@@ -479,7 +481,8 @@ t.test('the one that waited longest goes its way alone: it may be what silenced 
     async (rig) => {
       const frozen = stateOf(rig.plane, 'one-0')
       const others = [1, 2].map((index) => stateOf(rig.plane, `one-${index}`))
-      // Where the requests went that it held the last time does not matter once it was back.
+      const connections = (): readonly BackendConnection[] => rig.siblings.flatMap((each) => each.connections)
+      // That it broke before does not matter once it was back.
       for (const round of [0, 1]) {
         for (const state of others) health.eject(state, 'refused', { certain: true })
         for (let i = 0; i < 4; i++) {
@@ -489,22 +492,134 @@ t.test('the one that waited longest goes its way alone: it may be what silenced 
         }
         for (const state of others) health.admit(state)
         health.eject(frozen, 'silence')
-        await until(() => rig.siblings.reduce((sum, each) => sum + each.requests.length, 0) === 4 * (round + 1))
-        const asked = rig.siblings.map(({ requests }) =>
-          requests
-            .map(({ startLine }) => startLine.split(' ')[1] ?? '')
-            .filter((target) => target.startsWith(`/${round}`)),
+        const asked = (): readonly (readonly string[])[] =>
+          connections()
+            .map(({ requests }) => requests.map(({ startLine }) => startLine.split(' ')[1] ?? ''))
+            .map((targets) => targets.filter((target) => target.startsWith(`/${round}`)))
+            .filter((targets) => targets.length > 0)
+        const first = `/${round}0`
+        await until(() => asked().flat().length === 2)
+        await settle()
+        t.strictSame(new Set(asked().flat()), new Set([first, `/${round}1`]), 'one at each')
+        const second = connections().find(({ requests }) => requests.at(-1)?.startLine.includes(`/${round}1 `))
+        await second?.send(okAnswer)
+        await until(() => asked().flat().length === 4)
+        const beside = rig.siblings.find(({ requests }) =>
+          requests.some(({ startLine }) => startLine.includes(` ${first} `)),
         )
-        t.strictSame(
-          asked
-            .map((targets) => targets.toSorted((one, two) => (one < two ? -1 : 1)))
-            .toSorted((one, two) => one.length - two.length),
-          [[`/${round}0`], [`/${round}1`, `/${round}2`, `/${round}3`]],
-        )
+        t.equal(beside?.requests.filter(({ startLine }) => startLine.includes(` /${round}`)).length, 1, 'it is alone')
+        for (const connection of connections())
+          if (connection !== second || connection.requests.length > 1) await connection.send(okAnswer)
+        await until(() => statsOf(rig.plane).inFlight === 0)
         health.admit(frozen)
       }
     },
   )
+})
+
+/** The first backend holds `count` GETs, sent a millisecond apart; then the others may be picked again. */
+async function withHeld(
+  siblings: readonly BackendScript[],
+  count: number,
+  fn: (rig: Rig, health: ScriptedHealth, clock: FakeClock, clients: readonly RawClient[]) => Promise<void>,
+): Promise<void> {
+  const health = new ScriptedHealth()
+  const clock = new FakeClock()
+  const policy = { retry: { attempts: 3, budget: 1, bodyBytes: 0 } }
+  await withRig({ backend: silent, siblings, clock, policy, ...health.options }, async (rig) => {
+    const others = siblings.map((_, index) => stateOf(rig.plane, `one-${index + 1}`))
+    for (const state of others) health.eject(state, 'refused', { certain: true })
+    const clients: RawClient[] = []
+    for (let i = 0; i < count; i++) {
+      clock.advance(1)
+      const client = await rig.client()
+      clients.push(client)
+      await client.send(get(`/${i}`))
+      await until(() => rig.backend.requests.length === i + 1)
+    }
+    for (const state of others) health.admit(state)
+    await fn(rig, health, clock, clients)
+  })
+}
+
+/** Answers until `/0` comes, and nothing from then on. */
+function hanging(): BackendScript {
+  let hung = false
+  return {
+    onRequest: ({ startLine }, connection) => {
+      hung ||= startLine.includes(' /0 ')
+      if (!hung) void connection.send(okAnswer)
+    },
+  }
+}
+
+t.test('what hangs whoever runs it is alone where it is made again: the rest goes where answers come', async (t) => {
+  for (const how of ['silence', 'reset'] as const)
+    await withHeld([hanging(), hanging()], 12, async (rig, health, _clock, clients) => {
+      if (how === 'silence') health.eject(stateOf(rig.plane, 'one-0'), 'silence')
+      else for (const connection of rig.backend.connections) connection.abort()
+      const answers = await Promise.all(clients.slice(1).map(async (client) => (await client.answer()).status))
+      t.ok(answers.every((status) => status === 200))
+      const counts = rig.siblings.map((each) => each.requests.length)
+      t.strictSame(
+        counts.toSorted((a, b) => a - b),
+        [1, 11],
+        how,
+      )
+      t.equal(statsOf(rig.plane).rescued, how === 'silence' ? 12 : 0)
+    })
+})
+
+t.test('where nobody answers, what waits for its turn goes in the end', async (t) => {
+  await withHeld([silent], 5, async (rig, health, clock) => {
+    health.eject(stateOf(rig.plane, 'one-0'), 'silence')
+    await until(() => targets(rig, 'sibling').length === 1)
+    clock.advance(200)
+    await settle()
+    t.strictSame(targets(rig, 'sibling'), ['/0'])
+    t.equal(statsOf(rig.plane).rescued, 1, 'the others are still where they were')
+    clock.advance(100)
+    await until(() => targets(rig, 'sibling').length === 5)
+  })
+})
+
+t.test(
+  'what waits for its turn: answered where it is, or given up by its client, it is made nowhere else',
+  async (t) => {
+    await withHeld([silent], 3, async (rig, health, clock, clients) => {
+      health.eject(stateOf(rig.plane, 'one-0'), 'silence')
+      await until(() => targets(rig, 'sibling').length === 1)
+      await rig.backend.connections[1]?.send(okAnswer)
+      t.equal((await clients[1]?.answer())?.status, 200, 'it thawed')
+      clients[2]?.abort()
+      await until(() => statsOf(rig.plane).inFlight === 1)
+      clock.advance(500)
+      await settle()
+      t.strictSame(targets(rig, 'sibling'), ['/0'])
+      t.strictSame(health.outcomes, ['one-0 rescued GET ejected'])
+    })
+    await withHeld([silent], 3, async (rig, _health, clock, clients) => {
+      for (const connection of rig.backend.connections) connection.abort()
+      await until(() => targets(rig, 'sibling').length === 1)
+      for (const client of clients) client.abort()
+      await until(() => statsOf(rig.plane).inFlight === 0)
+      clock.advance(500)
+      await settle()
+      t.equal(targets(rig, 'sibling').length, 1, 'the same where its endpoint is gone')
+    })
+  },
+)
+
+t.test('what waits for its turn when the proxy ends is told that it was sent', async (t) => {
+  await withHeld([silent], 3, async (rig, _health, clock, clients) => {
+    for (const connection of rig.backend.connections) connection.abort()
+    await until(() => targets(rig, 'sibling').length === 1)
+    const over = rig.plane.drain(100)
+    clock.advance(150)
+    t.strictSame(await Promise.all(clients.map(async (client) => (await client.answer()).status)), [504, 504, 504])
+    await over
+    t.equal(targets(rig, 'sibling').length, 1)
+  })
 })
 
 t.test('a second attempt goes to nobody who leaves somebody waiting just then, while there are others', async (t) => {
@@ -551,8 +666,11 @@ t.test('with none but quiet ones left, a quiet one is asked', async (t) => {
     clock.advance(60)
     health.admit(quiet)
     health.eject(first, 'silence')
+    clock.advance(200)
+    await settle()
+    t.equal(rig.siblings[0]?.requests.length, 1, 'not before it is clear that nobody else will be there')
+    clock.advance(100)
     await until(() => rig.siblings[0]?.requests.length === 2)
-    t.pass('it has both')
   })
 })
 

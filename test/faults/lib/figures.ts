@@ -101,6 +101,31 @@ export interface Times {
   readonly nextSecond: number
 }
 
+/** Width of a slice, ms; and how many make a level, since one alone is mostly noise. */
+export const sliceMs = 100
+const levelSlices = 5
+
+/**
+ * Throughput in slices from `faultMs` on, for two seconds, relative to the three seconds before (or what there is of them), and
+ * after how many ms it is back at `level`: from then on the next five slices have it on average. 0: it never fell, Infinity: not in
+ * these two seconds.
+ */
+export function returnOf(
+  sent: readonly Sent[],
+  faultMs: number,
+  level: number,
+): { readonly shares: readonly number[]; readonly backMs: number } {
+  const begun = sent.reduce((start, { startMs }) => Math.min(start, startMs), Infinity)
+  const before = throughput(sent, Math.max(faultMs - 3_000, begun), faultMs)
+  const rate = (at: number, slices: number): number =>
+    throughput(sent, faultMs + at * sliceMs, faultMs + (at + slices) * sliceMs) / before
+  const starts = Array.from({ length: 20 }, (_, at) => at)
+  // It falls only once clients wait for the one that is gone: what comes before that is no return.
+  const fell = starts.find((at) => rate(at, levelSlices) < level)
+  const back = fell === undefined ? 0 : starts.find((at) => at >= fell && rate(at, levelSlices) >= level)
+  return { shares: starts.map((at) => rate(at, 1)), backMs: back === undefined ? Infinity : back * sliceMs }
+}
+
 /** NaN where a window has no data: without a fault, or with one too near to an end of the run. */
 export function timesOf(sent: readonly Sent[], faults: readonly Fault[]): Times {
   const first = faults[0]?.atMs

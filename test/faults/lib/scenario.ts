@@ -12,7 +12,7 @@ import { findConsul } from '../../fixtures/install.ts'
 import { until } from '../../fixtures/until.ts'
 import type { Execution } from './backend-log.ts'
 import { type Load, type LoadOptions, startLoad } from './client.ts'
-import { type Fault, type Figures, figuresOf, figuresText, type Times, timesOf } from './figures.ts'
+import { type Fault, type Figures, figuresOf, figuresText, returnOf, sliceMs, type Times, timesOf } from './figures.ts'
 import { type BackendOptions, type CatalogApi, type Check, Fleet, type Instance } from './fleet.ts'
 import { long } from './form.ts'
 import { descriptorSlack, type Footprint, type Limits, type RunFacts, violations } from './invariants.ts'
@@ -56,6 +56,9 @@ export interface Scenario {
 
 /** The text says it all; where in this file it was said helps nobody. */
 const bare = { diagnostic: false } as const
+
+/** From a fault to the moment from which throughput is what `nextSecond` says, at most, ms. */
+const backMsMax = 1_000
 
 /** Times on a shared machine: a goal is missed for certain only beyond this. */
 const slack = 2
@@ -272,6 +275,14 @@ function judgeTimes(t: Test, goals: TimeGoals, judged: Judged, twin: Judged): vo
   atMost('slowest GET', figures.slowestSafeMs, twin.figures.slowestSafeMs, goals.slowestSafeMs)
   atMost('slowest request', figures.slowestMs, twin.figures.slowestMs, goals.slowestMs)
   if (goals.nextSecond === undefined) return
+  const fault = judged.facts.faults[0]
+  if (fault) {
+    const { shares, backMs } = returnOf(judged.facts.sent, fault.atMs, goals.nextSecond)
+    const slices = shares.map((share) => Math.round(share * 100)).join(' ')
+    t.comment(`throughput in slices of ${sliceMs} ms from the fault on, % of before: ${slices}`)
+    t.comment(`back at ${goals.nextSecond} of before after ${backMs} ms, goal ${backMsMax} ms`)
+    t.ok(backMs <= backMsMax, `throughput was back within ${backMsMax} ms`)
+  }
   t.comment(`throughput in the 2nd second: ${times.nextSecond.toFixed(2)} of before, goal ${goals.nextSecond}`)
   t.ok(times.nextSecond >= goals.nextSecond / slack, 'throughput came back')
 }
