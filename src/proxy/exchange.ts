@@ -207,12 +207,11 @@ export class Exchange implements ServerExchange, AttemptOwner {
       return this.#cut(failure.kind)
     }
     const decision = decide(failure, this.#facts())
-    if (decision.kind === 'prove') return this.#awaitProof(endpoint, failure, decision.reason)
     const service = this.#course.service
     if (decision.kind === 'retry' && (!decision.spends || (service && this.#tries.mayRetry(service))))
       return this.#retry(endpoint, failure, decision.reason)
     // The budget is against an application that fails; one that died takes no more with it than it held.
-    if (decision.kind === 'retry') return this.#awaitProof(endpoint, failure, decision.reason)
+    if (decision.kind !== 'answer') return this.#awaitProof(endpoint, failure, decision.reason)
     this.#fail(endpoint, failure)
   }
 
@@ -272,7 +271,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     const attempt = this.#attempt
     if (attempt === undefined) return
     if (head.upgrade !== 'websocket' || !isAccepted(head.lines, this.#webSocketKey)) {
-      this.#attempt?.cancel('invalid')
+      attempt.cancel('invalid')
       return this.#answerOwn(own.upgradeFailed, 'upgrade')
     }
     this.#answering = true
@@ -411,8 +410,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     if (given === undefined) return this.#answerOwn(refusalAnswer(400), 'host-missing')
     const persist = this.#client.mayPersist
     this.#status = given.answer.status
-    const isHead = head.method === 'HEAD'
-    this.#client.write(fixedAnswer(given, this.#requestId, isHead, persist, this.#core.dateLine()))
+    this.#client.write(fixedAnswer(given, this.#requestId, head.method === 'HEAD', persist, this.#core.dateLine()))
     this.#record(answered.kind, 'proxy')
     this.#client.finish(persist)
   }
