@@ -1,11 +1,9 @@
-/** The promise of upgrades in place as it is written; `test/cli/upgrade.test.ts` has the short form. */
+/** The promise of upgrades in place as it is written, on Linux, for `npm run faults`; `test/cli/upgrade.test.ts` has the short form. */
 import t from 'tap'
 import { rolling } from '../fixtures/upgrade.ts'
-import { long } from './lib/form.ts'
 
 t.test(
   'three proxies under 3,000 requests a second with 500 WebSockets, a balancer that looks every 2 s',
-  { skip: long && process.platform === 'linux' ? false : 'long form only, on Linux' },
   async (t) => {
     const startMs = performance.now()
     const { failures, exits, unready, done } = await rolling(t, {
