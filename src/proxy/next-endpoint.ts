@@ -18,7 +18,7 @@ export interface Aim {
   readonly strict: boolean
   /** The services that share the route; undefined: it is for one alone. */
   readonly parts?: readonly BoundPart[] | undefined
-  /** Of one of those: the others do not get its share. Undefined: as {@link strict}. */
+  /** Of one of those: the others do not get its share; who stands by does. Default false. */
   readonly isolated?: boolean
   /** Of one of those: what changes on the way there. */
   readonly shape?: Shape | undefined
@@ -71,7 +71,8 @@ function within(
   const same = service.groups.find((candidate) => candidate.version === version)
   const sibling = same && pickEndpoint(same, random, tried, policy, keyHash)
   if (same && sibling) return { aim, group: same, endpoint: sibling }
-  if (aim.strict) return undefined
+  // Who comes from another service has no version here yet.
+  if (aim.strict && version !== undefined) return undefined
   const group = pickGroup(groupsNow(service, aim), random(), tried)
   const endpoint = group && pickEndpoint(group, random, tried, policy, keyHash)
   return group && endpoint ? { aim, group, endpoint } : undefined
@@ -81,12 +82,12 @@ function within(
 function elsewhere(
   bound: BoundTable,
   random: Random,
-  { service: from, seed: own, strict, isolated = strict }: Aim,
+  { service: from, seed: own, strict, isolated = false }: Aim,
   parts: readonly BoundPart[],
   tried: readonly EndpointState[],
 ): NextEndpoint | undefined {
   const others = parts.filter(({ service, seed }) => service !== from || seed !== own)
-  let left = isolated ? [] : others.filter(({ weight }) => weight > 0)
+  let left = isolated || strict ? [] : others.filter(({ weight }) => weight > 0)
   while (left.length > 0) {
     const part = pickWeighted(left, random())
     const next = part && within(bound, random, part, undefined, tried)
