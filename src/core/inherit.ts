@@ -6,3 +6,6 @@ import type { Server } from 'node:net'
  * listens on it in the same turn. Rejects with FL_LISTEN.
  */
 export type Inherit = (host: string, port: number) => Promise<Server | undefined>
+
+/** Connections that may wait to be accepted. Whoever listens on a socket that others have as well says the same: it is one for all. */
+export const listenBacklog = 4_096

@@ -6,6 +6,7 @@
  */
 import { createServer } from 'node:net'
 import { writeSync } from 'node:fs'
+import { listenBacklog as backlog } from '../core/inherit.ts'
 import { handoverProtocol, type ListeningSocket, type ToGiver, type ToTaker } from './messages.ts'
 
 export interface HelperOptions {
@@ -15,9 +16,6 @@ export interface HelperOptions {
   /** With this process's descriptors. */
   readonly sockets: readonly ListeningSocket[]
 }
-
-/** As long as what the data plane opens: telling the system another number would be to change it for both. */
-const backlog = 4_096
 
 export function runHelper({ version, pid, sockets }: HelperOptions): void {
   const left = new Set(sockets)

@@ -22,14 +22,10 @@ const placeOf = ({ host, path }: RoutePolicy): string => `${host}${routePrefix(p
  */
 export function sharePlaces(routes: readonly RoutePolicy[], base: Policy): SharedPlaces {
   const taken = new Set(base.routes.map(placeOf))
-  const places = new Map<string, RoutePolicy[]>()
-  for (const route of routes) {
-    const place = placeOf(route)
-    if (route.redirect || taken.has(place)) continue
-    const known = places.get(place)
-    if (known) known.push(route)
-    else places.set(place, [route])
-  }
+  const places = Map.groupBy(
+    routes.filter((route) => !route.redirect && !taken.has(placeOf(route))),
+    placeOf,
+  )
   const merged = new Map<RoutePolicy, RoutePolicy | undefined>()
   const problems: Problem[] = []
   for (const [place, sharing] of places) {

@@ -3,7 +3,7 @@
  * forwarding headers are believed; what a request means is the exchange's.
  */
 import { BlockList, type Server, type Socket, createServer, isIP, isIPv6 } from 'node:net'
-import type { Inherit } from '../core/inherit.ts'
+import { type Inherit, listenBacklog as backlog } from '../core/inherit.ts'
 import { listenError, replaceHint } from '../core/listen-error.ts'
 import type { Deadlines } from '../wire/deadlines.ts'
 import type { WireLimits } from '../wire/limits.ts'
@@ -26,9 +26,6 @@ export interface ListenerHost {
   release(address: string): void
   warn(fields: object, message: string): void
 }
-
-/** Connections that may wait to be accepted. */
-const backlog = 4_096
 
 export class Listener implements ServerOwner {
   /** As last adopted. */

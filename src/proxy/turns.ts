@@ -1,7 +1,7 @@
 /**
  * In which order requests are executed for the second, and last, time. One of them may be why their first endpoint broke, and
  * breaks the next one too: whatever was sent there beside it for its own last time is lost. So each endpoint gets one such
- * request, and another when that one's answer has begun; each answer doubles what it may have at once. The others wait, for a
+ * request, and as many again as have begun to be answered: one, then two, then four. The others wait, for a
  * bounded time. It chooses no endpoint and knows no requests: who waits is woken, and asks again.
  */
 import type { Milliseconds } from '../core/clock.ts'

@@ -2,7 +2,8 @@
 import t, { type Test } from 'tap'
 import type { HistoryView } from '../../src/admin/history-view.ts'
 import { ask, backend, configOf, portOf, proxyPort, quiet, rigApp } from '../fixtures/app.ts'
-import { type Speaker, startEmbedded } from '../fixtures/catalog-speaker.ts'
+import type { Speaker } from '../fixtures/catalog-speaker.ts'
+import { twoVersions } from '../fixtures/two-versions.ts'
 import { until } from '../fixtures/until.ts'
 
 interface Rig {
@@ -14,16 +15,7 @@ interface Rig {
 
 /** A proxy that routes to versions 1 and 2 of `web`, with `more` lines of configuration. */
 async function rig(t: Test, more = ''): Promise<Rig> {
-  const speaker = await startEmbedded()
-  t.teardown(() => speaker.stop())
-  for (const version of ['1', '2'])
-    await speaker.ask('PUT', 'agent/service/register', {
-      ID: `web-${version}`,
-      Name: 'web',
-      Address: '127.0.0.1',
-      Port: await backend(t, version),
-      Meta: { version },
-    })
+  const speaker = await twoVersions(t)
   const text = `${quiet}catalog: { consul: { address: "${speaker.address}" } }\nroutes: [{ service: web }]\n${more}`
   const { app } = rigApp(t, configOf(text))
   await app.start()

@@ -3,9 +3,9 @@ import t from 'tap'
 import type { PolicyChange } from '../../src/cli/policy/answer.ts'
 import { changePolicy } from '../../src/cli/policy/run.ts'
 import { outcomeText, planText } from '../../src/cli/policy/text.ts'
-import { ask, backend, configOf, portOf, proxyPort, quiet, rigApp } from '../fixtures/app.ts'
-import { startEmbedded } from '../fixtures/catalog-speaker.ts'
+import { ask, configOf, portOf, proxyPort, quiet, rigApp } from '../fixtures/app.ts'
 import { fairlead } from '../fixtures/command.ts'
+import { twoVersions } from '../fixtures/two-versions.ts'
 import { until } from '../fixtures/until.ts'
 
 interface Outcome {
@@ -21,16 +21,7 @@ async function run(...args: readonly string[]): Promise<Outcome> {
 }
 
 t.test('from a terminal to every proxy, and back', async (t) => {
-  const speaker = await startEmbedded()
-  t.teardown(() => speaker.stop())
-  for (const version of ['1', '2'])
-    await speaker.ask('PUT', 'agent/service/register', {
-      ID: `web-${version}`,
-      Name: 'web',
-      Address: '127.0.0.1',
-      Port: await backend(t, version),
-      Meta: { version },
-    })
+  const speaker = await twoVersions(t)
   const text = `${quiet}catalog: { consul: { address: "${speaker.address}" } }\nroutes: [{ service: web }, { path: /own, service: web, versions: { 1: 1 } }]\n`
   const { app } = rigApp(t, configOf(text))
   await app.start()
@@ -102,16 +93,7 @@ t.test('from a terminal to every proxy, and back', async (t) => {
 })
 
 t.test('what somebody wrote by hand is never lost by a split, and is what rollback goes back to', async (t) => {
-  const speaker = await startEmbedded()
-  t.teardown(() => speaker.stop())
-  for (const version of ['1', '2'])
-    await speaker.ask('PUT', 'agent/service/register', {
-      ID: `web-${version}`,
-      Name: 'web',
-      Address: '127.0.0.1',
-      Port: await backend(t, version),
-      Meta: { version },
-    })
+  const speaker = await twoVersions(t)
   const text = `${quiet}catalog: { consul: { address: "${speaker.address}" } }\nroutes: [{ service: web }]\nservices: { web: { versions: { 1: 9, 2: 1 } } }\n`
   const { app } = rigApp(t, configOf(text))
   await app.start()
