@@ -201,7 +201,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#body.flush()
     const endpoint = this.#course.endpoint
     if (endpoint === undefined) return this.#cut(failure.kind)
-    this.#core.attemptFailed(endpoint.state, failure)
+    this.#tries.failed(this.#core, endpoint.state, failure)
     if (this.#answering) {
       this.#tell('lost', endpoint, false, failure.kind)
       return this.#cut(failure.kind)

@@ -3,6 +3,7 @@
  * share of the retry budget and of the cap on rescues; and, of one that had trouble, what became of each attempt. It decides
  * nothing about a failure and opens nothing.
  */
+import type { Failure } from '../wire/failure.ts'
 import { isQuiet, isSilent } from '../health/silence.ts'
 import type { BoundService, BoundTable, EndpointState, ServiceStats } from '../live/runtime.ts'
 import type { Endpoint } from '../table/table.ts'
@@ -98,6 +99,12 @@ export class Tries {
   /** Some attempt went wrong. */
   get hadTrouble(): boolean {
     return this.#notes !== undefined
+  }
+
+  /** The attempt that began last, at `state`, went wrong. Where nothing of it has left it was no execution. */
+  failed(core: PlaneCore, state: EndpointState, failure: Failure): void {
+    core.attemptFailed(state, failure)
+    if (!failure.sent) this.sent = this.#sentBefore
   }
 
   /** What became of the attempt that began last. */

@@ -13,6 +13,7 @@ import { sendLent } from './lent-bytes.ts'
 import type { WireLimits } from './limits.ts'
 import type { ResponseHead } from './response-head.ts'
 import { framing, parseResponseHead } from './response-head.ts'
+import { SocketWriter } from './socket-writer.ts'
 import { Refusal, withoutFields } from './syntax.ts'
 
 const state = { connecting: 0, idle: 1, head: 2, length: 3, chunked: 4, close: 5, tunnel: 6, gone: 7 } as const
@@ -29,6 +30,7 @@ export class ClientConnection implements Watched, ChunkSink {
   readonly #owner: ConnectionOwner
   readonly #connector: Connector
   readonly #socket: Socket
+  readonly #writer: SocketWriter
   #state: State = state.connecting
   #exchange: ClientExchange | undefined
   #timeouts: UpstreamTimeouts | undefined
@@ -36,7 +38,7 @@ export class ClientConnection implements Watched, ChunkSink {
   #isHead = false
   #wantsUpgrade = false
   #served = 0
-  #sent = false
+  #sendsBefore = 0
   #received = false
   #requestDone = false
   #partial = ''
@@ -66,6 +68,7 @@ export class ClientConnection implements Watched, ChunkSink {
     this.#socket.on('error', this.#onError)
     this.#socket.on('close', this.#onClose)
     this.#socket.on('drain', this.#onDrain)
+    this.#writer = new SocketWriter(this.#socket)
     owner.deadlines.add(this)
   }
 
@@ -78,6 +81,11 @@ export class ClientConnection implements Watched, ChunkSink {
     return this.#offeredMs
   }
 
+  /** Something of the request under way has left. */
+  get #isSent(): boolean {
+    return this.#writer.sends > this.#sendsBefore
+  }
+
   /** Gives the connection to an exchange. It is connecting or idle. */
   begin(exchange: ClientExchange, isHead: boolean, wantsUpgrade: boolean, timeouts: UpstreamTimeouts): void {
     this.#limits = this.#owner.limits
@@ -85,7 +93,7 @@ export class ClientConnection implements Watched, ChunkSink {
     this.#timeouts = timeouts
     this.#isHead = isHead
     this.#wantsUpgrade = wantsUpgrade
-    this.#sent = false
+    this.#sendsBefore = this.#writer.sends
     this.#received = false
     this.#requestDone = false
     this.#bodyFollows = false
@@ -99,19 +107,17 @@ export class ClientConnection implements Watched, ChunkSink {
 
   /** Writes text of the request; false: wait for onWritable before more. */
   write(text: string): boolean {
-    this.#sent = true
-    return this.#socket.write(text, 'latin1') || (this.#bodyFollows && this.#stalled())
+    return this.#writer.write(text) || (this.#bodyFollows && this.#stalled())
   }
 
   /** Writes bytes of the request's body; the caller gives them away. */
   writeBytes(bytes: Buffer): boolean {
-    return this.#socket.write(bytes) || this.#stalled()
+    return this.#writer.writeBytes(bytes) || this.#stalled()
   }
 
   /** Writes bytes of the request that are lent for the call, between two texts. */
   writeLent(before: string, bytes: Buffer, after: string): boolean {
-    this.#sent = true
-    return sendLent(this.#socket, before, bytes, after) || this.#stalled()
+    return sendLent(this.#writer, before, bytes, after) || this.#stalled()
   }
 
   /** A body follows: until it is complete the client's own timeouts govern, unless the upstream takes no bytes. */
@@ -143,14 +149,14 @@ export class ClientConnection implements Watched, ChunkSink {
 
   /** Sends no more into a tunnel. */
   endTunnel(): void {
-    this.#socket.end()
+    this.#writer.end()
   }
 
   /** Both sides of the tunnel have ended: what is still to be written leaves, then the connection closes by itself. */
   finishTunnel(): void {
     this.#exchange = undefined
     this.#deadline = this.#owner.deadlines.now() + this.#owner.limits.writeStallTimeoutMs
-    this.#socket.end()
+    this.#writer.end()
   }
 
   /** Takes the connection from its exchange and ends it; nothing is told any more. */
@@ -166,6 +172,7 @@ export class ClientConnection implements Watched, ChunkSink {
     this.#state = state.gone
     this.#exchange = undefined
     this.#owner.deadlines.remove(this)
+    this.#writer.drop()
     this.#socket.destroy()
     this.#owner.gone(this, wasIdle)
   }
@@ -241,6 +248,11 @@ export class ClientConnection implements Watched, ChunkSink {
     switch (this.#state) {
       case state.head: {
         const exchange = this.#exchange
+        // The request is still with us: this answers nothing that anybody sent (RFC 9112 section 9.2).
+        if (!this.#isSent) {
+          this.#fail('closed', 'unasked')
+          return true
+        }
         this.#received = true
         this.#readHead(0, bytes)
         exchange?.onReadEnd()
@@ -364,7 +376,7 @@ export class ClientConnection implements Watched, ChunkSink {
 
   /** The answer is complete: free the connection if it is clean, end it otherwise. */
   #finish(surplus: boolean): void {
-    const sent = this.#requestDone && this.#socket.writableLength === 0
+    const sent = this.#requestDone && this.#writer.length === 0
     const clean = !surplus && this.#keepAlive && sent && !this.#last && this.#idleMs > 0
     this.#exchange = undefined
     this.#decoder = undefined
@@ -441,7 +453,7 @@ export class ClientConnection implements Watched, ChunkSink {
       kind,
       detail,
       reused: this.#served > 0,
-      sent: this.#sent,
+      sent: this.#isSent,
       received: this.#received,
     }
     this.destroy()

@@ -12,6 +12,7 @@ import { HeldBytes } from './held-bytes.ts'
 import { sendLent } from './lent-bytes.ts'
 import { type RequestHead, parseRequestHead } from './request-head.ts'
 import type { GoneReason, ServerExchange, ServerOwner } from './server-exchange.ts'
+import { SocketWriter } from './socket-writer.ts'
 import { Refusal } from './syntax.ts'
 
 const state = { waiting: 0, head: 1, body: 2, answer: 3, linger: 4, tunnel: 5, gone: 6 } as const
@@ -40,6 +41,7 @@ export class ServerConnection implements Watched, ChunkSink {
   requestBytes = 0
   readonly #owner: ServerOwner
   readonly #socket: Socket
+  readonly #writer: SocketWriter
   readonly #exchange: ServerExchange
   #state: State = state.waiting
   #readDeadline: number
@@ -73,12 +75,13 @@ export class ServerConnection implements Watched, ChunkSink {
     this.startedMs = owner.deadlines.now()
     this.#readDeadline = this.startedMs + owner.limits.firstRequestTimeoutMs
     this.#exchange = owner.exchangeFor(this)
+    this.#writer = new SocketWriter(socket)
     readDirectly(socket, this.#onData)
-    socket.on('end', this.#onEnd)
     socket.on('drain', this.#onDrain)
+    socket.on('end', this.#onEnd)
     socket.on('finish', this.#onFinish)
-    socket.on('error', this.#onError)
-    socket.on('close', this.#onClose)
+    socket.on('error', this.#onGone)
+    socket.on('close', this.#onGone)
     owner.deadlines.add(this)
   }
 
@@ -99,7 +102,7 @@ export class ServerConnection implements Watched, ChunkSink {
 
   /** Bytes handed to the socket since it was accepted. */
   get bytesWritten(): number {
-    return this.#socket.bytesWritten
+    return this.#writer.bytesWritten
   }
 
   /** Whether that address is a peer whose words on forwarding are believed. */
@@ -109,12 +112,12 @@ export class ServerConnection implements Watched, ChunkSink {
 
   /** Writes text of the answer; false: wait for onWritable before more. */
   write(text: string): boolean {
-    return this.#socket.write(text, 'latin1') || this.#stalled()
+    return this.#writer.write(text) || this.#stalled()
   }
 
   /** Writes bytes that are lent for the call, between two texts; false: wait for onWritable before more. */
   writeLent(before: string, bytes: Buffer, after: string): boolean {
-    return sendLent(this.#socket, before, bytes, after) || this.#stalled()
+    return sendLent(this.#writer, before, bytes, after) || this.#stalled()
   }
 
   /** The answer is complete. The next request follows, or the connection closes after lingering. */
@@ -141,6 +144,7 @@ export class ServerConnection implements Watched, ChunkSink {
     if (this.#state === state.gone) return
     this.#answering = false
     this.#leave()
+    this.#writer.flush()
     if (reset) this.#socket.resetAndDestroy()
     else this.#socket.destroy()
   }
@@ -178,7 +182,7 @@ export class ServerConnection implements Watched, ChunkSink {
 
   /** Sends no more into the tunnel. */
   endTunnel(): void {
-    this.#socket.end()
+    this.#writer.end()
   }
 
   pauseTunnel(): void {
@@ -408,7 +412,7 @@ export class ServerConnection implements Watched, ChunkSink {
     this.#decoder = undefined
     this.#state = state.linger
     this.#readDeadline = this.#owner.deadlines.now() + this.#owner.limits.writeStallTimeoutMs
-    this.#socket.end()
+    this.#writer.end()
     this.#socket.resume()
   }
 
@@ -420,7 +424,7 @@ export class ServerConnection implements Watched, ChunkSink {
   #stalled(): boolean {
     if (this.#writeDeadline === Infinity) {
       this.#writeDeadline = this.#owner.deadlines.now() + this.#owner.limits.writeStallTimeoutMs
-      this.#unsent = this.#socket.writableLength
+      this.#unsent = this.#writer.length
     }
     return false
   }
@@ -455,7 +459,7 @@ export class ServerConnection implements Watched, ChunkSink {
   }
 
   #writeTimedOut(now: number): void {
-    const unsent = this.#socket.writableLength
+    const unsent = this.#writer.length
     if (unsent >= this.#unsent) return this.#end('write-stall')
     this.#unsent = unsent
     this.#writeDeadline = now + this.#owner.limits.writeStallTimeoutMs
@@ -467,11 +471,7 @@ export class ServerConnection implements Watched, ChunkSink {
     else if (!this.#yielding) this.#endIfUnused()
   }
 
-  readonly #onError = (): void => {
-    this.#end('client-gone')
-  }
-
-  readonly #onClose = (): void => {
+  readonly #onGone = (): void => {
     this.#end('client-gone')
   }
 

@@ -162,6 +162,72 @@ t.test('a connection that went stale is replaced, by one at the same place where
   })
 })
 
+t.test(
+  'what has not left is sent elsewhere, whatever the method, and nothing that came before it is its answer',
+  async (t) => {
+    // All three of one turn: the request is read, and with it what the connection that it is given says meanwhile.
+    const surprises: readonly [string, (rig: Rig) => void][] = [
+      ['FIN', (rig) => rig.connection.end()],
+      ['RST', (rig) => rig.connection.abort()],
+      ['an answer', (rig) => void rig.connection.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil')],
+    ]
+    for (const [name, surprise] of surprises) {
+      const script: BackendScript = { onRequest: (_request, connection) => void connection.send(okAnswer) }
+      await withRig({ backend: script }, async (rig) => {
+        const client = await rig.client()
+        await client.send(get())
+        await client.answer()
+        const sent = client.send(`${post('Content-Length: 5')}hello`)
+        surprise(rig)
+        await sent
+        const answer = await client.answer()
+        t.match([answer.status, answer.body], [200, 'ok'], name)
+        t.equal(rig.backend.requests.length, 2, `${name}: the first backend connection had it never, the second once`)
+        t.strictSame(
+          rig.backend.connections.map((each) => each.requests.length),
+          [1, 1],
+          name,
+        )
+        t.strictSame(
+          rig.records.map((record) => record.attempts),
+          [1, 2],
+          name,
+        )
+      })
+    }
+  },
+)
+
+t.test('an answer that turns out bad in the read that brought it is cut behind what was good of it', async (t) => {
+  const answer = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz'
+  await withRig({ backend: { onRequest: (_request, connection) => void connection.send(answer) } }, async (rig) => {
+    const client = await rig.client()
+    await client.send(get())
+    await until(() => client.finished || client.reset)
+    t.match(client.received, /^HTTP\/1\.1 200 [^]*\r\n\r\n3\r\nabc\r\n$/)
+  })
+})
+
+t.test('what has not left is no execution: one that breaks after it is repeated as if it were the first', async (t) => {
+  const answers: BackendScript = { onRequest: (_request, connection) => void connection.send(okAnswer) }
+  let broken = 0
+  const breaksOnce: BackendScript = {
+    onRequest: (_request, connection) => void (broken++ === 0 ? connection.end() : connection.send(okAnswer)),
+  }
+  const rigOptions: RigOptions = { backend: answers, siblings: [breaksOnce, breaksOnce], random: () => 0 }
+  await withRig(rigOptions, async (rig) => {
+    const client = await rig.client()
+    await client.send(get())
+    await client.answer()
+    const sent = client.send(get())
+    rig.connection.end()
+    await sent
+    t.equal((await client.answer()).status, 200)
+    t.equal(broken, 2, 'one broke, the other answered')
+    t.equal(rig.records[1]?.attempts, 3)
+  })
+})
+
 t.test('a body is sent again, whole, if it was kept', async (t) => {
   for (const [size, limit, wanted] of [
     [1_000, 1_000, 200],
