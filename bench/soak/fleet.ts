@@ -110,13 +110,15 @@ export class SoakFleet {
     }
     for (const [address, leaving] of this.#leaving) {
       leaving.blind ||= !this.readable
-      if (addresses.has(address)) continue
-      if (leaving.absentMs === undefined) {
-        leaving.absentMs = nowMs
-        if (!leaving.blind) this.goneMs.push(nowMs - leaving.sinceMs)
+      if (addresses.has(address)) {
+        // The brake on mass removal may bring back what had gone a moment before.
+        leaving.absentMs = undefined
+        continue
       }
+      leaving.absentMs ??= nowMs
       if (nowMs < leaving.sinceMs + graceMs || nowMs < leaving.absentMs + lastingMs) continue
       this.#leaving.delete(address)
+      if (!leaving.blind) this.goneMs.push(leaving.absentMs - leaving.sinceMs)
       backends.close(leaving.name)
     }
   }
