@@ -9,8 +9,8 @@ import { acceptOf, handshakeKey, readFrame, textFrame } from './websocket.ts'
 
 /** Connections that are being opened at the same time. */
 const atOnce = 64
-/** How long one may take to be open, or a WebSocket to echo, ms. */
-const patienceMs = 10_000
+/** How long one may take to be open, or a WebSocket to echo, ms; unless it is said. */
+const usualPatienceMs = 10_000
 
 /** One connection that is open, and whatever has come on it. */
 export class Held {
@@ -18,8 +18,10 @@ export class Held {
   #received: Buffer = Buffer.alloc(0)
   #wake: (() => void) | undefined
   #closed = false
+  readonly #patienceMs: number
 
-  constructor(port: number) {
+  constructor(port: number, patienceMs: number = usualPatienceMs) {
+    this.#patienceMs = patienceMs
     this.#socket = connect({ port, host: '127.0.0.1', noDelay: true })
     this.#socket.on('data', (chunk: Buffer) => {
       this.#received = Buffer.concat([this.#received, chunk])
@@ -44,7 +46,7 @@ export class Held {
     read: (received: Buffer) => { readonly value: T; readonly size: number } | undefined,
   ): Promise<T> {
     this.#socket.write(bytes)
-    const timer = setTimeout(() => this.#socket.destroy(), patienceMs)
+    const timer = setTimeout(() => this.#socket.destroy(), this.#patienceMs)
     try {
       for (;;) {
         const found = read(this.#received)
@@ -52,7 +54,7 @@ export class Held {
           this.#received = Buffer.from(this.#received.subarray(found.size))
           return found.value
         }
-        if (this.#closed) throw new Error(`closed, or nothing within ${patienceMs / 1_000} s`)
+        if (this.#closed) throw new Error(`closed, or nothing within ${this.#patienceMs / 1_000} s`)
         await new Promise<void>((resolve) => (this.#wake = resolve))
       }
     } finally {
@@ -74,10 +76,11 @@ function readHead(received: Buffer): { readonly head: string; readonly size: num
 }
 
 const idleRequest = Buffer.from('GET /small HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n')
-const upgradeRequest = Buffer.from(
-  'GET /echo HTTP/1.1\r\nhost: 127.0.0.1\r\nupgrade: websocket\r\nconnection: Upgrade\r\n' +
-    `sec-websocket-version: 13\r\nsec-websocket-key: ${handshakeKey}\r\n\r\n`,
-)
+const upgradeRequest = (path: string): Buffer =>
+  Buffer.from(
+    `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\nupgrade: websocket\r\nconnection: Upgrade\r\n` +
+      `sec-websocket-version: 13\r\nsec-websocket-key: ${handshakeKey}\r\n\r\n`,
+  )
 
 /** Makes a connection an idle keep-alive one: one request, its answer checked. Rejects with what was wrong. */
 export async function becomeIdle(held: Held): Promise<void> {
@@ -96,7 +99,12 @@ export async function becomeIdle(held: Held): Promise<void> {
 
 /** Makes a connection a WebSocket. Rejects with what was wrong. */
 export async function becomeWebSocket(held: Held): Promise<void> {
-  await held.exchange(upgradeRequest, (received) => {
+  await becomeWebSocketAt(held, '/echo')
+}
+
+/** The same of a path. */
+export async function becomeWebSocketAt(held: Held, path: string): Promise<void> {
+  await held.exchange(upgradeRequest(path), (received) => {
     const head = readHead(received)
     if (head === undefined) return undefined
     if (!head.head.startsWith('HTTP/1.1 101')) throw new Error(`answered ${head.head}`)

@@ -69,11 +69,15 @@ export interface LoadOptions {
   readonly forMs?: number
   /** The client's patience with one request. Default 60 s. */
   readonly timeoutMs?: number
+  /** Which of those that ended `sent` holds, for loads that are too long to hold all. Default: all. */
+  readonly keep?: (sent: Sent) => boolean
 }
 
 export interface Load {
-  /** What ended so far, in the order of ends. */
+  /** What ended so far, in the order of ends; of it what `keep` says. */
   readonly sent: readonly Sent[]
+  /** How many ended so far, kept or not. */
+  readonly ended: () => number
   /** Requests under way. */
   readonly underWay: () => number
   /** Resolves when its bounds are reached and all is answered. */
@@ -130,6 +134,7 @@ class RunningLoad implements Load {
   #next = 0
   #stopped = false
   #underWay = 0
+  #ended = 0
   #resolveDone!: () => void
   readonly #sleepers = new Set<() => void>()
 
@@ -147,6 +152,10 @@ class RunningLoad implements Load {
       for (const client of this.#clients) client.close()
       this.#resolveDone()
     })
+  }
+
+  ended(): number {
+    return this.#ended
   }
 
   underWay(): number {
@@ -195,10 +204,12 @@ class RunningLoad implements Load {
   async #sendOne(client: Client, n: number): Promise<void> {
     const asked = this.#ask(n)
     const id = `${this.#name}-${n}`
-    const { service = 'web', timeoutMs = 60_000 } = this.#options
+    const { service = 'web', timeoutMs = 60_000, keep } = this.#options
     this.#underWay++
-    this.sent.push(await client.send(id, asked, service, timeoutMs))
+    const sent = await client.send(id, asked, service, timeoutMs)
     this.#underWay--
+    this.#ended++
+    if (keep === undefined || keep(sent)) this.sent.push(sent)
   }
 }
 
@@ -240,13 +251,18 @@ class Client {
   #upload(socket: Socket, bodyBytes: number, overMs: number): void {
     const size = Math.ceil(bodyBytes / 10)
     let left = bodyBytes
+    const end = (): void => {
+      clearInterval(timer)
+      // The connection may carry many more.
+      socket.off('close', end)
+    }
     const timer = setInterval(() => {
       // An answer may come before the body is through, and end the connection.
-      if (socket.destroyed || left <= 0) return clearInterval(timer)
+      if (socket.destroyed || left <= 0) return end()
       socket.write('x'.repeat(Math.min(size, left)), 'latin1')
       left -= size
     }, overMs / 10)
-    socket.once('close', () => clearInterval(timer))
+    socket.on('close', end)
   }
 
   abandon(): void {

@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { launcher } from '../../fixtures/command.ts'
 import { freePorts } from '../../fixtures/consul-agent.ts'
 import { until } from '../../fixtures/until.ts'
@@ -20,6 +21,14 @@ export interface ProxyOptions {
   readonly more?: string
   /** Most file descriptors. */
   readonly descriptorsMax?: number
+  /** ACL token for the catalog. */
+  readonly token?: string
+  /** Which requests are logged. Default `errors`. */
+  readonly access?: 'errors' | 'all'
+  /** Gets standard output as a pipe, once for each process; what of it is to be judged it appends to `logFile`. Default: all goes there. */
+  readonly reader?: (stdout: Readable, logFile: string) => void
+  /** Options of Node's, before the program. */
+  readonly nodeArgs?: readonly string[]
 }
 
 export interface EndpointSeen {
@@ -67,10 +76,10 @@ function configText(options: ProxyOptions, ports: Ports): string {
     `listen: [{ address: "127.0.0.1:${ports.proxy}" }]`,
     `status: { address: "127.0.0.1:${ports.status}" }`,
     `admin: { address: "127.0.0.1:${ports.admin}" }`,
-    `catalog: { consul: { address: "${options.consul}" } }`,
+    `catalog: { consul: { address: "${options.consul}"${options.token === undefined ? '' : `, token: "${options.token}"`} } }`,
     'routes:',
     ...routes.map(({ path, service }) => `  - { path: ${path}, service: ${service} }`),
-    'log: { access: errors }',
+    `log: { access: ${options.access ?? 'errors'} }`,
     options.more ?? '',
     '',
   ].join('\n')
@@ -85,12 +94,13 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
 }
 
 async function launch(options: ProxyOptions, ports: Ports, config: string, logFile: string): Promise<Proxy> {
-  const { descriptorsMax } = options
+  const { descriptorsMax, reader, nodeArgs = [] } = options
   const limit = descriptorsMax === undefined ? [] : ['prlimit', `--nofile=${descriptorsMax}:${descriptorsMax}`]
   const out = openSync(logFile, 'a')
   const err = openSync(`${logFile}.err`, 'a')
-  const command = [...limit, process.execPath, launcher, 'serve', '--config', config]
-  const child = startChild(command, ['ignore', out, err])
+  const command = [...limit, process.execPath, ...nodeArgs, launcher, 'serve', '--config', config]
+  const child = startChild(command, ['ignore', reader ? 'pipe' : out, err])
+  if (child.process.stdout) reader?.(child.process.stdout, logFile)
   closeSync(out)
   closeSync(err)
   const self = seen(child, ports, logFile, () => relaunch())
