@@ -11,6 +11,7 @@ import { type Endpoint, type Route, type ServiceTable, servicesAt } from '../tab
 import { type MirroredView, mirroredView } from './mirror-view.ts'
 import { routeView } from './route-view.ts'
 import { type SteeringView, steeringView } from './steering-view.ts'
+import type { PipeliningTrouble } from '../wire/pipelining.ts'
 
 /** Where views learn what health thinks. */
 export interface HealthSource {
@@ -61,6 +62,8 @@ export interface EndpointView {
   readonly zone: string
   readonly inFlight: number
   readonly connections: { readonly open: number; readonly idle: number }
+  /** Why nothing is pipelined to it for a while; null: it is, where its service wants that. */
+  readonly pipeliningPause: PipeliningTrouble | null
   /** Null: health does not know it (yet). */
   readonly health: EndpointHealth | null
   /** What an operator has ordered; null: nothing. */
@@ -152,6 +155,7 @@ export function endpointView(
     weight: endpoint.weight,
     zone: endpoint.zone,
     ...useOf(state),
+    pipeliningPause: state?.pool.pipeliningPause?.reason ?? state?.elsewhere?.pipeliningPause ?? null,
     health: state && health ? healthView(state, health) : null,
     order: state?.order ? orderView(state.order) : null,
   }

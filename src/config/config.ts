@@ -107,6 +107,13 @@ export interface ServiceSettings extends TrafficSettings {
   readonly health?: HealthSettings | undefined
   readonly drain?: DrainSettings | undefined
   readonly tls?: TlsSettings | 'off' | undefined
+  readonly pipelining?: PipeliningSettings | 'off' | undefined
+}
+
+export interface PipeliningSettings {
+  readonly requests?: number | undefined
+  /** Milliseconds. */
+  readonly wait?: number | undefined
 }
 
 /** As {@link HealthPolicy}; durations in ms, shares 0 to 1. */

@@ -2,8 +2,8 @@
  * The settings that a service may have of its own, and `defaults` for those that have none. Declared as in `schema.ts`; what
  * one leaves out is inherited, so that nothing here has a default, only the built-in policy shown. Pure.
  */
-import { defaultServicePolicy } from '../policy/policy.ts'
-import type { HealthSettings, ServiceSettings, TlsSettings } from './config.ts'
+import { defaultPipelining, defaultServicePolicy } from '../policy/policy.ts'
+import type { HealthSettings, PipeliningSettings, ServiceSettings, TlsSettings } from './config.ts'
 import { Because, choice, optional, orWord, scalar, section, shapeOf, shorthand } from './declare.ts'
 import type { Setting } from './declare.ts'
 import { duration, flag, headerName, hostName, integer, path, share, size } from './scalars.ts'
@@ -123,6 +123,26 @@ const tlsSchema: Setting<TlsSettings | 'off'> = shorthand(
   (value) => (value === 'on' || value === 'true' ? {} : value === 'false' ? 'off' : value),
 )
 
+/** `on` is pipelining with what is inherited, `off` is none. */
+const pipeliningSchema: Setting<PipeliningSettings | 'off'> = shorthand(
+  orWord(
+    section({
+      requests: inherited(
+        integer({ min: 2, max: 32 }),
+        defaultPipelining.requests,
+        'Most requests sent together on one connection.',
+      ),
+      wait: inherited(
+        duration({ min: 1, max: second }),
+        defaultPipelining.waitMs,
+        "How long a request waits behind another's answer before it is sent anew on a connection of its own; twice as long as instances usually take, up to 100ms, where that is more.",
+      ),
+    }),
+    'off',
+  ),
+  (value) => (value === 'on' || value === 'true' ? {} : value === 'false' ? 'off' : value),
+)
+
 /** Settings of one service; exported for `services` and `defaults`. */
 export const serviceSchema: Setting<ServiceSettings> = section({
   ...trafficKeys,
@@ -186,4 +206,9 @@ export const serviceSchema: Setting<ServiceSettings> = section({
     'What an instance that leaves may still finish.',
   ),
   tls: optional(tlsSchema, 'HTTPS to the instances; `on` and `off` alone will do.', 'off'),
+  pipelining: optional(
+    pipeliningSchema,
+    'Sends safe requests that come at the same moment together, one behind another on one connection; `on` and `off` alone will do.',
+    'off',
+  ),
 })

@@ -4,6 +4,7 @@
  */
 import type { ServiceStats, VersionStats } from '../live/runtime.ts'
 import type { DataPlaneFigures } from '../proxy/options.ts'
+import type { PipeliningTrouble } from '../wire/pipelining.ts'
 
 /** How many requests and connections there are at one registration now. */
 export interface EndpointUse {
@@ -12,6 +13,8 @@ export interface EndpointUse {
   readonly inFlight: number
   readonly open: number
   readonly idle: number
+  /** Why nothing is pipelined there for a while; undefined: it is, where it is asked for. */
+  readonly pipeliningPause: PipeliningTrouble | undefined
 }
 
 export type ServiceCounts = Omit<ServiceStats, 'retrying' | 'rescuing'>
@@ -54,8 +57,10 @@ function versionMark({ codes, attempts, mirrored }: VersionStats): string {
   const { inFlight, outcomes, failures } = mirrored
   return [mark, inFlight, sumOf(outcomes.values()), sumOf(failures.values())].join(' ')
 }
-const serviceMark = ({ inFlight, rescued, retries, retryBudgetExhausted }: ServiceStats): string =>
-  [inFlight, rescued, sumOf(retries.values()), retryBudgetExhausted].join(' ')
+const serviceMark = (stats: ServiceStats): string => {
+  const { inFlight, rescued, retries, retryBudgetExhausted, pipeliningPauses } = stats
+  return [inFlight, rescued, sumOf(retries.values()), retryBudgetExhausted, sumOf(pipeliningPauses.values())].join(' ')
+}
 
 export class CountsReporter {
   #versions = new WeakMap<VersionStats, string>()
@@ -73,15 +78,17 @@ export class CountsReporter {
     const services: ServiceCounts[] = []
     for (const stats of figures.services) {
       const mark = serviceMark(stats)
-      if ((this.#services.get(stats) ?? '0 0 0 0') === mark) continue
+      if ((this.#services.get(stats) ?? '0 0 0 0 0') === mark) continue
       this.#services.set(stats, mark)
-      const { service, inFlight, rescued, retries, retryBudgetExhausted } = stats
-      services.push({ service, inFlight, rescued, retries, retryBudgetExhausted })
+      const { service, inFlight, rescued, retries, retryBudgetExhausted, pipeliningPauses } = stats
+      services.push({ service, inFlight, rescued, retries, retryBudgetExhausted, pipeliningPauses })
     }
     const endpoints: EndpointUse[] = []
     for (const { key, life, inFlight, pool } of figures.endpoints) {
       const { open, idle } = pool
-      if (inFlight > 0 || open > 0) endpoints.push({ key, life, inFlight, open, idle })
+      const pipeliningPause = pool.pipeliningPause?.reason
+      if (inFlight > 0 || open > 0 || pipeliningPause)
+        endpoints.push({ key, life, inFlight, open, idle, pipeliningPause })
     }
     const { downstream, upstream, unrouted } = figures
     return { versions, services, unrouted, endpoints, downstream, upstream, ...process }

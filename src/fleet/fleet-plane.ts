@@ -379,11 +379,16 @@ export class FleetPlane implements DataPlane {
   #useChanged(): void {
     const before = this.#used
     this.#used = new Map()
-    for (const { key, life, inFlight, open, idle } of this.totals.endpoints()) {
+    for (const { key, life, ...one } of this.totals.endpoints()) {
       const state = this.#local.stateOf(key, life)
       if (!state) continue
-      const use = this.#used.get(state) ?? { inFlight: 0, open: 0, idle: 0 }
-      this.#used.set(state, { inFlight: use.inFlight + inFlight, open: use.open + open, idle: use.idle + idle })
+      const sum = this.#used.get(state) ?? { inFlight: 0, open: 0, idle: 0, pipeliningPause: undefined }
+      this.#used.set(state, {
+        inFlight: sum.inFlight + one.inFlight,
+        open: sum.open + one.open,
+        idle: sum.idle + one.idle,
+        pipeliningPause: sum.pipeliningPause ?? one.pipeliningPause,
+      })
     }
     for (const state of before.keys()) if (!this.#used.has(state)) state.elsewhere = undefined
     for (const [state, use] of this.#used) state.elsewhere = use
@@ -400,6 +405,7 @@ export class FleetPlane implements DataPlane {
       stats.rescued = sum.rescued
       stats.retryBudgetExhausted = sum.retryBudgetExhausted
       for (const [reason, count] of sum.retries) stats.retries.set(reason, count)
+      for (const [reason, count] of sum.pipeliningPauses) stats.pipeliningPauses.set(reason, count)
     }
   }
 }

@@ -170,6 +170,7 @@ export class Totals {
   #addService(before: ServiceCounts | undefined, now: ServiceCounts): void {
     const sums = this.#services.present(now.service, () => newServiceStats(now.service))
     addRisen(sums.retries, before?.retries, now.retries)
+    addRisen(sums.pipeliningPauses, before?.pipeliningPauses, now.pipeliningPauses)
     sums.rescued += risen(before?.rescued ?? 0, now.rescued)
     sums.retryBudgetExhausted += risen(before?.retryBudgetExhausted ?? 0, now.retryBudgetExhausted)
     if (this.#table && !this.#table.services.has(now.service)) this.#services.absent(now.service)

@@ -46,7 +46,16 @@ const versionKey = (service: string, version: string): string => `${service}\u00
 
 /** Counts of a service of which nothing has happened yet. */
 export function newServiceStats(service: string): ServiceStats {
-  return { service, inFlight: 0, retrying: 0, rescuing: 0, rescued: 0, retries: new Map(), retryBudgetExhausted: 0 }
+  return {
+    service,
+    inFlight: 0,
+    retrying: 0,
+    rescuing: 0,
+    rescued: 0,
+    retries: new Map(),
+    retryBudgetExhausted: 0,
+    pipeliningPauses: new Map(),
+  }
 }
 
 /** Counts of a version of which nothing has happened yet. */

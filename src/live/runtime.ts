@@ -8,6 +8,7 @@ import type { Ip } from '../policy/ip.ts'
 import type { MirrorPolicy, StickyPolicy } from '../policy/traffic.ts'
 import type { Plan, Shape } from '../table/plan.ts'
 import type { Endpoint, Route, RouteTable, ServiceTable } from '../table/table.ts'
+import type { PipeliningTrouble } from '../wire/pipelining.ts'
 import type { Pool } from '../wire/pool.ts'
 
 /** What health allows an endpoint; set by verdicts only, never by an operator's order. Ordered: the higher, the less it gets. */
@@ -60,6 +61,15 @@ export interface ActiveAttempt {
   expire(): void
 }
 
+/** What other processes of this proxy have at an endpoint. */
+export interface Elsewhere {
+  readonly inFlight: number
+  readonly open: number
+  readonly idle: number
+  /** Why nothing is pipelined there for a while; undefined: nowhere is it so. */
+  readonly pipeliningPause: PipeliningTrouble | undefined
+}
+
 /** What lives as long as an endpoint's registration, whatever tables come and go. */
 export interface EndpointState {
   readonly key: string
@@ -72,7 +82,7 @@ export interface EndpointState {
   /** Requests that hold it now; as many as `attempts` has. */
   inFlight: number
   /** What other processes of this proxy have there, where it has any; told now and then, for showing. */
-  elsewhere: { readonly inFlight: number; readonly open: number; readonly idle: number } | undefined
+  elsewhere: Elsewhere | undefined
   /** The attempts that hold it now, in no order. */
   readonly attempts: ActiveAttempt[]
   /** True once it is in no table any more: it gets nothing new and ends when inFlight is 0. */
@@ -153,6 +163,8 @@ export interface ServiceStats {
   /** Retries by reason. */
   readonly retries: Map<string, number>
   retryBudgetExhausted: number
+  /** How often pipelining to one of its instances was paused, by why. */
+  readonly pipeliningPauses: Map<string, number>
 }
 
 /** Upper bounds of the duration histogram, ms. */

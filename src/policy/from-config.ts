@@ -5,6 +5,7 @@
 import type {
   Config,
   HealthSettings,
+  PipeliningSettings,
   RouteConfig,
   ServiceSettings,
   TlsSettings,
@@ -12,7 +13,7 @@ import type {
 } from '../config/config.ts'
 import { type AddressCheck, createAddressCheck, defaultAddressCheck } from './addresses.ts'
 import type { EntrySettings } from './consul-entries/settings.ts'
-import { defaultServicePolicy, defaultTls } from './policy.ts'
+import { defaultPipelining, defaultServicePolicy, defaultTls } from './policy.ts'
 import type { HealthPolicy, Policy, RoutePolicy, ServicePolicy, ServiceTls, TlsFiles, WeightsLayer } from './policy.ts'
 import type { TrafficPolicy } from './traffic.ts'
 
@@ -113,7 +114,19 @@ export function servicePolicy(settings: ServiceSettings, base: ServicePolicy): S
       tunnelDeadlineMs: settings.drain?.tunnelDeadline ?? base.drain.tunnelDeadlineMs,
     }),
     tls: serviceTls(settings.tls, base.tls),
+    pipelining: pipelining(settings.pipelining, base.pipelining),
   })
+}
+
+function pipelining(
+  settings: PipeliningSettings | 'off' | undefined,
+  base: ServicePolicy['pipelining'],
+): ServicePolicy['pipelining'] {
+  if (settings === undefined) return base
+  if (settings === 'off') return undefined
+  const inherited = base ?? defaultPipelining
+  const { requests = inherited.requests, wait: waitMs = inherited.waitMs } = settings
+  return Object.freeze({ requests, waitMs })
 }
 
 /** A certificate and its key are taken together; the identity is read elsewhere, when it is known which files there are. */

@@ -2,6 +2,7 @@
  * What should get traffic: the types of a policy, whatever wrote it. Immutable. It says nothing of what is running.
  */
 import type { Problem } from '../core/problem.ts'
+import type { PipeliningOptions } from '../wire/pipelining.ts'
 import type { TlsOptions } from '../wire/tls.ts'
 import { type AddressCheck, defaultAddressCheck } from './addresses.ts'
 import type { HostClaim } from './host-claims.ts'
@@ -113,6 +114,8 @@ export interface ServicePolicy extends TrafficPolicy {
   readonly drain: DrainPolicy
   /** Undefined: none, unless a route asks for it; `off`: none, whatever routes ask for. */
   readonly tls: ServiceTls | 'off' | undefined
+  /** Undefined: each request has a connection for itself. */
+  readonly pipelining: PipeliningOptions | undefined
 }
 
 /** Where an instance's version is looked for, in order: `meta.KEY` or a tag `KEY=…`. */
@@ -158,6 +161,9 @@ export const defaultTls: ServiceTls = Object.freeze({
   files: undefined,
 })
 
+/** Pipelining as it is where nothing more is said than that it is wanted. */
+export const defaultPipelining: PipeliningOptions = Object.freeze({ requests: 8, waitMs: 20 })
+
 export const defaultServicePolicy: ServicePolicy = Object.freeze({
   versions: undefined,
   split: undefined,
@@ -191,6 +197,7 @@ export const defaultServicePolicy: ServicePolicy = Object.freeze({
   }),
   drain: Object.freeze({ deadlineMs: 30_000, tunnelDeadlineMs: 300_000 }),
   tls: undefined,
+  pipelining: undefined,
 })
 
 export const defaultVersionFrom: VersionFrom = Object.freeze({ metaKey: 'version', tagPrefix: 'version=' })

@@ -2,10 +2,10 @@
  * One try of a request at one endpoint: takes a connection, sends head and body, hands the answer to its exchange. Knows
  * the facts of its failure; deciding what follows is the exchange's. An attempt that was replaced is never heard again.
  */
+import { stepMedian } from '../core/step-median.ts'
 import type { ActiveAttempt, BoundEndpoint, EndpointState, VersionStats } from '../live/runtime.ts'
 import { BodyWriter } from '../wire/body-writer.ts'
-import type { ClientConnection } from '../wire/client-connection.ts'
-import type { ClientExchange, UpstreamTimeouts } from '../wire/client-exchange.ts'
+import type { Carrier, PipelinedExchange, UpstreamTimeouts } from '../wire/client-exchange.ts'
 import type { Deadlines } from '../wire/deadlines.ts'
 import type { Failure } from '../wire/failure.ts'
 import type { ResponseHead } from '../wire/response-head.ts'
@@ -24,6 +24,8 @@ export interface AttemptOwner {
   attemptUpgraded(head: ResponseHead): void
   attemptTunnelData(bytes: Buffer): void
   attemptTunnelEnd(): void
+  /** It waits behind another's answer that takes long. True: it was left, to be made again; false: it stays. */
+  attemptDisplaced(attempt: Attempt): boolean
   /** The endpoint was ejected (see `ActiveAttempt.ejected`). */
   attemptEjected(attempt: Attempt, proven: boolean): void
   /** The endpoint has been leaving for as long as it may. */
@@ -32,14 +34,14 @@ export interface AttemptOwner {
   attemptEnded(attempt: Attempt, outcome: string): void
 }
 
-export class Attempt implements ClientExchange, ActiveAttempt {
+export class Attempt implements PipelinedExchange, ActiveAttempt {
   slot: number
   waitingSinceMs: number = Infinity
   isTunnel = false
   readonly endpoint: BoundEndpoint
   readonly stats: VersionStats
   readonly #owner: AttemptOwner
-  readonly #connection: ClientConnection
+  readonly #connection: Carrier
   readonly #deadlines: Deadlines
   /** The body goes out in chunks. */
   #chunked = false
@@ -54,7 +56,7 @@ export class Attempt implements ClientExchange, ActiveAttempt {
     owner: AttemptOwner,
     endpoint: BoundEndpoint,
     stats: VersionStats,
-    connection: ClientConnection,
+    connection: Carrier,
     deadlines: Deadlines,
   ) {
     this.#owner = owner
@@ -211,6 +213,15 @@ export class Attempt implements ClientExchange, ActiveAttempt {
     this.#owner.attemptTunnelEnd()
   }
 
+  onDisplaced(): boolean {
+    return this.#owner.attemptDisplaced(this)
+  }
+
+  /** It is displaced, and gives way to another. */
+  leave(): void {
+    this.#end('displaced')
+  }
+
   #end(outcome: string): void {
     if (this.#ended) return
     this.#ended = true
@@ -225,18 +236,9 @@ export class Attempt implements ClientExchange, ActiveAttempt {
   }
 }
 
-/** How far one answer moves the median: a factor, so that it finds any scale within some dozens of answers. */
-const medianStep = 1.05
-
-/**
- * Keeps the running median of the time to a first byte: each answer moves it a step towards itself, however far away that
- * is, so that one answer in a thousand that takes seconds moves nothing.
- */
+/** Keeps the running median of the time to a first byte. */
 function noteFirstByte(state: EndpointState, nowMs: number, tookMs: number): void {
   state.lastLifeMs = nowMs
   state.answers++
-  if (!(tookMs >= 0)) return
-  if (state.usualMs === 0) state.usualMs = Math.max(0.1, tookMs)
-  else if (tookMs > state.usualMs) state.usualMs *= medianStep
-  else if (state.usualMs > 0.1) state.usualMs /= medianStep
+  if (tookMs >= 0) state.usualMs = stepMedian(state.usualMs, tookMs)
 }

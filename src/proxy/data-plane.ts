@@ -20,6 +20,7 @@ import type { Endpoint, RouteTable } from '../table/table.ts'
 import { Deadlines, type Watched } from '../wire/deadlines.ts'
 import type { Failure } from '../wire/failure.ts'
 import type { WireLimits } from '../wire/limits.ts'
+import type { PipeliningTrouble } from '../wire/pipelining.ts'
 import { Pool } from '../wire/pool.ts'
 import type { ServerConnection } from '../wire/server-connection.ts'
 import type { ServerExchange } from '../wire/server-exchange.ts'
@@ -99,6 +100,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
           this.deadlines,
           () => this.limits,
           () => this.doubt([endpoint.key]),
+          (reason, forMs) => this.#pipeliningPaused(endpoint, reason, forMs),
         ),
     )
     this.#current = createCurrent(this.registry)
@@ -305,6 +307,12 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
 
   warn(fields: object, message: string): void {
     this.#options.log.warn(fields, message)
+  }
+
+  #pipeliningPaused({ service, handle }: Endpoint, reason: PipeliningTrouble, forMs: number): void {
+    const { pipeliningPauses } = this.registry.service(service)
+    pipeliningPauses.set(reason, (pipeliningPauses.get(reason) ?? 0) + 1)
+    this.warn({ service, endpoint: handle, reason, forMs }, 'nothing is pipelined to this instance for a while')
   }
 
   attemptFailed(state: EndpointState, failure: Failure): void {

@@ -22,6 +22,7 @@ import {
 } from './answer-head.ts'
 import { type OwnAnswer, own, refusalAnswer } from './answers.ts'
 import { Attempt, type AttemptOwner } from './attempt.ts'
+import { carrierFor } from './carrier.ts'
 import { type Answered, Course } from './course.ts'
 import { failureAnswer } from './failure-answer.ts'
 import type { NextEndpoint } from './next-endpoint.ts'
@@ -29,16 +30,13 @@ import { routingPath } from './path.ts'
 import type { PlaneCore } from './plane-core.ts'
 import { routeAnswer } from './redirect.ts'
 import { tellEnd } from './request-record.ts'
-import { canRescue, type RequestFacts, decide, isSafe } from './retry.ts'
+import { canRescue, type RequestFacts, decide } from './retry.ts'
 import { Tries } from './tries.ts'
 import { isFailed } from './trouble.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
 import { ForwardingFacts, isLoop, isSaneRequestId } from './upstream-head.ts'
 import { asksForWebSocket, isAccepted, switchingHead, webSocketKey } from './websocket.ts'
-
-/** A connection that has been idle for longer may just be closing: too old for what cannot be repeated. */
-const unsafeIdleMsMax = 1_000
 
 export class Exchange implements ServerExchange, AttemptOwner {
   readonly #core: PlaneCore
@@ -262,6 +260,16 @@ export class Exchange implements ServerExchange, AttemptOwner {
     else this.#answerOwn(this.#tries.sent > 0 ? own.unfinished : own.noEndpoint, 'drain')
   }
 
+  attemptDisplaced(attempt: Attempt): boolean {
+    const { endpoint, service } = this.#course
+    if (service === undefined || !this.#tries.mayRetry(service, false)) return false
+    attempt.leave()
+    // Nobody has failed it, and nothing speaks against the instance: this is no retry, as far as those are counted.
+    this.#tries.sent--
+    this.#tryEndpoint(endpoint, false)
+    return true
+  }
+
   attemptWritable(): void {
     if (this.#tunnel) this.#tunnel.upstreamWritable()
     else this.#client.resumeBody()
@@ -294,8 +302,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   attemptEnded(attempt: Attempt, outcome: string): void {
-    const counts = attempt.stats.attempts
-    counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
+    attempt.stats.attempts.set(outcome, (attempt.stats.attempts.get(outcome) ?? 0) + 1)
     if (attempt.endpoint.state.leaving) this.#core.registry.released(attempt.endpoint.state)
     this.#attempt = undefined
     this.#upload.attemptEnded()
@@ -308,9 +315,8 @@ export class Exchange implements ServerExchange, AttemptOwner {
     const { group, service } = this.#course
     if (endpoint === undefined || head === undefined || group === undefined || service === undefined)
       return this.#answerOwn(own.noEndpoint, 'no-endpoint')
-    // What cannot be repeated goes where no connection can have been closed meanwhile.
-    const idleMsMax = fresh ? 0 : isSafe(head.method) ? Infinity : unsafeIdleMsMax
-    const connection = endpoint.state.pool.acquire(idleMsMax)
+    const upgrade = this.#webSocketKey !== ''
+    const connection = carrierFor(endpoint.state, service.table.policy, head, this.#tries, fresh, upgrade)
     if (connection === undefined) {
       this.#tries.add(endpoint.state)
       const other = this.#course.next()
@@ -323,17 +329,10 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#course.endpoint = endpoint
     // An instance that is asked by its own name gets a head of its own.
     if ((this.#upstreamHead === '' || this.#course.shape?.hostIsInstance === true) && this.#forwarding)
-      this.#upstreamHead = this.#course.upstreamHead(
-        head,
-        this.#forwarding,
-        this.#requestId,
-        this.#webSocketKey !== '',
-        endpoint,
-      )
-    const attempt = new Attempt(this, endpoint, group.stats, connection, this.#core.deadlines)
-    this.#attempt = attempt
+      this.#upstreamHead = this.#course.upstreamHead(head, this.#forwarding, this.#requestId, upgrade, endpoint)
+    const attempt = (this.#attempt = new Attempt(this, endpoint, group.stats, connection, this.#core.deadlines))
     const timeouts = this.#course.timeouts(service, endpoint.state, reused)
-    attempt.begin(head.method === 'HEAD', this.#webSocketKey !== '', timeouts)
+    attempt.begin(head.method === 'HEAD', upgrade, timeouts)
   }
 
   #move(next: NextEndpoint): void {

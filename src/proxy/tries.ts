@@ -210,12 +210,15 @@ export class Tries {
     return this.#hedged ? { ...timeouts, connectMs: hedgeAfterMs } : timeouts
   }
 
-  /** Whether the budget allows one more execution: a share of what is in flight, but at least three at a time. */
-  mayRetry(service: BoundService): boolean {
+  /**
+   * Whether the budget allows one more execution: a share of what is in flight, but at least three at a time. `counts`: that it
+   * does not is counted.
+   */
+  mayRetry(service: BoundService, counts = true): boolean {
     if (this.#retrying) return true
     const { stats } = service
     if (stats.retrying >= Math.max(retriesMin, stats.inFlight * service.table.policy.retry.budget)) {
-      stats.retryBudgetExhausted++
+      if (counts) stats.retryBudgetExhausted++
       return false
     }
     stats.retrying++

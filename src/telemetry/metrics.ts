@@ -63,6 +63,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 })
   addRequests(registry, options)
   addRetries(registry, options)
+  addPipelining(registry, options)
   addEndpoints(registry, options)
   addMirrors(registry, () => options.dataPlane.figures().versions)
   addKills(registry, () => options.kills?.counts() ?? [])
@@ -164,6 +165,19 @@ function addRetries(registry: Registry, { dataPlane }: MetricsOptions): void {
     *read(): Generator<Sample> {
       for (const { service, retryBudgetExhausted } of dataPlane.figures().services) {
         yield { labels: { service }, value: retryBudgetExhausted }
+      }
+    },
+  })
+}
+
+function addPipelining(registry: Registry, { dataPlane }: MetricsOptions): void {
+  collect(registry, {
+    name: 'fairlead_pipelining_pauses_total',
+    help: 'How often pipelining to an instance was switched off for a while, by why',
+    type: 'counter',
+    *read(): Generator<Sample> {
+      for (const { service, pipeliningPauses } of dataPlane.figures().services) {
+        for (const [reason, value] of pipeliningPauses) yield { labels: { service, reason }, value }
       }
     },
   })

@@ -4,15 +4,17 @@
  * slice handed out is lent for the call: only strings and copies may leave. Source: RFC 9112 sections 6 to 9.
  */
 import type { Socket } from 'node:net'
+import type { Burst } from './burst.ts'
 import { ChunkedDecoder, type ChunkSink } from './chunked.ts'
-import type { ClientExchange, ConnectionOwner, UpstreamTimeouts } from './client-exchange.ts'
+import type { Carrier, ClientExchange, ConnectionOwner, UpstreamTimeouts } from './client-exchange.ts'
 import { brokenKind, type Connector } from './connector.ts'
 import type { Watched } from './deadlines.ts'
 import { type FailureKind, unprovenEnd } from './failure.ts'
+import { HeadRead } from './head-read.ts'
 import { sendLent } from './lent-bytes.ts'
 import type { WireLimits } from './limits.ts'
 import type { ResponseHead } from './response-head.ts'
-import { framing, parseResponseHead } from './response-head.ts'
+import { framing, idleMs } from './response-head.ts'
 import { SocketWriter } from './socket-writer.ts'
 import { Refusal, withoutFields } from './syntax.ts'
 
@@ -22,10 +24,18 @@ type State = (typeof state)[keyof typeof state]
 /** Every read of every upstream connection lands here; reads are synchronous, so one is enough. */
 const shared = Buffer.allocUnsafeSlow(65_536)
 
-/** A read of at most this many bytes is decoded whole: head and body in one string. */
-const wholeReadBytes = 8_192
+const headRead = new HeadRead()
 
-export class ClientConnection implements Watched, ChunkSink {
+const timeoutOf: Partial<Record<State, readonly [FailureKind, string]>> = {
+  [state.connecting]: ['connect-timeout', 'connect'],
+  [state.head]: ['first-byte-timeout', 'head'],
+  [state.length]: ['idle-timeout', 'body'],
+  [state.chunked]: ['idle-timeout', 'body'],
+  [state.close]: ['idle-timeout', 'body'],
+  [state.tunnel]: ['idle-timeout', 'tunnel'],
+}
+
+export class ClientConnection implements Watched, ChunkSink, Carrier {
   slot = -1
   readonly #owner: ConnectionOwner
   readonly #connector: Connector
@@ -57,6 +67,10 @@ export class ClientConnection implements Watched, ChunkSink {
   /** Not to be used again before the next sweep has shown that nothing more comes. */
   #resting = false
   #paused = false
+  /** The exchange, where that is answered more than once. */
+  #burst: Burst | undefined
+  /** Where in the read its next answer begins. */
+  #next = Infinity
 
   constructor(owner: ConnectionOwner, host: string, port: number) {
     this.#owner = owner
@@ -84,6 +98,21 @@ export class ClientConnection implements Watched, ChunkSink {
   /** Something of the request under way has left. */
   get #isSent(): boolean {
     return this.#writer.sends > this.#sendsBefore
+  }
+
+  get isGone(): boolean {
+    return this.#state === state.gone
+  }
+
+  /** Answers that it has brought. */
+  get served(): number {
+    return this.#served
+  }
+
+  /** Gives it to requests that are written together; it is idle. As `begin` for the first of them. */
+  beginBurst(burst: Burst, isHead: boolean, timeouts: UpstreamTimeouts): void {
+    this.begin(burst, isHead, false, timeouts)
+    this.#burst = burst
   }
 
   /** Gives the connection to an exchange. It is connecting or idle. */
@@ -161,7 +190,6 @@ export class ClientConnection implements Watched, ChunkSink {
 
   /** Takes the connection from its exchange and ends it; nothing is told any more. */
   cancel(): void {
-    this.#exchange = undefined
     this.destroy()
   }
 
@@ -171,6 +199,7 @@ export class ClientConnection implements Watched, ChunkSink {
     const wasIdle = this.#state === state.idle
     this.#state = state.gone
     this.#exchange = undefined
+    this.#burst = undefined
     this.#owner.deadlines.remove(this)
     this.#writer.drop()
     this.#socket.destroy()
@@ -185,24 +214,11 @@ export class ClientConnection implements Watched, ChunkSink {
 
   onSweep(now: number): void {
     if (now < this.#deadline) return
-    switch (this.#state) {
-      case state.connecting:
-        return this.#fail('connect-timeout', 'connect')
-      case state.head:
-        return this.#fail('first-byte-timeout', 'head')
-      case state.length:
-      case state.chunked:
-      case state.close:
-        return this.#fail('idle-timeout', 'body')
-      case state.tunnel:
-        return this.#fail('idle-timeout', 'tunnel')
-      case state.idle:
-        if (!this.#resting) return this.destroy()
-        this.#resting = false
-        return this.#offer()
-      default:
-        this.destroy()
-    }
+    const timeout = timeoutOf[this.#state]
+    if (timeout) return this.#fail(...timeout)
+    if (this.#state !== state.idle || !this.#resting) return this.destroy()
+    this.#resting = false
+    this.#offer()
   }
 
   /** From ChunkSink. */
@@ -274,33 +290,29 @@ export class ClientConnection implements Watched, ChunkSink {
         // Bytes nobody asked for would be taken for the next request's answer (RFC 9112 section 9.2).
         this.destroy()
     }
+    if (this.#burst !== undefined) this.#readOn(bytes)
     return true
   }
 
-  #readHead(from: number, bytes: number): void {
-    const before = this.#partial.length
-    let stop = bytes
-    if (bytes - from > wholeReadBytes) {
-      const found = shared.subarray(from, bytes).indexOf('\r\n\r\n', 0, 'latin1')
-      if (found >= 0) stop = from + found + 4
+  /** One read may bring several answers of a burst. */
+  #readOn(bytes: number): void {
+    for (let at = this.#next; at < bytes && this.#state === state.head; at = this.#next) {
+      this.#next = Infinity
+      this.#received = true
+      this.#readHead(at, bytes)
+      this.#exchange?.onReadEnd()
     }
-    const text = this.#partial + shared.toString('latin1', from, stop)
-    const end = text.indexOf('\r\n\r\n', Math.max(0, before - 3))
-    if (end < 0) return this.#keepPartial(text)
-    if (end + 4 > this.#limits.headBytes) return this.#fail('invalid', 'head-bytes')
-    this.#partial = ''
-    const head = parseResponseHead(text, 0, end, this.#isHead, this.#limits)
-    if (head instanceof Refusal) return this.#fail('invalid', head.rule)
-    const bodyFrom = from + end + 4 - before
-    if (head.status < 200) return this.#informationalHead(head, bodyFrom, bytes)
-    this.#startBody(head, bodyFrom, bytes, text, end + 4)
+    this.#next = Infinity
+    if (this.#state === state.chunked) this.#burst?.unfinished()
   }
 
-  #keepPartial(text: string): void {
-    if (text.length > this.#limits.headBytes) return this.#fail('invalid', 'head-bytes')
-    if (!text.startsWith('HTTP/1.'.slice(0, text.length))) return this.#fail('invalid', 'status-line')
-    if (/[^\r]\n|\r[^\n]/.test(text)) return this.#fail('invalid', 'line-end')
-    this.#partial = text
+  #readHead(from: number, bytes: number): void {
+    const head = headRead.take(shared, from, bytes, this.#partial, this.#isHead, this.#limits)
+    if (head instanceof Refusal) return this.#fail('invalid', head.rule)
+    this.#partial = headRead.partial
+    if (head === undefined) return
+    if (head.status < 200) return this.#informationalHead(head, headRead.bodyFrom, bytes)
+    this.#startBody(head, headRead.bodyFrom, bytes, headRead.text, headRead.textBody)
   }
 
   #informationalHead(head: ResponseHead, next: number, bytes: number): void {
@@ -330,14 +342,14 @@ export class ClientConnection implements Watched, ChunkSink {
     this.#resting = head.announcesBody
     this.#owner.isMinor0 = head.minor === 0
     if (head.framing === framing.none) {
-      this.#finish(from < bytes)
+      this.#finish(from < bytes, from)
       return exchange.onHead(head, '', true)
     }
     if (head.framing === framing.length) {
       const available = bytes - from
       const inText = text.length - textBody === available
       if (inText && available >= head.contentLength) {
-        this.#finish(available > head.contentLength)
+        this.#finish(available > head.contentLength, from + head.contentLength)
         return exchange.onHead(head, text.slice(textBody, textBody + head.contentLength), true)
       }
       this.#state = state.length
@@ -361,7 +373,7 @@ export class ClientConnection implements Watched, ChunkSink {
       this.#remaining -= end - from
       exchange.onBody(shared.subarray(from, end))
       if (this.#remaining > 0 || this.#exchange !== exchange) return
-      this.#finish(end < bytes)
+      this.#finish(end < bytes, end)
       return exchange.onComplete('')
     }
     const decoder = this.#decoder
@@ -370,12 +382,13 @@ export class ClientConnection implements Watched, ChunkSink {
     if (this.#exchange !== exchange) return
     if (used instanceof Refusal) return this.#fail('invalid', used.rule)
     if (!decoder.done) return
-    this.#finish(used < bytes)
+    this.#finish(used < bytes, used)
     exchange.onComplete(this.#nominated ? withoutFields(decoder.trailers, this.#nominated) : decoder.trailers)
   }
 
-  /** The answer is complete: free the connection if it is clean, end it otherwise. */
-  #finish(surplus: boolean): void {
+  /** The answer is complete, the read up to `at`: free the connection if it is clean, end it otherwise. */
+  #finish(surplus: boolean, at: number): void {
+    if (this.#burst !== undefined && this.#goOn(this.#burst, surplus, at)) return
     const sent = this.#requestDone && this.#writer.length === 0
     const clean = !surplus && this.#keepAlive && sent && !this.#last && this.#idleMs > 0
     this.#exchange = undefined
@@ -386,6 +399,27 @@ export class ClientConnection implements Watched, ChunkSink {
       this.#owner.deadlines.now()
       this.destroy()
     }
+  }
+
+  /** On to the burst's next answer; false: there is none to read. */
+  #goOn(burst: Burst, surplus: boolean, at: number): boolean {
+    const next = this.#keepAlive ? burst.following() : undefined
+    if (next === undefined) {
+      this.#burst = undefined
+      if (burst.isCutShort) this.#last = true
+      else if (surplus) burst.surplus()
+      return false
+    }
+    this.#served++
+    this.#isHead = next.isHead
+    this.#timeouts = next.timeouts
+    this.#received = false
+    this.#informational = 0
+    if (this.#paused) this.resume()
+    this.#state = state.head
+    this.#awaitHead()
+    this.#next = at
+    return true
   }
 
   #becomeIdle(): void {
@@ -415,7 +449,7 @@ export class ClientConnection implements Watched, ChunkSink {
       case state.close: {
         const exchange = this.#exchange
         if (!this.#connector.endDelimits) return this.#fail('closed', unprovenEnd)
-        this.#finish(true)
+        this.#finish(true, 0)
         exchange?.onComplete('')
         exchange?.onReadEnd()
         return
@@ -459,10 +493,4 @@ export class ClientConnection implements Watched, ChunkSink {
     this.destroy()
     exchange?.onFailure(failure)
   }
-}
-
-/** How long the connection may rest: our limit, or what the upstream announced less two seconds for the way. */
-function idleMs(head: ResponseHead, limits: WireLimits): number {
-  if (head.keepAliveSeconds < 0) return limits.upstreamIdleTimeoutMs
-  return Math.min(limits.upstreamIdleTimeoutMs, Math.max(0, head.keepAliveSeconds * 1_000 - 2_000))
 }

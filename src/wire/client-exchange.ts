@@ -1,4 +1,5 @@
 /** The two sides of a connection to an upstream: whoever uses it for a request, and the pool that owns it. Types only. */
+import type { BodySink } from './body-writer.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { Connector } from './connector.ts'
 import type { Deadlines } from './deadlines.ts'
@@ -38,6 +39,29 @@ export interface ClientExchange {
   onTunnelData(bytes: Buffer): void
   /** The tunnel's other end sends no more. */
   onTunnelEnd(): void
+}
+
+/** An exchange that may share a connection with others. */
+export interface PipelinedExchange extends ClientExchange {
+  /**
+   * It waits behind another's answer that takes long. True: it has left to be made again, and hears nothing more; false: it
+   * stays.
+   */
+  onDisplaced(): boolean
+}
+
+/** What carries one request to its upstream: a connection, or a seat among others on one. See `ClientConnection`. */
+export interface Carrier extends BodySink {
+  readonly isReady: boolean
+  writeBytes(bytes: Buffer): boolean
+  begin(exchange: PipelinedExchange, isHead: boolean, wantsUpgrade: boolean, timeouts: UpstreamTimeouts): void
+  bodyFollows(): void
+  requestDone(): void
+  pause(): void
+  resume(): void
+  endTunnel(): void
+  finishTunnel(): void
+  cancel(): void
 }
 
 /** What a connection needs of the pool that owns it. */

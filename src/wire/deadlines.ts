@@ -32,6 +32,11 @@ export class Deadlines {
     return (this.recentMs = this.#clock.now())
   }
 
+  /** For what cannot wait for a sweep: calls `fn` once after `delayMs`. */
+  after(delayMs: number, fn: () => void): Timer {
+    return this.#clock.setTimer(delayMs, fn)
+  }
+
   get size(): number {
     return this.#watched.length
   }

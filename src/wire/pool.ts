@@ -2,11 +2,13 @@
  * The connections to one endpoint: the idle ones, latest first, and a bound on all of them. Owns their lives;
  * it must not know why somebody wants one. Drain (`close`) and `destroy` are different verbs.
  */
+import type { Seat } from './burst.ts'
 import { ClientConnection } from './client-connection.ts'
 import type { ConnectionOwner } from './client-exchange.ts'
 import { type Connector, plainConnector } from './connector.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { WireLimits } from './limits.ts'
+import { Pipelining, type PipeliningOptions, type PipeliningPause, type PipeliningTrouble } from './pipelining.ts'
 import { sameTls, TlsConnector, type TlsOptions } from './tls.ts'
 
 /** Idle connections that the other side ends within this long ended together, ms. */
@@ -20,6 +22,8 @@ export class Pool implements ConnectionOwner {
   readonly #idle: ClientConnection[] = []
   readonly #all = new Set<ClientConnection>()
   readonly #onEnded: (() => void) | undefined
+  readonly #onPause: ((reason: PipeliningTrouble, forMs: number) => void) | undefined
+  #pipelining: Pipelining | undefined
   #closing = false
   #tls: TlsOptions | undefined
   connector: Connector = plainConnector
@@ -31,14 +35,22 @@ export class Pool implements ConnectionOwner {
 
   /**
    * `limits` is asked anew each time, so that a changed setting holds at once. `onEnded`: the other side has ended all idle
-   * connections, and at least two of them, at once.
+   * connections, and at least two of them, at once. `onPause`: nothing is pipelined for so many ms, and why.
    */
-  constructor(host: string, port: number, deadlines: Deadlines, limits: () => WireLimits, onEnded?: () => void) {
+  constructor(
+    host: string,
+    port: number,
+    deadlines: Deadlines,
+    limits: () => WireLimits,
+    onEnded?: () => void,
+    onPause?: (reason: PipeliningTrouble, forMs: number) => void,
+  ) {
     this.host = host
     this.port = port
     this.deadlines = deadlines
     this.#limits = limits
     this.#onEnded = onEnded
+    this.#onPause = onPause
   }
 
   get limits(): WireLimits {
@@ -87,6 +99,24 @@ export class Pool implements ConnectionOwner {
     return made
   }
 
+  /**
+   * A seat for a request that may be repeated and has no body, to leave together with others of this turn of the loop; the
+   * caller begins it at once. Undefined: it has to go alone.
+   */
+  join(options: PipeliningOptions): Seat | undefined {
+    this.#pipelining ??= new Pipelining(
+      this.deadlines,
+      { take: () => this.#idle.pop(), putBack: (connection) => this.released(connection) },
+      (reason, forMs) => this.#onPause?.(reason, forMs),
+    )
+    return this.#pipelining.join(options)
+  }
+
+  /** Why nothing is pipelined for a while; undefined: it is, where it is asked for. */
+  get pipeliningPause(): PipeliningPause | undefined {
+    return this.#pipelining?.pause
+  }
+
   released(connection: ClientConnection): void {
     if (this.#closing || this.#idle.length >= this.limits.idleConnectionsPerEndpoint) return connection.destroy()
     this.#idle.push(connection)
@@ -120,6 +150,7 @@ export class Pool implements ConnectionOwner {
   /** Ends every connection at once. */
   destroy(): void {
     this.#closing = true
-    for (const connection of this.#all) connection.cancel()
+    this.#pipelining?.close()
+    for (const connection of this.#all) connection.destroy()
   }
 }

@@ -181,3 +181,9 @@ function resolveConnection(head: ResponseHead, connection: string | undefined): 
   head.nominated = nominated
   return undefined
 }
+
+/** How long a connection may rest after this answer, ms: our limit, or what the upstream announced less two seconds for the way. */
+export function idleMs(head: ResponseHead, limits: WireLimits): number {
+  if (head.keepAliveSeconds < 0) return limits.upstreamIdleTimeoutMs
+  return Math.min(limits.upstreamIdleTimeoutMs, Math.max(0, head.keepAliveSeconds * 1_000 - 2_000))
+}

@@ -1,7 +1,7 @@
 /**
  * What is written to one socket. Texts written in one turn of the event loop are kept and leave at its end, those of all
  * sockets one after the other: the other side is woken once for many messages, and the kernel's code for sending stays in
- * the processor's cache. It owns what is kept; it must not know what the bytes mean.
+ * the processor's cache. It owns what is kept and the turn's end; it must not know what the bytes mean.
  */
 import type { Socket } from 'node:net'
 
@@ -15,17 +15,30 @@ type WriteDone = (error?: Error | null) => void
 
 /** Who has something to send in this turn, in the order it came. */
 const turn: SocketWriter[] = []
+/** Who gathers in this turn what is to be written at its end. */
+const gatherers: (() => void)[] = []
 let endIsSet = false
 
 function keep(writer: SocketWriter): void {
   if (turn.push(writer) >= writersMax) sendAll()
-  else if (!endIsSet) {
-    endIsSet = true
-    setImmediate(endTurn)
-  }
+  else setEnd()
+}
+
+/** Calls `gather` once, at the end of this turn, before what is kept leaves: what it writes leaves with the rest. */
+export function beforeTurnEnds(gather: () => void): void {
+  gatherers.push(gather)
+  setEnd()
+}
+
+function setEnd(): void {
+  if (endIsSet) return
+  endIsSet = true
+  setImmediate(endTurn)
 }
 
 function endTurn(): void {
+  for (const gather of gatherers) gather()
+  gatherers.length = 0
   endIsSet = false
   sendAll()
 }

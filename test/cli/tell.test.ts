@@ -128,6 +128,7 @@ const endpoint = (handle: string, parts: Partial<EndpointStatus> = {}): Endpoint
   weight: 1,
   inFlight: 0,
   health: { state: 'healthy', cause: null, applied: true },
+  pipeliningPause: null,
   order: null,
   ...parts,
 })
@@ -163,6 +164,11 @@ const shop: ServiceStatus = {
     { version: '', weight: 0, endpoints: [endpoint('shop-6', { health: null, address: '::1' })] },
   ],
 }
+
+t.test('status: why nothing is pipelined to an instance for now', async (t) => {
+  const paused = [{ version: '1', weight: 1, endpoints: [endpoint('shop-1', { pipeliningPause: 'slow' })] }]
+  t.match(serviceText({ ...shop, versions: paused }, wide), 'healthy, not pipelined for now (slow)  ')
+})
 
 t.test('status: a table where it fits', async (t) => {
   t.equal(

@@ -25,6 +25,7 @@ class Counting {
     this.version.attempts.set('success', (this.version.attempts.get('success') ?? 0) + 1)
     this.service.retries.set('refused', (this.service.retries.get('refused') ?? 0) + 1)
     this.service.rescued++
+    this.service.pipeliningPauses.set('slow', (this.service.pipeliningPauses.get('slow') ?? 0) + 1)
     this.unrouted.set(404, (this.unrouted.get(404) ?? 0) + 1)
     const mirrored = (this.version.mirrored ??= newMirrorStats())
     mirrored.outcomes.set('same', (mirrored.outcomes.get('same') ?? 0) + 1)
@@ -60,6 +61,7 @@ function sums(totals: Totals): Record<string, number> {
     attempts: version?.attempts.get('success') ?? 0,
     retries: service?.retries.get('refused') ?? 0,
     rescued: service?.rescued ?? 0,
+    pauses: service?.pipeliningPauses.get('slow') ?? 0,
     unrouted: totals.unrouted.get(404) ?? 0,
     mirrored: version?.mirrored?.outcomes.get('same') ?? 0,
     differences: version?.mirrored?.differenceCounts[0] ?? 0,
@@ -74,6 +76,7 @@ const allOf = (n: number): Record<string, number> => ({
   attempts: n,
   retries: n,
   rescued: n,
+  pauses: n,
   unrouted: n,
   mirrored: n,
   differences: n,

@@ -2,7 +2,7 @@ import t from 'tap'
 import { parseServiceSettings } from '../../src/config/parse-settings.ts'
 import { load } from '../../src/config/load.ts'
 import { policyFromConfig, servicePolicy } from '../../src/policy/from-config.ts'
-import { defaultServicePolicy, defaultTls, defaultVersionFrom } from '../../src/policy/policy.ts'
+import { defaultServicePolicy, defaultPipelining, defaultTls, defaultVersionFrom } from '../../src/policy/policy.ts'
 import type { Policy } from '../../src/policy/policy.ts'
 
 function policyOf(text: string): Policy {
@@ -109,6 +109,28 @@ services:
   t.same(policyOf('services: { a: { tls: on } }').services.get('a')?.tls, defaultTls)
   for (const name of ['10.0.0.1', '"::1"', 'a b', '""', 'a..b', '-a'])
     t.ok(load(`services: { a: { tls: { serverName: ${name} } } }`, {}, 'f').errors, name)
+  t.end()
+})
+
+void t.test('pipelining: words, parts, and what is inherited', (t) => {
+  const policy = policyOf(`
+defaults: { pipelining: { wait: 5ms } }
+services:
+  same: {}
+  on: { pipelining: on }
+  yes: { pipelining: true }
+  off: { pipelining: off }
+  no: { pipelining: false }
+  more: { pipelining: { requests: 16 } }
+`)
+  const of = (name: string): unknown => policy.services.get(name)?.pipelining
+  for (const name of ['same', 'on', 'yes']) t.same(of(name), { requests: 8, waitMs: 5 }, name)
+  for (const name of ['off', 'no']) t.equal(of(name), undefined, name)
+  t.same(of('more'), { requests: 16, waitMs: 5 })
+  t.equal(policyOf('services: { a: {} }').services.get('a')?.pipelining, undefined)
+  t.same(policyOf('services: { a: { pipelining: on } }').services.get('a')?.pipelining, defaultPipelining)
+  for (const text of ['{ requests: 1 }', '{ requests: 33 }', '{ wait: 0s }', 'maybe'])
+    t.ok(load(`services: { a: { pipelining: ${text} } }`, {}, 'f').errors, text)
   t.end()
 })
 

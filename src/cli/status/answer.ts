@@ -9,6 +9,7 @@ export interface EndpointStatus extends Pick<
 > {
   readonly health: Pick<EndpointHealth, 'state' | 'cause' | 'applied'> | null
   readonly order: Pick<OrderView, 'kind' | 'until' | 'by'> | null
+  readonly pipeliningPause: string | null
 }
 
 interface BareService {
@@ -42,6 +43,7 @@ const endpoint: z.ZodType<EndpointStatus> = z.object({
   inFlight: z.number(),
   health: z.object({ state: z.string(), cause: z.string().nullable(), applied: z.boolean() }).nullable(),
   order: z.object({ kind: z.enum(['drain', 'eject']), until: z.string().nullable(), by: z.string() }).nullable(),
+  pipeliningPause: z.string().nullable(),
 })
 
 const steering: z.ZodType<SteeringView> = z.object({

@@ -127,7 +127,7 @@ const isOut = ({ order, health }: EndpointStatus): boolean =>
   order !== null || (health !== null && health.applied && health.state === 'ejected')
 
 /** What decides: an order, else the catalog where it keeps it from traffic, else health, else the catalog. */
-function state({ status, weight, health, order }: EndpointStatus): Cell {
+function state({ status, weight, health, order, pipeliningPause }: EndpointStatus): Cell {
   if (order) {
     const until = order.until === null ? '' : ` until ${timeText(order.until)}`
     return { text: `${order.kind === 'drain' ? 'drained' : 'ejected'} by ${safe(order.by)}${until}`, color: 'yellow' }
@@ -136,8 +136,9 @@ function state({ status, weight, health, order }: EndpointStatus): Cell {
   if (!health) return { text: safe(status) }
   const catalog = status === 'passing' ? '' : `, ${safe(status)} in the catalog`
   const cause = health.cause === null || health.state === 'healthy' ? '' : ` (${safe(health.cause)})`
+  const pause = pipeliningPause === null ? '' : `, not pipelined for now (${safe(pipeliningPause)})`
   return {
-    text: `${safe(health.state)}${cause}${health.applied ? '' : ', only observed'}${catalog}`,
+    text: `${safe(health.state)}${cause}${health.applied ? '' : ', only observed'}${catalog}${pause}`,
     color: colorOf(health),
   }
 }
