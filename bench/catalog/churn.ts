@@ -141,7 +141,13 @@ export async function measureChurn(
     await delay(settleMs)
     // The supervisor that workers have does nothing with a catalog.
     const serving = (line: TurnLine): boolean => workers === 1 || roleOf(line) !== undefined
-    const pids = [...new Set(readLines(turns).filter(serving).map(({ pid }) => pid))]
+    const pids = [
+      ...new Set(
+        readLines(turns)
+          .filter(serving)
+          .map(({ pid }) => pid),
+      ),
+    ]
     const before = await weigh(turns, pids)
     const tablesBefore = await readMetric(client, proxy, 'fairlead_table_version')
     const fromMs = Date.now()

@@ -46,7 +46,10 @@ function cpuNowMs(): number {
 }
 
 /** How much of `gap` the collections took. */
-export function overlapMs(gap: Pick<Gap, 'fromMs' | 'toMs'>, collections: readonly (readonly [number, number])[]): number {
+export function overlapMs(
+  gap: Pick<Gap, 'fromMs' | 'toMs'>,
+  collections: readonly (readonly [number, number])[],
+): number {
   let sum = 0
   for (const [from, to] of collections) sum += Math.max(0, Math.min(to, gap.toMs) - Math.max(from, gap.fromMs))
   return sum

@@ -6,10 +6,12 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { Clock } from '../core/clock.ts'
+import { nextTurn } from '../core/turn.ts'
 import type { HealthView } from '../health/port.ts'
 import { durationBucketsMs, type BoundService, type EndpointState } from '../live/runtime.ts'
 import type { DataPlane } from '../proxy/options.ts'
 import { collect, histogram, type Labels, type Sample } from './collected.ts'
+import { expose } from './exposition.ts'
 import { addKills } from './kill-metrics.ts'
 import type { KillLedger } from './kill-ledger.ts'
 import { addMirrors } from './mirror-metrics.ts'
@@ -43,12 +45,14 @@ export interface MetricsOptions {
   readonly version: string
   /** Where requests run in other processes: theirs, beside the sums that `dataPlane` has. */
   readonly workers?: WorkerSource | undefined
+  /** Lets others have their turn; {@link nextTurn} by default. */
+  readonly pause?: () => Promise<void>
 }
 
 export interface Metrics {
   readonly contentType: string
-  /** The exposition, in Prometheus' text format. */
-  text(): Promise<string>
+  /** The exposition in Prometheus' text format, in pieces that follow each other; made over several turns of the loop. */
+  pieces(): Promise<readonly string[]>
   /** Ends the measuring of the event loop. */
   stop(): void
 }
@@ -64,7 +68,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   addRequests(registry, options)
   addRetries(registry, options)
   addEndpoints(registry, options)
-  addMirrors(registry, () => options.dataPlane.figures().versions)
+  addMirrors(registry, () => [...options.dataPlane.figures().versions])
   addKills(registry, () => options.kills?.counts() ?? [])
   addControl(registry, options)
   const { workers } = options
@@ -87,9 +91,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
   })
   return {
     contentType: registry.contentType,
-    text: async () => {
+    pieces: async () => {
       await workers?.refresh()
-      return registry.metrics()
+      return expose(registry, options.pause ?? nextTurn)
     },
     stop: () => void loop.disable(),
   }
@@ -102,10 +106,10 @@ function addRequests(registry: Registry, { dataPlane }: MetricsOptions): void {
     type: 'counter',
     *read(): Generator<Sample> {
       const figures = dataPlane.figures()
-      for (const [code, value] of figures.unrouted) {
+      for (const [code, value] of [...figures.unrouted]) {
         yield { labels: { service: '', version: '', code, origin: 'proxy' }, value }
       }
-      for (const { service, version, codes } of figures.versions) {
+      for (const { service, version, codes } of [...figures.versions]) {
         for (const [key, value] of codes) {
           const byProxy = key >= proxyOriginFrom
           const code = byProxy ? key - proxyOriginFrom : key
@@ -121,7 +125,7 @@ function addRequests(registry: Registry, { dataPlane }: MetricsOptions): void {
     help: 'From the first byte of a request to the last of its answer',
     type: 'histogram',
     *read(): Generator<Sample> {
-      for (const { service, version, durationCounts, durationSumMs } of dataPlane.figures().versions) {
+      for (const { service, version, durationCounts, durationSumMs } of [...dataPlane.figures().versions]) {
         yield* histogram(name, { service, version }, bounds, durationCounts, durationSumMs / 1_000)
       }
     },
@@ -131,7 +135,8 @@ function addRequests(registry: Registry, { dataPlane }: MetricsOptions): void {
     help: 'Requests that have a service and no end yet',
     type: 'gauge',
     *read(): Generator<Sample> {
-      for (const { service, inFlight } of dataPlane.figures().services) yield { labels: { service }, value: inFlight }
+      for (const { service, inFlight } of [...dataPlane.figures().services])
+        yield { labels: { service }, value: inFlight }
     },
   })
 }
@@ -142,7 +147,7 @@ function addRetries(registry: Registry, { dataPlane }: MetricsOptions): void {
     help: 'Attempts at an endpoint, by outcome; a request has one or more',
     type: 'counter',
     *read(): Generator<Sample> {
-      for (const { service, version, attempts } of dataPlane.figures().versions) {
+      for (const { service, version, attempts } of [...dataPlane.figures().versions]) {
         for (const [outcome, value] of attempts) yield { labels: { service, version, outcome }, value }
       }
     },
@@ -152,7 +157,7 @@ function addRetries(registry: Registry, { dataPlane }: MetricsOptions): void {
     help: 'Further attempts for a request, by what went wrong with the one before',
     type: 'counter',
     *read(): Generator<Sample> {
-      for (const { service, retries } of dataPlane.figures().services) {
+      for (const { service, retries } of [...dataPlane.figures().services]) {
         for (const [reason, value] of retries) yield { labels: { service, reason }, value }
       }
     },
@@ -162,7 +167,7 @@ function addRetries(registry: Registry, { dataPlane }: MetricsOptions): void {
     help: 'Retries that were not made because too many were under way',
     type: 'counter',
     *read(): Generator<Sample> {
-      for (const { service, retryBudgetExhausted } of dataPlane.figures().services) {
+      for (const { service, retryBudgetExhausted } of [...dataPlane.figures().services]) {
         yield { labels: { service }, value: retryBudgetExhausted }
       }
     },
