@@ -43,12 +43,13 @@ t.test('a large one goes on in pieces and is never whole here', async (t) => {
   const decoder = new Decoder()
   t.teardown(async () => decoder.destroy())
   const jobs: WorkerJob[] = []
-  const { postMessage } = Worker.prototype
-  t.teardown(() => void (Worker.prototype.postMessage = postMessage))
-  Worker.prototype.postMessage = function (job: WorkerJob, transfer): void {
+  type Post = (this: Worker, job: WorkerJob, transfer: readonly ArrayBuffer[]) => void
+  const original = Reflect.get(Worker.prototype, 'postMessage') as Post
+  const spy: Post = function (job, transfer) {
     jobs.push(job.type === 'piece' ? { ...job, bytes: job.bytes.slice() } : job)
-    postMessage.call(this, job, transfer as readonly ArrayBuffer[])
+    original.call(this, job, transfer)
   }
+  t.capture(Worker.prototype, 'postMessage', spy)
   const { bytes, means } = bodyOf(40_000)
   t.strictSame(await decoder.decode(kind, cut(bytes, 3_000), signal), means)
   const pieces = jobs.flatMap((job) => (job.type === 'piece' ? job.bytes : []))

@@ -246,7 +246,7 @@ t.test('endpoints are told by their health where the catalog allows them traffic
 function many(
   count: number,
   onPause: (versions: VersionStats[]) => void = () => {},
-): { metrics: Metrics; pauses(): number } {
+): { readonly metrics: Metrics; readonly pauses: () => number } {
   const versions = Array.from({ length: count }, (_, i) => newVersionStats('shop', `9.${i}.0`))
   let pauses = 0
   const pause = (): Promise<void> => {
