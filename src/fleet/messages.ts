@@ -18,7 +18,7 @@ import type { CountsReport } from './counts.ts'
 import type { TableDelta } from './table-delta.ts'
 
 /** Raised with every change of these types: a process of another age is turned away instead of misread. */
-export const protocol = 2
+export const protocol = 3
 
 /** A verdict on one registration. */
 export interface Word {
