@@ -73,8 +73,9 @@ class Monitor implements SharedHealth {
   retain(bound: BoundTable): void {
     if (this.#stopped) return
     const came: Subject[] = []
-    for (const service of bound.services.values()) this.#claim(service)
-    for (const [name, service] of bound.services) came.push(...this.#retainService(name, service))
+    const changed = [...bound.services].filter(([name, service]) => this.#services.get(name)?.bound !== service)
+    for (const [, service] of changed) this.#claim(service)
+    for (const [name, service] of changed) came.push(...this.#retainService(name, service))
     for (const [name, service] of this.#services) {
       if (bound.services.has(name)) continue
       this.#services.delete(name)
@@ -194,7 +195,6 @@ class Monitor implements SharedHealth {
   // === Tables ===
 
   #claim(bound: BoundService): void {
-    if (this.#services.get(bound.table.name)?.bound === bound) return
     this.#claims.set(
       bound.table.name,
       bound.table.groups.flatMap(({ endpoints }) => endpoints),
@@ -205,7 +205,6 @@ class Monitor implements SharedHealth {
   /** Those that are new. */
   #retainService(name: string, bound: BoundService): readonly Subject[] {
     const known = this.#services.get(name)
-    if (known?.bound === bound) return []
     const nowMs = this.#clock.now()
     const service = known ?? newService(bound)
     this.#services.set(name, service)
