@@ -100,7 +100,7 @@ async function runChurn({ options, agent, proxyCore, dir }: Stage): Promise<read
   const { instancesPerService, churnSeconds: seconds, churnRate: rate } = options
   const results: ChurnResult[] = []
   let first = 0
-  for (const workers of (process.env['BIG7_W'] ?? '1,2').split(',').map(Number)) {
+  for (const workers of [1, 2]) {
     sayProgress(`${seconds} s of changes, ${workers} worker${workers === 1 ? '' : 's'}`)
     const churn = { services: namesOf(options).services, instancesPerService, seconds, rate, workers }
     const { result, made } = await measureChurn(
