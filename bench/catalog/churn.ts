@@ -108,9 +108,19 @@ async function weigh(dir: string, pids: readonly number[]): Promise<ReadonlyMap<
   throw new Error('a process did not say how large its heap is')
 }
 
-async function scrape(client: Client, proxy: CatalogProxy, isOver: () => boolean): Promise<void> {
+/** Over a connection of its own: one that was idle for long may just be closed. */
+async function ask<T>(question: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client()
+  try {
+    return await question(client)
+  } finally {
+    client.close()
+  }
+}
+
+async function scrape({ statusPort }: CatalogProxy, isOver: () => boolean): Promise<void> {
   while (!isOver()) {
-    await client.get(proxy.statusPort, '/metrics')
+    await ask((client) => client.get(statusPort, '/metrics'))
     await delay(scrapeEveryMs)
   }
 }
@@ -135,9 +145,9 @@ export async function measureChurn(
       NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --import=${gauge}`,
     },
   })
-  const client = new Client()
+  const tablesOf = (): Promise<number> => ask((client) => readMetric(client, proxy, 'fairlead_table_version'))
   try {
-    await whenComplete(client, proxy, services.length * instancesPerService)
+    await ask((client) => whenComplete(client, proxy, services.length * instancesPerService))
     await delay(settleMs)
     // The supervisor that workers have does nothing with a catalog.
     const serving = (line: TurnLine): boolean => workers === 1 || roleOf(line) !== undefined
@@ -149,15 +159,16 @@ export async function measureChurn(
       ),
     ]
     const before = await weigh(turns, pids)
-    const tablesBefore = await readMetric(client, proxy, 'fairlead_table_version')
+    const tablesBefore = await tablesOf()
     const fromMs = Date.now()
     let over = false
-    const scraping = scrape(client, proxy, () => over)
-    const made = await replaceInstances(options, first, put)
+    const scraping = scrape(proxy, () => over)
+    const replacing = replaceInstances(options, first, put).finally(() => {
+      over = true
+    })
+    const [made] = await Promise.all([replacing, scraping])
     const toMs = Date.now()
-    over = true
-    await scraping
-    const tables = (await readMetric(client, proxy, 'fairlead_table_version')) - tablesBefore
+    const tables = (await tablesOf()) - tablesBefore
     await delay(settleMs)
     const after = await weigh(turns, pids)
     const lines = readLines(turns).filter(({ atMs }) => atMs > fromMs + 1_000 && atMs <= toMs + 1_000)
@@ -177,7 +188,6 @@ export async function measureChurn(
     const result = { workers, instances, seconds, rate: made / seconds, tables: tables / seconds, processes }
     return { result, made }
   } finally {
-    client.close()
     await proxy.stop()
   }
 }
