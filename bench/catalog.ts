@@ -8,6 +8,7 @@ import { CommanderError } from 'commander'
 import { startConsulAgent } from '../test/fixtures/consul-agent.ts'
 import type { ConsulAgent } from '../test/fixtures/consul-agent.ts'
 import { findConsul } from '../test/fixtures/install.ts'
+import { type ChurnResult, measureChurn } from './catalog/churn.ts'
 import { Client, startNamedBackend } from './catalog/clients.ts'
 import { CountingRelay, requestsBetween } from './catalog/counting-relay.ts'
 import { fill, serviceName } from './catalog/fill.ts'
@@ -17,7 +18,7 @@ import { startProxy } from './catalog/proxy.ts'
 import type { CatalogProxy } from './catalog/proxy.ts'
 import { deregister, measureArrivals, registerArriving } from './catalog/registration.ts'
 import type { Arrival, Scene } from './catalog/registration.ts'
-import { catalogGoals, renderArrivals, renderScale } from './catalog/report.ts'
+import { catalogGoals, renderArrivals, renderChurn, renderScale } from './catalog/report.ts'
 import type { ScaleResult } from './catalog/report.ts'
 import { measureChanges, measureQuiet, measureSweep, whenComplete } from './catalog/scale.ts'
 import { chooseCores, sayProgress } from './lib/lab.ts'
@@ -82,14 +83,43 @@ async function timeStarts(
   }
 }
 
+/** The service in the middle is a real one. */
+function namesOf({ services }: CatalogOptions): { readonly services: readonly string[]; readonly service: string } {
+  const names = Array.from({ length: services }, (_, index) => serviceName(index))
+  return { services: names, service: names[names.length >> 1] ?? '' }
+}
+
+async function fillCatalog({ options, agent, scene }: Stage): Promise<void> {
+  const { services, instancesPerService } = options
+  sayProgress(`registering ${services * instancesPerService} instances`)
+  const real = { service: namesOf(options).service, port: scene.lasting.port }
+  await fill({ services, instancesPerService, real }, (path, body) => agent.api('PUT', path, body))
+}
+
+async function runChurn({ options, agent, proxyCore, dir }: Stage): Promise<readonly ChurnResult[]> {
+  const { instancesPerService, churnSeconds: seconds, churnRate: rate } = options
+  const results: ChurnResult[] = []
+  let first = 0
+  for (const workers of [1, 2]) {
+    sayProgress(`${seconds} s of changes, ${workers} worker${workers === 1 ? '' : 's'}`)
+    const churn = { services: namesOf(options).services, instancesPerService, seconds, rate, workers }
+    const { result, made } = await measureChurn(
+      churn,
+      join(dir, `churn-${workers}`),
+      proxyCore,
+      agent.ports.http,
+      first,
+      (path, body) => agent.api('PUT', path, body),
+    )
+    first += made
+    results.push(result)
+  }
+  return results
+}
+
 async function runScale(stage: Stage): Promise<ScaleResult> {
-  const { options, agent, scene } = stage
-  const services = Array.from({ length: options.services }, (_, index) => serviceName(index))
-  const service = services[services.length >> 1] ?? ''
-  const filling = { services: options.services, instancesPerService: options.instancesPerService }
-  sayProgress(`registering ${options.services * options.instancesPerService} instances`)
-  const real = { service, port: scene.lasting.port }
-  await fill({ ...filling, real }, (path, body) => agent.api('PUT', path, body))
+  const { options, scene } = stage
+  const { services, service } = namesOf(options)
   const { proxy, relay, ...starts } = await timeStarts(stage, services, service)
   try {
     sayProgress('quiet')
@@ -133,12 +163,15 @@ async function runParts(stage: Stage): Promise<void> {
   print(`Consul ${self.Config.Version}. Fairlead's source: ${describeRevision()}.\n`)
   const arrivals = options.registrations > 0 ? await runRegistrations(stage) : undefined
   if (arrivals) print(`${renderArrivals(arrivals)}\n`)
-  const scale = options.services > 0 ? await runScale(stage) : undefined
+  if (options.services > 0 && options.starts + options.churnSeconds > 0) await fillCatalog(stage)
+  const scale = options.services > 0 && options.starts > 0 ? await runScale(stage) : undefined
   if (scale) print(`${renderScale(scale)}\n`)
-  const goals = catalogGoals(arrivals, scale)
+  const churn = options.services > 0 && options.churnSeconds > 0 ? await runChurn(stage) : []
+  if (churn.length > 0) print(`${renderChurn(churn)}\n`)
+  const goals = catalogGoals(arrivals, scale, churn)
   for (const goal of goals) print(`- ${goal.text}${goal.met === undefined ? '' : goal.met ? ': met' : ': MISSED'}`)
   if (options.json === undefined) return
-  const figures = { machine: describeMachine(), revision: describeRevision(), options, arrivals, scale, goals }
+  const figures = { machine: describeMachine(), revision: describeRevision(), options, arrivals, scale, churn, goals }
   writeFileSync(options.json, `${JSON.stringify(figures, plain, 2)}\n`)
 }
 

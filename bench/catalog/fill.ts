@@ -26,19 +26,45 @@ export function* fillOperations(filling: Filling): Generator<object> {
     for (let instance = 0; instance < filling.instancesPerService; instance++) {
       const name = serviceName(service)
       const serial = service * filling.instancesPerService + instance
-      const node = `node-${serial % nodes}`
-      const id = `${name}-${instance}`
-      const isReal = filling.real.service === name
-      const place = isReal
-        ? { Address: '127.0.0.1', Port: filling.real.port }
-        : { Address: `10.1.${serial >> 8}.${serial & 255}`, Port: 8_000 + instance }
-      const meta = { version: '1.0.0' }
-      const weights = { Passing: 1, Warning: 1 }
-      const entry = { ID: id, Service: name, Tags: ['http'], Meta: meta, Weights: weights, ...place }
-      yield { Service: { Verb: 'set', Node: node, Service: entry } }
-      const check = { Node: node, CheckID: `service:${id}`, Name: 'http', Status: 'passing', ServiceID: id }
-      yield { Check: { Verb: 'set', Check: check } }
+      const real = filling.real.service === name ? filling.real.port : undefined
+      yield* instanceOperations({ service: name, serial, instance, life: 0 }, real)
     }
+}
+
+/** One of a service's instances. */
+export interface InstancePlace {
+  readonly service: string
+  /** Unique in the catalog. */
+  readonly serial: number
+  readonly instance: number
+  /** 0 is the first; each has a port of its own. */
+  readonly life: number
+}
+
+const idOf = ({ service, instance, life }: InstancePlace): string =>
+  life === 0 ? `${service}-${instance}` : `${service}-${instance}-${life}`
+
+function* instanceOperations(place: InstancePlace, realPort: number | undefined): Generator<object> {
+  const { service, serial, instance, life } = place
+  const node = `node-${serial % nodes}`
+  const id = idOf(place)
+  const where =
+    realPort === undefined
+      ? { Address: `10.1.${serial >> 8}.${serial & 255}`, Port: 8_000 + instance + (life % 1_000) * 10 }
+      : { Address: '127.0.0.1', Port: realPort }
+  const meta = { version: '1.0.0' }
+  const weights = { Passing: 1, Warning: 1 }
+  const entry = { ID: id, Service: service, Tags: ['http'], Meta: meta, Weights: weights, ...where }
+  yield { Service: { Verb: 'set', Node: node, Service: entry } }
+  const check = { Node: node, CheckID: `service:${id}`, Name: 'http', Status: 'passing', ServiceID: id }
+  yield { Check: { Verb: 'set', Check: check } }
+}
+
+/** The operations by which the instance at `place` takes the place of the life before it. */
+export function replaceOperations(place: InstancePlace): readonly object[] {
+  const old = { ID: idOf({ ...place, life: place.life - 1 }), Service: place.service }
+  const gone = { Service: { Verb: 'delete', Node: `node-${place.serial % nodes}`, Service: old } }
+  return [...instanceOperations(place, undefined), gone]
 }
 
 /** Sends them all through `put`, 64 at a time, one transaction after the other. */

@@ -1,7 +1,7 @@
 /**
  * The command line of the catalog bench.
  */
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { numberFrom } from '../lib/options.ts'
 
 export interface CatalogOptions {
@@ -18,7 +18,18 @@ export interface CatalogOptions {
   readonly changes: number
   /** Length of a window in part 2, ms. */
   readonly windowMs: number
+  /** Part 3: the catalog changes for so long, for one process and for two workers; 0 leaves it out. */
+  readonly churnSeconds: number
+  /** Changes a second in part 3. */
+  readonly churnRate: number
   readonly json: string | undefined
+}
+
+/** Of `30s`, `2m` or `30`. */
+function secondsFrom(text: string): number {
+  const [, count, unit] = /^(\d{1,5})(s|m)?$/.exec(text) ?? []
+  if (count === undefined) throw new InvalidArgumentError('It is a time such as 30s or 2m.')
+  return Number(count) * (unit === 'm' ? 60 : 1)
 }
 
 /** Parses the arguments after the script's name. Throws commander's `CommanderError`, its message already printed. */
@@ -29,14 +40,16 @@ export function parseCatalogOptions(args: readonly string[]): CatalogOptions {
     .option('--gap <ms>', 'quiet between two of their changes', numberFrom(0, 60_000, false), 300)
     .option('--services <n>', 'services of the large catalog; 0: none', numberFrom(0, 20_000, true), 1_000)
     .option('--instances <n>', 'instances of each', numberFrom(1, 1_000, true), 10)
-    .option('--starts <n>', 'starts timed with it', numberFrom(1, 100, true), 3)
+    .option('--starts <n>', 'starts timed with it; 0: nothing is measured with it at rest', numberFrom(0, 100, true), 3)
     .option('--changes <n>', 'registrations and deregistrations priced with it', numberFrom(0, 1_000, true), 10)
     .option('--window <ms>', 'length of a window with or without a change', numberFrom(50, 60_000, false), 700)
+    .option('--churn <time>', 'how long it changes without rest, such as 30s; 0: not at all', secondsFrom, 0)
+    .option('--rate <n>', 'changes a second then', numberFrom(1, 1_000, false), 50)
     .option('--json <file>', 'write every figure to this file as JSON')
     .exitOverride()
     .parse(args, { from: 'user' })
   const raw = command.opts<Record<'registrations' | 'gap' | 'services' | 'instances' | 'starts', number>>()
-  const more = command.opts<Record<'changes' | 'window', number> & { readonly json?: string }>()
+  const more = command.opts<Record<'changes' | 'window' | 'churn' | 'rate', number> & { readonly json?: string }>()
   return {
     registrations: raw.registrations,
     gapMs: raw.gap,
@@ -45,6 +58,8 @@ export function parseCatalogOptions(args: readonly string[]): CatalogOptions {
     starts: raw.starts,
     changes: more.changes,
     windowMs: more.window,
+    churnSeconds: more.churn,
+    churnRate: more.rate,
     json: more.json,
   }
 }

@@ -18,6 +18,13 @@ export interface CatalogProxy extends Running {
 /** The version of the instances that come and go: while one is registered, all requests are its. */
 export const arrivingVersion = 'arriving'
 
+export interface ProxyExtras {
+  readonly workers?: number
+  readonly stateDir?: string
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
 /** Starts it with a route `/NAME` for each service; for `watched` the arriving version gets all the weight. */
 export async function startProxy(
   dir: string,
@@ -25,6 +32,7 @@ export async function startProxy(
   consulPort: number,
   services: readonly string[],
   watched: string,
+  { workers = 1, stateDir, env }: ProxyExtras = {},
 ): Promise<CatalogProxy> {
   mkdirSync(dir, { recursive: true })
   const [port, statusPort, adminPort] = await Promise.all([freePort(), freePort(), freePort()])
@@ -35,6 +43,8 @@ export async function startProxy(
     catalog: { consul: { address: `http://127.0.0.1:${consulPort}` } },
     routes: services.map((service) => ({ path: `/${service}`, service })),
     services: { [watched]: { versions: { [arrivingVersion]: 1 } } },
+    workers,
+    ...(stateDir === undefined ? {} : { stateDir }),
     shutdown: { lameDuck: '0s', deadline: '1s' },
     log: { level: 'warn', access: 'off' },
   }
@@ -48,6 +58,7 @@ export async function startProxy(
     command: process.execPath,
     args,
     cwd: projectRoot,
+    env,
     port: statusPort,
     ready: async () => (await statusOf(statusPort)) === 200,
   })

@@ -4,6 +4,7 @@
 import type { Goal } from '../lib/report.ts'
 import { markdownTable } from '../lib/report.ts'
 import { median, spreadOf } from '../lib/statistics.ts'
+import type { ChurnResult } from './churn.ts'
 import type { Arrival } from './registration.ts'
 import type { ChangeCost, Sweep } from './scale.ts'
 
@@ -34,6 +35,9 @@ export const firstTableGoalMs = 3_000
 export const changeGoalMs = 20
 /** Consul refuses a client its 201st connection. */
 export const connectionsMax = 200
+
+/** The longest turn of the loop while the catalog changes, without collections. */
+export const turnGoalMs = 5
 
 function summary(values: readonly number[], digits: number): readonly string[] {
   const { median: middle, min, max } = spreadOf(values)
@@ -110,6 +114,38 @@ export function renderScale(result: ScaleResult): string {
   ].join('\n')
 }
 
+/** The longest of a second at the median of the seconds, and the longest of all. */
+function longest(seconds: readonly number[]): string {
+  return `${median(seconds).toFixed(1)} / ${Math.max(...seconds).toFixed(1)}`
+}
+
+export function renderChurn(results: readonly ChurnResult[]): string {
+  const columns = ['', 'own, ms', 'with GC, ms', 'on the wall, ms', 'busy', 'heap per instance, kB']
+  const rows = results.flatMap(({ workers, instances, processes }) =>
+    processes.map((one) => [
+      `${workers === 1 ? 'one process' : `${workers} workers`}: ${one.role}`,
+      longest(one.ownMs),
+      longest(one.longestMs),
+      longest(one.wallMs),
+      `${(one.busy * 100).toFixed(0)} %`,
+      [one.heapBefore, one.heapAfter].map((heap) => (heap / instances / 1_000).toFixed(2)).join(' -> '),
+    ]),
+  )
+  return [
+    `### ${results[0]?.instances ?? 0} instances that never rest`,
+    '',
+    'The longest turn of the loop in a second, by CPU of its thread: median of the seconds / longest of all.',
+    '',
+    markdownTable(columns, rows),
+    '',
+    ...results.map(
+      ({ workers, rate, tables, seconds }) =>
+        `- ${workers === 1 ? 'One process' : `${workers} workers`}: ${rate.toFixed(0)} changes a second for ${seconds} s, ` +
+        `${tables.toFixed(1)} tables a second.`,
+    ),
+  ].join('\n')
+}
+
 function goal(text: string, value: number, met: boolean): Goal {
   return { text, met: Number.isNaN(value) ? undefined : met }
 }
@@ -118,8 +154,15 @@ function goal(text: string, value: number, met: boolean): Goal {
 export function catalogGoals(
   arrivals: readonly Arrival[] | undefined,
   scale: ScaleResult | undefined,
+  churn: readonly ChurnResult[] = [],
 ): readonly Goal[] {
   const found: Goal[] = []
+  for (const { workers, processes } of churn) {
+    const turn = Math.max(...processes.flatMap((one) => one.ownMs))
+    const who = workers === 1 ? 'one process' : `${workers} workers`
+    const text = `Longest own turn while the catalog changes, ${who}: ${turn.toFixed(1)} ms (goal: ${turnGoalMs} ms)`
+    found.push(goal(text, turn, turn <= turnGoalMs))
+  }
   if (arrivals) {
     const middle = median(arrivals.map((one) => one.routedAfterShownMs))
     const text = `Consul showing an instance to it being routed, median: ${middle.toFixed(1)} ms (goal: ${routedGoalMs} ms)`

@@ -4,6 +4,7 @@
  */
 import type { History } from '../control/history.ts'
 import type { Problem } from '../core/problem.ts'
+import { nextTurn } from '../core/turn.ts'
 import type { BoundTable } from '../live/runtime.ts'
 import type { DataPlane } from '../proxy/options.ts'
 import type { KillLedger } from '../telemetry/kill-ledger.ts'
@@ -23,7 +24,7 @@ import { whatIfAnswer } from './what-if.ts'
 import { routesTo, serviceSummaries, serviceView, tableJson, type HealthSource, type WeightsSource } from './views.ts'
 
 export interface StatusSources {
-  readonly metrics: Pick<Metrics, 'contentType' | 'text'>
+  readonly metrics: Pick<Metrics, 'contentType' | 'pieces'>
   /** Why this proxy is not ready, a sentence each; empty: it is. */
   readonly notReady: () => readonly string[]
 }
@@ -49,9 +50,9 @@ export interface AdminSources extends StatusSources {
 }
 
 export function statusRouter(sources: StatusSources): Router {
-  const exposition = shared(() => sources.metrics.text())
+  const exposition = shared(() => sources.metrics.pieces())
   const paths = new Map<string, Handler>([
-    ['/metrics', async () => ({ status: 200, type: sources.metrics.contentType, body: await exposition() })],
+    ['/metrics', async () => ({ status: 200, type: sources.metrics.contentType, body: inTurns(await exposition()) })],
     ['/livez', () => json(200, { live: true })],
     [
       '/readyz',
@@ -62,6 +63,14 @@ export function statusRouter(sources: StatusSources): Router {
     ],
   ])
   return (path) => paths.get(path)
+}
+
+/** One piece in a turn of the loop, however fast the reader takes them. */
+async function* inTurns(pieces: readonly string[]): AsyncGenerator<string> {
+  for (const piece of pieces) {
+    yield piece
+    await nextTurn()
+  }
 }
 
 /** Askers that come while an answer is being made share it. */

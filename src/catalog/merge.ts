@@ -33,6 +33,21 @@ function mergeService(first: ServiceSnapshot, others: readonly ServiceSnapshot[]
  * object; one that did not change is the same object as in `previous`.
  */
 export function mergeSnapshots(previous: Snapshot, sources: readonly Snapshot[]): Snapshot {
+  const [only, another] = sources
+  const services = only && !another ? only.services : mergeServices(sources)
+  const problems = sources.flatMap((source) => source.problems)
+  if (sameServices(previous.services, services) && sameItems(previous.problems, problems)) return previous
+  return Object.freeze({ version: previous.version + 1, services, problems: Object.freeze(problems) })
+}
+
+function sameServices(a: Snapshot['services'], b: Snapshot['services']): boolean {
+  if (a === b) return true
+  if (a.size !== b.size) return false
+  for (const [name, service] of b) if (a.get(name) !== service) return false
+  return true
+}
+
+function mergeServices(sources: readonly Snapshot[]): Snapshot['services'] {
   const parts = new Map<string, ServiceSnapshot[]>()
   for (const { services } of sources)
     for (const [name, service] of services) {
@@ -42,14 +57,7 @@ export function mergeSnapshots(previous: Snapshot, sources: readonly Snapshot[])
     }
 
   const services = new Map<string, ServiceSnapshot>()
-  let same = parts.size === previous.services.size
-  for (const [name, [first, ...others]] of parts) {
-    if (!first) continue
-    const merged = others.length === 0 ? first : mergeService(first, others)
-    services.set(name, merged)
-    same &&= previous.services.get(name) === merged
-  }
-  const problems = sources.flatMap((source) => source.problems)
-  if (same && sameItems(previous.problems, problems)) return previous
-  return Object.freeze({ version: previous.version + 1, services, problems: Object.freeze(problems) })
+  for (const [name, [first, ...others]] of parts)
+    if (first) services.set(name, others.length === 0 ? first : mergeService(first, others))
+  return services
 }

@@ -37,6 +37,8 @@ function summary(table: RouteTable): string {
 export function createChangeLog(log: Logger): ChangeLog {
   /** By identity of content: those that were reported and still stand. */
   let reported = new Map<string, Problem>()
+  /** Of which list they are, and whether every source had answered. */
+  let said: { readonly problems: readonly Problem[]; readonly complete: boolean } | undefined
 
   const say = (
     level: 'info' | 'warn',
@@ -59,6 +61,8 @@ export function createChangeLog(log: Logger): ChangeLog {
   }
 
   const sayProblems = (problems: readonly Problem[], complete: boolean): void => {
+    if (said?.problems === problems && said.complete === complete) return
+    said = { problems, complete }
     const standing = new Map<string, Problem>()
     for (const problem of problems) if (complete || !earlyCodes.has(problem.code)) standing.set(idOf(problem), problem)
     const came = [...standing].filter(([id]) => !reported.has(id)).map(([, problem]) => problem)

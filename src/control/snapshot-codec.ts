@@ -3,7 +3,8 @@
  * for each document of each source of policy, as JSON. The header carries a format version and a checksum of all there is, so that a torn or foreign file is told apart; a file is good
  * as a whole or not at all. Pure in meaning: it reads and writes no file and knows no clock.
  */
-import { createHash } from 'node:crypto'
+import { Buffer } from 'node:buffer'
+import { createHash, type Hash } from 'node:crypto'
 import {
   instanceKey,
   type Instance,
@@ -11,6 +12,7 @@ import {
   type ServiceSnapshot,
   type Snapshot,
 } from '../catalog/snapshot.ts'
+import type { Steps } from '../core/turn.ts'
 import type { DocumentKnowledge, PolicyDocument } from '../policy/documents/documents.ts'
 
 /** What one source knew, and when it said so (wall clock, ms). */
@@ -44,12 +46,13 @@ const format = 'fairlead-snapshot'
 
 // === Writing ===
 
-/** Lines are kept with the service they are of: what did not change is not written out again. */
-const lines = new WeakMap<ServiceSnapshot, { readonly source: string; readonly line: string }>()
+/** Characters written out in one step: less than a millisecond's work. */
+export const stepChars = 65_536
 
-function lineOf(source: string, service: ServiceSnapshot): string {
-  const known = lines.get(service)
-  if (known?.source === source) return known.line
+/** Lines are kept with what they are of: what did not change is not written out again, and has the very same line. */
+const lines = new WeakMap<ServiceSnapshot | PolicyDocument, { readonly source: string; readonly line: string }>()
+
+function serviceText(source: string, service: ServiceSnapshot): string {
   const instances = service.instances.map((one) => ({
     node: one.node,
     id: one.id,
@@ -63,39 +66,68 @@ function lineOf(source: string, service: ServiceSnapshot): string {
     agentLost: one.agentLost,
     createIndex: one.createIndex,
   }))
-  const line = `${JSON.stringify({ source, service: service.name, instances })}\n`
-  lines.set(service, { source, line })
-  return line
+  return JSON.stringify({ source, service: service.name, instances })
+}
+
+function documentText(policy: string, { key, text, modifyIndex, flaw }: PolicyDocument): string {
+  return JSON.stringify({ policy, key, text, modifyIndex, flaw })
 }
 
 /** What the header tells beside the body; version 1 tells of sources only. */
-function checksum(told: readonly unknown[], body: string): string {
+function checksumOf(told: readonly unknown[]): Hash {
   const hash = createHash('sha256')
   for (const one of told) hash.update(JSON.stringify(one)).update('\n')
-  return hash.update(body).digest('hex')
+  return hash
 }
 
-function documentLine(policy: string, { key, text, modifyIndex, flaw }: PolicyDocument): string {
-  return `${JSON.stringify({ policy, key, text, modifyIndex, flaw })}\n`
+/** All but the header, line by line: equal for equal knowledge, whenever it was heard. Problems of a snapshot are not kept. */
+export function* encodeBody({ sources, policies }: Knowledge): Steps<readonly string[]> {
+  const body: string[] = []
+  let chars = 0
+  function* add<T extends ServiceSnapshot | PolicyDocument>(
+    source: string,
+    all: Iterable<T>,
+    text: (source: string, one: T) => string,
+  ): Steps<void> {
+    for (const one of all) {
+      let known = lines.get(one)
+      if (known?.source !== source) {
+        lines.set(one, (known = { source, line: `${text(source, one)}\n` }))
+        chars += known.line.length
+      }
+      body.push(known.line)
+      if (chars < stepChars) continue
+      yield
+      chars = 0
+    }
+  }
+  for (const { name, snapshot } of sources) yield* add(name, snapshot.services.values(), serviceText)
+  for (const { source, documents } of policies) yield* add(source, documents.values(), documentText)
+  return body
 }
 
-/** All but the header: equal for equal knowledge, whenever it was heard. Problems of a snapshot are not kept. */
-export function encodeBody({ sources, policies }: Knowledge): string {
-  const parts: string[] = []
-  for (const { name, snapshot } of sources)
-    for (const service of snapshot.services.values()) parts.push(lineOf(name, service))
-  for (const { source, documents } of policies)
-    for (const document of documents.values()) parts.push(documentLine(source, document))
-  return parts.join('')
-}
-
-/** The whole file. `body` is what {@link encodeBody} makes of the same knowledge. */
-export function encodeFile(knowledge: Knowledge, body: string): string {
+/** The whole file, in pieces. `body` is what {@link encodeBody} makes of the same knowledge. */
+export function* encodeFile(knowledge: Knowledge, body: Iterable<string>): Steps<readonly Buffer[]> {
   const sources = knowledge.sources.map(({ name, asOfMs }) => ({ name, asOfMs: Math.round(asOfMs) }))
   const policies = knowledge.policies.map(({ source, asOfMs }) => ({ name: source, asOfMs: Math.round(asOfMs) }))
-  const sha256 = checksum([sources, policies], body)
-  const header = { format, version: formatVersion, sources, policies, sha256 }
-  return `${JSON.stringify(header)}\n${body}`
+  const hash = checksumOf([sources, policies])
+  const pieces: Buffer[] = []
+  let text = ''
+  const take = (): void => {
+    const piece = Buffer.from(text)
+    hash.update(piece)
+    pieces.push(piece)
+    text = ''
+  }
+  for (const line of body) {
+    text += line
+    if (text.length < stepChars) continue
+    take()
+    yield
+  }
+  take()
+  const header = { format, version: formatVersion, sources, policies, sha256: hash.digest('hex') }
+  return [Buffer.from(`${JSON.stringify(header)}\n`), ...pieces]
 }
 
 // === Reading ===
@@ -214,7 +246,8 @@ function readHeader(text: string, body: string): Gathered {
   const sourcesTold = listOf(header['sources'], 'the list of sources')
   const told =
     version === oldestReadable ? [sourcesTold] : [sourcesTold, listOf(header['policies'], 'the list of policies')]
-  if (checksum(told, body) !== header['sha256']) throw new Bad('it is torn or was changed: its checksum does not fit')
+  if (checksumOf(told).update(body).digest('hex') !== header['sha256'])
+    throw new Bad('it is torn or was changed: its checksum does not fit')
   const sources = timesOf(told[0]).map(([name, asOfMs]) => [name, { asOfMs, services: new Map() }] as const)
   const policies = timesOf(told[1] ?? []).map(([name, asOfMs]) => [name, { asOfMs, documents: new Map() }] as const)
   return { sources: new Map(sources), policies: new Map(policies) }

@@ -11,6 +11,7 @@ import { errorText } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Problem } from '../core/problem.ts'
 import type { Random } from '../core/random.ts'
+import { inTurns, nextTurn } from '../core/turn.ts'
 import type { DocumentKnowledge } from '../policy/documents/documents.ts'
 import {
   decodeFile,
@@ -39,6 +40,8 @@ export interface SnapshotStoreOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+  /** Lets others have their turn; {@link nextTurn} by default. */
+  readonly pause?: () => Promise<void>
 }
 
 export interface SnapshotStore {
@@ -65,8 +68,8 @@ export function createSnapshotStore(options: SnapshotStoreOptions): SnapshotStor
 class FileStore implements SnapshotStore {
   readonly path: string
   readonly #options: SnapshotStoreOptions
-  /** The body that the file has, as far as we know. */
-  #written: string | undefined
+  /** The lines that the file has, as far as we know. */
+  #written: readonly string[] | undefined
   #sources: readonly SourceKnowledge[] | undefined
   #policies: readonly DocumentKnowledge[] | undefined
   #loading: Promise<Saved | undefined> | undefined
@@ -177,24 +180,32 @@ class FileStore implements SnapshotStore {
   #begin(): void {
     this.#offered = false
     const knowledge: Knowledge = { sources: this.#sources ?? [], policies: this.#policies ?? [] }
-    const body = encodeBody(knowledge)
-    if (body === this.#written) return
     const { clock } = this.#options
     // Policy mostly answers first: the catalog, which a start needs most, must not wait for its sake.
     const spacingMs = this.#sources === undefined ? alonePauseMs : writeSpacingMs
-    this.#running = this.#save(encodeFile(knowledge, body)).then(
-      () => this.#ended(body, undefined),
-      (error: unknown) => this.#ended(body, errorText(error)),
-    )
-    const end = (): void => {
+    void (this.#running = this.#renew(knowledge).then((outcome) => {
       this.#running = undefined
-      this.#notBefore = clock.now() + (this.#failure === undefined ? spacingMs : retryMs)
+      if (outcome !== 'same') this.#notBefore = clock.now() + (outcome === 'failed' ? retryMs : spacingMs)
       this.#plan()
-    }
-    void this.#running.then(end)
+    }))
   }
 
-  #ended(body: string, failure: string | undefined): void {
+  /** Writes what differs from what is written. Never rejects. */
+  async #renew(knowledge: Knowledge): Promise<'same' | 'written' | 'failed'> {
+    const pause = this.#options.pause ?? nextTurn
+    const body = await inTurns(encodeBody(knowledge), pause)
+    if (this.#written && sameLines(body, this.#written)) return 'same'
+    try {
+      await this.#save(await inTurns(encodeFile(knowledge, body), pause))
+      this.#ended(body, undefined)
+      return 'written'
+    } catch (error) {
+      this.#ended(body, errorText(error))
+      return 'failed'
+    }
+  }
+
+  #ended(body: readonly string[], failure: string | undefined): void {
     const { log } = this.#options
     const before = this.#failure
     this.#failure = failure
@@ -209,7 +220,7 @@ class FileStore implements SnapshotStore {
       log.warn({ file: this.path }, `what is known of the catalog cannot be saved in ${this.path}: ${failure}`)
   }
 
-  async #save(text: string): Promise<void> {
+  async #save(pieces: readonly Buffer[]): Promise<void> {
     const { dir, random } = this.#options
     await mkdir(dir, { recursive: true, mode: 0o700 })
     if (!this.#tidied) await this.#removeLeftovers()
@@ -220,7 +231,7 @@ class FileStore implements SnapshotStore {
       // Registrations may carry secrets in their meta.
       const file = await open(aside, 'wx', 0o600)
       try {
-        await file.writeFile(text)
+        await file.writeFile(pieces)
         await file.sync()
       } finally {
         await file.close()
@@ -250,6 +261,11 @@ class FileStore implements SnapshotStore {
       }
     }
   }
+}
+
+/** Lines that did not change are the same strings, which costs no look at what they hold. */
+function sameLines(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((line, i) => line === b[i])
 }
 
 function isCode(error: unknown, code: string): boolean {

@@ -220,7 +220,8 @@ export class FleetPlane implements DataPlane {
   figures(): DataPlaneFigures {
     const { totals } = this
     const { downstream, upstream, unrouted } = totals
-    return { ...this.#local.figures(), versions: totals.versions(), downstream, upstream, unrouted }
+    const { tableVersion, services, endpoints } = this.#local.figures()
+    return { tableVersion, services, endpoints, versions: totals.versions(), downstream, upstream, unrouted }
   }
 
   leave(): void {

@@ -13,6 +13,7 @@ import { newCondition, type Condition, type World } from './condition.ts'
 import { countFailure, endStreak, forgetFailures, sample } from './failures.ts'
 import { probing, react, type Happening } from './machine.ts'
 import { countPeriodic, timePeriodic } from './periodic.ts'
+import { Roster } from './roster.ts'
 import { isPeriodic, planProbe, readProbe, type Purpose } from './probe-plan.ts'
 import { ProbeRunner, type RunningProbe } from './probe-runner.ts'
 import type { HealthView, Prober, ProbeResult, SharedHealth, VerdictSink } from './port.ts'
@@ -54,9 +55,7 @@ class Monitor implements SharedHealth {
   readonly #probes: ProbeRunner
   readonly #claims = new Claims()
   readonly #services = new Map<string, WatchedService>()
-  readonly #subjects = new Map<EndpointState, Subject>()
-  /** The subjects in the order of sweeps; replaced, never changed, since verdicts may lead back here. */
-  #order: readonly Subject[] = []
+  readonly #subjects = new Roster<EndpointState, Subject>()
   /** Where the next sweep begins: with the first that had to wait for others' probes to end. */
   #first = 0
   #waiting: Subject | undefined
@@ -74,8 +73,9 @@ class Monitor implements SharedHealth {
   retain(bound: BoundTable): void {
     if (this.#stopped) return
     const came: Subject[] = []
-    for (const service of bound.services.values()) this.#claim(service)
-    for (const [name, service] of bound.services) came.push(...this.#retainService(name, service))
+    const changed = [...bound.services].filter(([name, service]) => this.#services.get(name)?.bound !== service)
+    for (const [, service] of changed) this.#claim(service)
+    for (const [name, service] of changed) came.push(...this.#retainService(name, service))
     for (const [name, service] of this.#services) {
       if (bound.services.has(name)) continue
       this.#services.delete(name)
@@ -83,7 +83,6 @@ class Monitor implements SharedHealth {
       for (const subject of service.subjects) this.#leave(subject)
       recount(service)
     }
-    this.#order = [...this.#subjects.values()]
     // Told when all of the table is known, since what is told may ask back.
     for (const subject of came) {
       if (subject.condition.state === 'joining') this.#tell(subject, { kind: 'join' })
@@ -156,14 +155,14 @@ class Monitor implements SharedHealth {
   sweep(nowMs: Milliseconds): void {
     if (this.#stopped) return
     const late = this.#probes.swept(nowMs)
-    const order = this.#order
+    const order = this.#subjects.list
     this.#waiting = undefined
     for (let i = 0; i < order.length; i++) {
       const subject = order[(this.#first + i) % order.length]
       if (!subject || isAtRest(subject, nowMs)) continue
       if (this.#subjects.get(subject.state) === subject) this.#sweepOne(subject, nowMs, late)
     }
-    this.#first = this.#waiting ? Math.max(0, this.#order.indexOf(this.#waiting)) : 0
+    this.#first = this.#waiting ? Math.max(0, this.#subjects.list.indexOf(this.#waiting)) : 0
   }
 
   stateOf(state: EndpointState): HealthView | undefined {
@@ -181,23 +180,21 @@ class Monitor implements SharedHealth {
   }
 
   holds(): readonly Held[] {
-    return [...this.#subjects.values()].flatMap(heldAgainst)
+    return this.#subjects.list.flatMap(heldAgainst)
   }
 
   stop(): void {
     if (this.#stopped) return
     this.#stopped = true
     this.#probes.stop()
-    for (const subject of this.#subjects.values()) this.#answer(subject, false)
+    for (const subject of this.#subjects.list) this.#answer(subject, false)
     this.#subjects.clear()
     this.#services.clear()
-    this.#order = []
   }
 
   // === Tables ===
 
   #claim(bound: BoundService): void {
-    if (this.#services.get(bound.table.name)?.bound === bound) return
     this.#claims.set(
       bound.table.name,
       bound.table.groups.flatMap(({ endpoints }) => endpoints),
@@ -208,7 +205,6 @@ class Monitor implements SharedHealth {
   /** Those that are new. */
   #retainService(name: string, bound: BoundService): readonly Subject[] {
     const known = this.#services.get(name)
-    if (known?.bound === bound) return []
     const nowMs = this.#clock.now()
     const service = known ?? newService(bound)
     this.#services.set(name, service)
@@ -257,7 +253,6 @@ class Monitor implements SharedHealth {
     this.#answer(subject, false)
     subject.service.subjects.delete(subject)
     this.#subjects.delete(subject.state)
-    this.#order = this.#order.filter((each) => each !== subject)
   }
 
   // === What happens ===

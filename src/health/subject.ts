@@ -153,7 +153,7 @@ export interface Changes {
 export function follow(
   service: WatchedService,
   bound: BoundService,
-  known: ReadonlyMap<EndpointState, Subject>,
+  known: { get(state: EndpointState): Subject | undefined },
   join: boolean,
   nowMs: Milliseconds,
 ): Changes {

@@ -46,14 +46,55 @@ function bindGroup({ name, policy }: ServiceTable, group: VersionGroup, registry
   }
 }
 
-function bindService(table: ServiceTable, registry: Registry, zone: string): BoundService {
+/** `known`: as it was bound before, in the same zone. Versions that did not change stay bound as they are. */
+function bindService(
+  table: ServiceTable,
+  registry: Registry,
+  zone: string,
+  known: BoundService | undefined,
+): BoundService {
   const { balance, affinity } = table.policy
+  const kept = new Map<VersionGroup, BoundGroup>()
+  if (known?.table.policy === table.policy)
+    for (const [i, group] of known.table.groups.entries()) {
+      const bound = known.groups[i]
+      if (bound) kept.set(group, bound)
+    }
   return {
     table,
     tied: balance === 'hash' || affinity !== undefined,
-    groups: table.groups.map((group) => bindGroup(table, group, registry, zone)),
+    groups: table.groups.map((group) => kept.get(group) ?? bindGroup(table, group, registry, zone)),
     stats: registry.service(table.name),
   }
+}
+
+/** `before`: as they were bound, in the same zone; the very map where nothing changed. */
+function bindServices(
+  table: RouteTable,
+  registry: Registry,
+  zone: string,
+  before: ReadonlyMap<string, BoundService> | undefined,
+): ReadonlyMap<string, BoundService> {
+  const changed: ServiceTable[] = []
+  let kept = 0
+  for (const [name, service] of table.services) {
+    const known = before?.get(name)
+    if (known) kept++
+    if (known?.table !== service) changed.push(service)
+  }
+  const sameNames = before !== undefined && kept === before.size && kept === table.services.size
+  if (sameNames && changed.length === 0) return before
+  const fresh = new Map(
+    changed.map((service) => [service.name, bindService(service, registry, zone, before?.get(service.name))]),
+  )
+  const services = new Map(sameNames ? before : undefined)
+  if (sameNames) for (const [name, service] of fresh) services.set(name, service)
+  else
+    for (const name of table.services.keys()) {
+      const service = fresh.get(name) ?? before?.get(name)
+      if (service) services.set(name, service)
+    }
+  return services
 }
 
 /** Where routes lead that only redirect. */
@@ -70,8 +111,8 @@ function bindRoute(route: Route, services: ReadonlyMap<string, BoundService>, zo
   return route.parts && plan ? { ...bound, parts: bindParts(route.parts, bound, plan, services, zone) } : bound
 }
 
-const sameParts = ({ parts = [] }: BoundRoute, services: ReadonlyMap<string, BoundService>): boolean =>
-  parts.every(({ service }) => services.get(service.table.name) === service)
+const sameParts = ({ parts }: BoundRoute, services: ReadonlyMap<string, BoundService>): boolean =>
+  parts === undefined || parts.every(({ service }) => services.get(service.table.name) === service)
 
 function samePlaces(a: readonly Route[], b: readonly Route[]): boolean {
   if (a === b) return true
@@ -88,17 +129,11 @@ export function bindTable(table: RouteTable, registry: Registry, previous?: Boun
   const before = previous && memos.get(previous)
   const sameZone = before?.zone === zone
   if (previous?.table === table && sameZone) return previous
-  const services = new Map<string, BoundService>()
-  for (const [name, service] of table.services) {
-    const known = previous?.services.get(name)
-    services.set(name, known?.table === service && sameZone ? known : bindService(service, registry, zone))
-  }
-
+  const services = bindServices(table, registry, zone, sameZone ? previous?.services : undefined)
   const routes = table.routes.map((route, i): BoundRoute => {
-    const known = before?.routes[i]
-    const service = services.get(route.service.name) ?? nowhere
-    if (known?.route === route && known.service === service && sameParts(known, services)) return known
-    return bindRoute(route, services, zone)
+    const known = sameZone ? before.routes[i] : undefined
+    // The same route leads to the same service, which is bound as it was.
+    return known?.route === route && sameParts(known, services) ? known : bindRoute(route, services, zone)
   })
   const places =
     before && previous && samePlaces(table.routes, previous.table.routes)

@@ -20,7 +20,15 @@ export interface TagRoutes {
 }
 
 const reads = new WeakMap<ServiceSnapshot, TagRoutes>()
-const merges = new WeakMap<Policy, { readonly parts: readonly TagRoutes[]; readonly merged: Policy }>()
+
+interface Merge {
+  /** What it was made of. */
+  readonly services: Snapshot['services']
+  readonly parts: readonly TagRoutes[]
+  readonly merged: Policy
+}
+
+const merges = new WeakMap<Policy, Merge>()
 
 function originOf(service: string, tag: string): string {
   return `tag:${service}:${tag}`
@@ -90,6 +98,10 @@ export function mergePolicy(base: Policy, snapshot: Snapshot): Policy {
   const prefix = base.tagPrefix
   if (prefix === undefined) return base
   const known = merges.get(base)
+  if (known && saysTheSame(known.services, snapshot.services, prefix, base)) {
+    merges.set(base, { ...known, services: snapshot.services })
+    return known.merged
+  }
   const parts: TagRoutes[] = []
   let same = true
   for (const name of [...snapshot.services.keys()].sort()) {
@@ -102,7 +114,7 @@ export function mergePolicy(base: Policy, snapshot: Snapshot): Policy {
     parts.push(read)
   }
   if (known && same && known.parts.length === parts.length) {
-    merges.set(base, { parts, merged: known.merged })
+    merges.set(base, { services: snapshot.services, parts, merged: known.merged })
     return known.merged
   }
   const shared = sharePlaces(
@@ -114,6 +126,22 @@ export function mergePolicy(base: Policy, snapshot: Snapshot): Policy {
     routes: Object.freeze([...base.routes, ...shared.routes]),
     problems: Object.freeze([...base.problems, ...parts.flatMap(({ problems }) => problems), ...shared.problems]),
   })
-  merges.set(base, { parts, merged })
+  merges.set(base, { services: snapshot.services, parts, merged })
   return merged
+}
+
+/** Whether the tags of all services say what they said; looks into those that are other objects. */
+function saysTheSame(
+  before: Snapshot['services'],
+  after: Snapshot['services'],
+  prefix: string,
+  { claims }: Policy,
+): boolean {
+  if (before.size !== after.size) return false
+  for (const [name, service] of after) {
+    const known = before.get(name)
+    if (known === service) continue
+    if (!known || !sameData(readTags(known, prefix, claims), readTags(service, prefix, claims))) return false
+  }
+  return true
 }

@@ -28,6 +28,7 @@ import type { ErrorPage } from './answers.ts'
 import { Exchange } from './exchange.ts'
 import { Listener, type ListenerHost } from './listener.ts'
 import type {
+  Connections,
   DataPlane,
   DataPlaneFigures,
   DataPlaneObserver,
@@ -226,23 +227,38 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
   }
 
   figures(): DataPlaneFigures {
-    let idleClients = 0
-    for (const connection of this.#connections()) if (connection.isIdle) idleClients++
-    let open = 0
-    let idle = 0
-    for (const state of this.registry.endpoints()) {
-      open += state.pool.open
-      idle += state.pool.idle
-    }
+    // Counted only where somebody asks: there may be ten thousand of either.
+    const downstream = (): Connections => this.#downstream()
+    const upstream = (): Connections => this.#upstream()
     return {
       tableVersion: this.bound.table.version,
       versions: this.registry.versions(),
       services: this.registry.services(),
       endpoints: this.registry.endpoints(),
-      downstream: { open: this.#open, idle: idleClients },
-      upstream: { open, idle },
+      get downstream() {
+        return downstream()
+      },
+      get upstream() {
+        return upstream()
+      },
       unrouted: this.#unrouted,
     }
+  }
+
+  #downstream(): Connections {
+    let idle = 0
+    for (const connection of this.#connections()) if (connection.isIdle) idle++
+    return { open: this.#open, idle }
+  }
+
+  #upstream(): Connections {
+    let open = 0
+    let idle = 0
+    for (const { pool } of this.registry.endpoints()) {
+      open += pool.open
+      idle += pool.idle
+    }
+    return { open, idle }
   }
 
   leave(): void {

@@ -97,14 +97,20 @@ export interface DataPlaneObserver {
 }
 
 /** Figures read at scrape time. */
+export interface Connections {
+  readonly open: number
+  readonly idle: number
+}
+
 export interface DataPlaneFigures {
   readonly tableVersion: number
   readonly versions: Iterable<VersionStats>
   readonly services: Iterable<ServiceStats>
   readonly endpoints: Iterable<EndpointState>
   /** Client connections: all, and those with no request under way. */
-  readonly downstream: { readonly open: number; readonly idle: number }
-  readonly upstream: { readonly open: number; readonly idle: number }
+  readonly downstream: Connections
+  /** Counted when it is read. */
+  readonly upstream: Connections
   /** Requests answered before a service was known, by status code. */
   readonly unrouted: ReadonlyMap<number, number>
 }

@@ -2,24 +2,22 @@
  * Makes the route table: `build(previous, snapshot, policy)`, pure in meaning and total. What is wrong in its input
  * becomes a problem and costs only itself; what did not change is the very object it was in `previous`. It logs nothing.
  *
- * To make one changed service of a thousand cheap, it remembers beside each table (in a WeakMap) what that was made of
- * and skips what is identical. A table it did not make, or whose memory was handed on to a successor, costs a full build
- * and gives the same result.
+ * To make one changed service of a thousand cheap, it remembers beside each table (in a WeakMap) what that was made of: while
+ * the policy is the same object, only services whose snapshot is another one are looked at, and the routes that they matter to.
+ * A table it did not make, or whose memory was handed on to a successor, costs a full build and gives the same result.
  */
-import type { ServiceSnapshot, Snapshot } from '../catalog/snapshot.ts'
+import type { Snapshot } from '../catalog/snapshot.ts'
 import type { Problem } from '../core/problem.ts'
-import type { Policy, RoutePolicy, ServicePolicy } from '../policy/policy.ts'
-import { buildService, type BuiltService } from './build-service.ts'
-import { Claims } from './claims.ts'
+import type { Policy } from '../policy/policy.ts'
+import { arrange, type Arrangement } from './arrange.ts'
+import { buildEntry, type Entry } from './build-entry.ts'
+import { type BuiltRoute, buildRoute } from './build-route.ts'
+import { Claims, type Verdict } from './claims.ts'
 import { lastGoodRoutes } from './last-good.ts'
-import { type PartSource, isShared, partProblems, partsOf } from './parts.ts'
-import { orderRoutes, type OrderedRoutes } from './order-routes.ts'
 import { readService, type ReadService } from './read-service.ts'
+import { ruleProblems } from './rule-targets.ts'
 import { sameData } from './same.ts'
-import { ruleProblems, servicesOf } from './rule-targets.ts'
-import { type Schemes, schemeProblems, schemesOf, withScheme } from './upstream-scheme.ts'
-import { noService, type Route, type RouteTable, type ServiceTable } from './table.ts'
-import { weighGroups } from './weigh.ts'
+import type { Route, RouteTable, ServiceTable } from './table.ts'
 
 /** The table before the first build. */
 export const emptyTable: RouteTable = Object.freeze({
@@ -35,126 +33,80 @@ export interface BuildResult {
   readonly problems: readonly Problem[]
 }
 
-/** What one service's part was made of, and what came out. */
-interface Entry {
-  readonly snapshot: ServiceSnapshot | undefined
-  readonly read: ReadService
-  readonly policy: ServicePolicy
-  readonly handles: ReadonlyMap<string, string> | undefined
-  readonly built: BuiltService
+/** What is wrong, by where it was found; each list is the same object while it says the same. */
+interface Wrong {
+  readonly snapshot: readonly Problem[]
+  /** Of services by themselves, then of several together. */
+  readonly services: readonly Problem[]
+  readonly routes: readonly Problem[]
+  readonly rules: readonly Problem[]
 }
 
+/** What a table was made of. */
 interface Memo {
-  readonly given: readonly RoutePolicy[]
-  /** They and the defaults, which come with them, may have rules that lead to other services. */
-  readonly policies: Policy['services']
-  readonly kept: readonly RoutePolicy[]
-  readonly ordered: OrderedRoutes
-  readonly schemes: Schemes
-  /** First route of each service, by service name in order of names. */
-  readonly needed: ReadonlyMap<string, RoutePolicy>
+  readonly policy: Policy
+  readonly arranged: Arrangement
+  /** By service name in order of names. */
   readonly entries: ReadonlyMap<string, Entry>
+  readonly verdict: Verdict
+  /** In order of the arrangement; undefined: some route has no service, and they are not where the arrangement has them. */
+  readonly routes: readonly BuiltRoute[] | undefined
+  readonly wrong: Wrong
   /** Moves on to the next table; undefined once it has. */
   claims: Claims | undefined
 }
 
 const memos = new WeakMap<RouteTable, Memo>()
 
-/** The order of routes, from memory while the policy's list is the same object and the same last good ones stay. */
-function arrange(
+/** From memory while the policy's list is the same object and the same last good ones stay. */
+function arranged(
   previous: RouteTable,
   snapshot: Snapshot,
   policy: Policy,
-  memo: Memo | undefined,
-): Pick<Memo, 'given' | 'policies' | 'kept' | 'ordered' | 'schemes' | 'needed'> {
-  const sameRoutes = memo?.given === policy.routes && memo.policies === policy.services
+  before: Arrangement | undefined,
+): Arrangement {
+  const sameRoutes = before?.given === policy.routes && before.policies === policy.services
   // Then every route of the table before is still the policy's, and none can be a last good one.
-  if (memo && sameRoutes && memo.kept.length === 0) return memo
+  if (before && sameRoutes && before.kept.length === 0) return before
   const kept = lastGoodRoutes(previous, snapshot, policy)
-  if (memo && sameRoutes && sameData(memo.kept, kept)) return memo
-  const ordered = orderRoutes(kept.length === 0 ? policy.routes : [...policy.routes, ...kept])
-  const first = new Map<string, RoutePolicy>()
-  for (const route of ordered.routes)
-    for (const name of servicesOf(route, policy)) {
-      const known = first.get(name)
-      if (!known || (known.service !== name && route.service === name)) first.set(name, route)
-    }
-  const needed = new Map([...first].sort(([a], [b]) => (a < b ? -1 : 1)))
-  const schemes = schemesOf(ordered.routes)
-  return { given: policy.routes, policies: policy.services, kept, ordered, schemes, needed }
+  return before && sameRoutes && sameData(before.kept, kept) ? before : arrange(policy, kept)
 }
 
-/** The previous build's index, brought to the services as they are read now; a new one when there is none to take over. */
+// === Services ===
+
+interface BuiltEntries {
+  readonly entries: ReadonlyMap<string, Entry>
+  readonly claims: Claims
+  readonly verdict: Verdict
+  readonly problems: readonly Problem[]
+  /** Those that may differ from the table before; undefined: all of them. */
+  readonly touched: ReadonlySet<string> | undefined
+}
+
+/** Takes the claims of `memo`, which has none afterwards; undefined: it has none. */
+function takeClaims(memo: Memo): Claims | undefined {
+  const { claims } = memo
+  memo.claims = undefined
+  return claims
+}
+
+/** Brings the index of `memo` to the services as they are read now; a new one when there is none to take over. */
 function follow(memo: Memo | undefined, reads: ReadonlyMap<string, ReadService>): Claims {
-  const claims = memo?.claims
+  const claims = memo && takeClaims(memo)
   if (!memo || !claims) {
     const fresh = new Claims()
     for (const { endpoints } of reads.values()) fresh.add(endpoints)
     return fresh
   }
-  memo.claims = undefined
   for (const [name, { read }] of memo.entries) if (reads.get(name) !== read) claims.remove(read.endpoints)
   for (const [name, read] of reads) if (memo.entries.get(name)?.read !== read) claims.add(read.endpoints)
   return claims
 }
 
-interface BuiltRoutes {
-  readonly routes: readonly Route[]
-  readonly problems: readonly Problem[]
-}
-
-function buildRoutes(
-  ordered: OrderedRoutes,
-  services: ReadonlyMap<string, ServiceTable>,
-  entries: ReadonlyMap<string, Entry>,
-  previous: RouteTable,
-): BuiltRoutes {
-  const find = (name: string): PartSource | undefined => {
-    const entry = entries.get(name)
-    return entry && { table: entry.built.table, read: entry.read }
-  }
-  let byPlace: Map<string, Route> | undefined
-  let same = ordered.routes.length === previous.routes.length
-  const routes: Route[] = []
+function allProblems(entries: ReadonlyMap<string, Entry>, verdict: Verdict): readonly Problem[] {
   const problems: Problem[] = []
-  for (const [i, policy] of ordered.routes.entries()) {
-    const { origin, host, path } = policy
-    const service = policy.service === '' ? noService : services.get(policy.service)
-    if (!service) continue
-    let known = previous.routes[i]
-    if (known?.host !== host || known.path !== path) {
-      byPlace ??= new Map(previous.routes.map((route) => [`${route.host}${route.path}`, route]))
-      known = byPlace.get(`${host}${path}`)
-    }
-    const unchanged = known?.service === service && (known.policy === policy || sameData(known.policy, policy))
-    const versions = policy.traffic?.versions
-    const weighed = versions && weighGroups(origin, service.groups, versions)
-    if (weighed) problems.push(...weighed.problems)
-    const parts = service === noService ? undefined : partsOf(policy, service.policy, find)
-    if (parts) problems.push(...partProblems(policy, parts, services))
-    const weights = weighed?.weights
-    const made: Route = { origin, host, path, service, policy, weights, ...(parts ? { parts } : {}) }
-    const route = known && unchanged && sameData(known.parts, parts) ? known : Object.freeze(made)
-    same &&= route === previous.routes[i]
-    routes.push(route)
-  }
-  return { routes: same ? previous.routes : Object.freeze(routes), problems }
-}
-
-const policyOf = ({ services, defaults }: Policy, name: string): ServicePolicy => services.get(name) ?? defaults
-
-function isUnheard(entry: Entry): boolean {
-  return !entry.snapshot || entry.snapshot.instances.length === 0
-}
-
-/** `route` is the first that leads there itself, else the first whose rules do. */
-function noSuchService(name: string, route: RoutePolicy): Problem {
-  const ruled = route.service !== name
-  return Object.freeze({
-    code: 'no-such-service',
-    where: ruled ? `service ${route.service}` : route.origin,
-    message: `no instance of service ${name} is registered; until one is, ${ruled ? 'what a rule sends there is answered' : 'its routes answer'} 503`,
-  })
+  for (const entry of entries.values()) if (entry.problems.length > 0) problems.push(...entry.problems)
+  return [...problems, ...verdict.problems]
 }
 
 /** Brings every service that a route needs up to date. */
@@ -163,65 +115,202 @@ function buildEntries(
   snapshot: Snapshot,
   policy: Policy,
   memo: Memo | undefined,
-  { needed, schemes }: Pick<Memo, 'needed' | 'schemes'>,
-): { readonly entries: ReadonlyMap<string, Entry>; readonly claims: Claims; readonly problems: readonly Problem[] } {
+  arrangement: Arrangement,
+): BuiltEntries {
   const reads = new Map<string, ReadService>()
-  for (const name of needed.keys()) reads.set(name, readService(snapshot.services.get(name), policy))
+  for (const name of arrangement.needed.keys()) reads.set(name, readService(snapshot.services.get(name), policy))
   const claims = follow(memo, reads)
   const verdict = claims.judge()
-
   const entries = new Map<string, Entry>()
-  const problems: Problem[] = []
   for (const [name, read] of reads) {
+    const parts = { name, snapshot: snapshot.services.get(name), read, handles: verdict.handles.get(name) }
     const known = memo?.entries.get(name)
-    const own = policyOf(policy, name)
-    const wanted = withScheme(name, own, schemes)
-    const handles = verdict.handles.get(name)
-    let entry = known
-    if (known?.read !== read || known.policy !== wanted || !sameData(known.handles, handles)) {
-      const built = buildService(name, read.endpoints, wanted, handles, previous.services.get(name))
-      entry = { snapshot: snapshot.services.get(name), read, policy: wanted, handles, built }
-    }
-    if (!entry) continue
-    entries.set(name, entry)
-    const route = needed.get(name)
-    // Where it is one of several, what becomes of its requests is said with the route.
-    if (route && isUnheard(entry) && !isShared(route, policyOf(policy, route.service), name))
-      problems.push(noSuchService(name, route))
-    problems.push(...read.problems, ...entry.built.problems, ...schemeProblems(name, own, schemes))
+    entries.set(name, buildEntry(parts, policy, arrangement, known, previous.services.get(name)))
   }
-  return { entries, claims, problems: [...problems, ...verdict.problems] }
+  return { entries, claims, verdict, problems: allProblems(entries, verdict), touched: undefined }
+}
+
+/** The same where policy and arrangement are those of `memo`, whose `claims` these are: costs what changed and a look at each service. */
+function updateEntries(previous: RouteTable, snapshot: Snapshot, memo: Memo, claims: Claims): BuiltEntries {
+  const { policy, arranged: arrangement, verdict: before } = memo
+  const reads = new Map<string, ReadService>()
+  for (const [name, entry] of memo.entries) {
+    const service = snapshot.services.get(name)
+    if (service !== entry.snapshot) reads.set(name, readService(service, policy))
+  }
+  for (const name of reads.keys()) claims.remove(memo.entries.get(name)?.read.endpoints ?? [])
+  for (const { endpoints } of reads.values()) claims.add(endpoints)
+  const verdict = claims.judge()
+  const touched = new Set(reads.keys())
+  for (const name of [...before.handles.keys(), ...verdict.handles.keys()])
+    if (!sameData(before.handles.get(name), verdict.handles.get(name))) touched.add(name)
+
+  if (touched.size === 0) return { entries: memo.entries, claims, verdict, problems: memo.wrong.services, touched }
+  const entries = new Map(memo.entries)
+  let faulty = verdict.problems.length + before.problems.length > 0
+  for (const name of touched) {
+    const known = memo.entries.get(name)
+    const read = reads.get(name) ?? known?.read
+    // Handles of a service that no route needs.
+    if (!known || !read) continue
+    const parts = { name, snapshot: snapshot.services.get(name), read, handles: verdict.handles.get(name) }
+    const entry = buildEntry(parts, policy, arrangement, known, previous.services.get(name))
+    faulty ||= known.problems.length + entry.problems.length > 0
+    entries.set(name, entry)
+  }
+  return { entries, claims, verdict, problems: faulty ? allProblems(entries, verdict) : memo.wrong.services, touched }
+}
+
+/** The very map of `previous` where its services are the same objects. */
+function servicesOf(previous: RouteTable, { entries, touched }: BuiltEntries): ReadonlyMap<string, ServiceTable> {
+  if (touched) {
+    let changed: Map<string, ServiceTable> | undefined
+    for (const name of touched) {
+      const table = entries.get(name)?.built.table
+      if (table && table !== previous.services.get(name)) (changed ??= new Map(previous.services)).set(name, table)
+    }
+    return changed ?? previous.services
+  }
+  let same = entries.size === previous.services.size
+  const services = new Map<string, ServiceTable>()
+  for (const [name, { built }] of entries) {
+    services.set(name, built.table)
+    same &&= previous.services.get(name) === built.table
+  }
+  return same ? previous.services : services
+}
+
+// === Routes ===
+
+interface BuiltRoutes {
+  readonly routes: readonly Route[]
+  readonly built: Memo['routes']
+  readonly problems: readonly Problem[]
+}
+
+function buildRoutes(
+  { ordered }: Arrangement,
+  services: ReadonlyMap<string, ServiceTable>,
+  entries: ReadonlyMap<string, Entry>,
+  previous: RouteTable,
+): BuiltRoutes {
+  let byPlace: Map<string, Route> | undefined
+  let same = ordered.routes.length === previous.routes.length
+  const routes: Route[] = []
+  const all: BuiltRoute[] = []
+  for (const [i, policy] of ordered.routes.entries()) {
+    const { host, path } = policy
+    let known = previous.routes[i]
+    if (known?.host !== host || known.path !== path) {
+      byPlace ??= new Map(previous.routes.map((route) => [`${route.host}${route.path}`, route]))
+      known = byPlace.get(`${host}${path}`)
+    }
+    const built = buildRoute(policy, services, entries, known)
+    if (!built) continue
+    same &&= built.route === previous.routes[i]
+    routes.push(built.route)
+    all.push(built)
+  }
+  return {
+    routes: same ? previous.routes : Object.freeze(routes),
+    built: all.length === ordered.routes.length ? all : undefined,
+    problems: all.flatMap(({ problems }) => problems),
+  }
+}
+
+/** The same where only the services in `touched` may differ from `memo`, whose routes stand in `known`. */
+function updateRoutes(
+  { arranged: arrangement, wrong }: Memo,
+  known: readonly BuiltRoute[],
+  touched: ReadonlySet<string>,
+  services: ReadonlyMap<string, ServiceTable>,
+  entries: ReadonlyMap<string, Entry>,
+  previous: RouteTable,
+): BuiltRoutes {
+  const places = new Set<number>()
+  for (const name of touched) for (const place of arrangement.places.get(name) ?? []) places.add(place)
+  let changed: Route[] | undefined
+  let faulty = false
+  const all = [...known]
+  for (const place of places) {
+    const policy = arrangement.ordered.routes[place]
+    const before = known[place]
+    const built = policy && before && buildRoute(policy, services, entries, before.route)
+    if (!built) continue
+    all[place] = built
+    faulty ||= before.problems.length + built.problems.length > 0
+    if (built.route !== before.route) (changed ??= [...previous.routes])[place] = built.route
+  }
+  return {
+    routes: changed ? Object.freeze(changed) : previous.routes,
+    built: all,
+    problems: faulty ? all.flatMap(({ problems }) => problems) : wrong.routes,
+  }
+}
+
+// === All of it ===
+
+/** All that is wrong, in order; the very list of `previous` where that says the same. */
+function problemsOf(
+  previous: RouteTable,
+  policy: Policy,
+  order: Arrangement,
+  wrong: Wrong,
+  memo: Memo | undefined,
+): readonly Problem[] {
+  const before = memo?.policy === policy && memo.arranged === order ? memo.wrong : undefined
+  const { snapshot, services, routes, rules } = wrong
+  if (
+    before?.snapshot === snapshot &&
+    before.services === services &&
+    before.routes === routes &&
+    before.rules === rules
+  )
+    return previous.problems
+  const all = [...snapshot, ...policy.problems, ...order.ordered.problems, ...services, ...routes, ...rules]
+  return sameData(previous.problems, all) ? previous.problems : Object.freeze(all)
 }
 
 /**
  * Builds the table that follows `previous`. Returns `previous` itself when nothing changed, else a frozen table whose
- * version is one higher. Cost beyond what changed: a few map look-ups per service and route.
+ * version is one higher. Cost beyond what changed: a look at each service, and copies of the lists.
  */
 export function buildTable(previous: RouteTable, snapshot: Snapshot, policy: Policy): BuildResult {
   const memo = memos.get(previous)
-  const arranged = arrange(previous, snapshot, policy, memo)
-  const { entries, claims, problems: found } = buildEntries(previous, snapshot, policy, memo, arranged)
-
-  let sameServices = entries.size === previous.services.size
-  const services = new Map<string, ServiceTable>()
-  for (const [name, { built }] of entries) {
-    services.set(name, built.table)
-    sameServices &&= previous.services.get(name) === built.table
+  const order = arranged(previous, snapshot, policy, memo?.arranged)
+  const known = memo?.policy === policy && memo.arranged === order ? memo : undefined
+  const kept = known && takeClaims(known)
+  const made =
+    known && kept
+      ? updateEntries(previous, snapshot, known, kept)
+      : buildEntries(previous, snapshot, policy, memo, order)
+  const { entries, claims, verdict, touched } = made
+  const services = servicesOf(previous, made)
+  const {
+    routes,
+    built,
+    problems: wrongRoutes,
+  } = touched && known?.routes
+    ? updateRoutes(known, known.routes, touched, services, entries, previous)
+    : buildRoutes(order, services, entries, previous)
+  const rules = touched?.size === 0 && known ? known.wrong.rules : ruleProblems(ruledOf(order, built, routes), services)
+  const before = known?.wrong.rules
+  const wrong: Wrong = {
+    snapshot: snapshot.problems,
+    services: made.problems,
+    routes: wrongRoutes,
+    rules: before && sameData(before, rules) ? before : rules,
   }
-  const { routes, problems: wrong } = buildRoutes(arranged.ordered, services, entries, previous)
-  const rules = ruleProblems(routes, services)
-  const all = [...snapshot.problems, ...policy.problems, ...arranged.ordered.problems, ...found, ...wrong, ...rules]
-  const problems = sameData(previous.problems, all) ? previous.problems : Object.freeze(all)
+  const problems = problemsOf(previous, policy, order, wrong, known)
 
-  const unchanged = sameServices && routes === previous.routes && problems === previous.problems
-  const table = unchanged
-    ? previous
-    : Object.freeze({
-        version: previous.version + 1,
-        routes,
-        services: sameServices ? previous.services : services,
-        problems,
-      })
-  memos.set(table, { ...arranged, entries, claims })
+  const unchanged = services === previous.services && routes === previous.routes && problems === previous.problems
+  const table = unchanged ? previous : Object.freeze({ version: previous.version + 1, routes, services, problems })
+  memos.set(table, { policy, arranged: order, entries, verdict, routes: built, wrong, claims })
   return { table, problems }
+}
+
+/** The routes whose rules and mirrors have to be looked at. */
+function ruledOf({ ruled }: Arrangement, built: Memo['routes'], routes: readonly Route[]): readonly Route[] {
+  if (!built) return routes
+  return ruled.flatMap((place) => built[place]?.route ?? [])
 }

@@ -2,7 +2,7 @@
  * What one table has that another has not, for the log and, later, the history. Pure; costs what changed, since what did
  * not is the same object in both.
  */
-import type { Endpoint, RouteTable, ServiceTable, VersionGroup } from './table.ts'
+import type { Endpoint, Route, RouteTable, ServiceTable, VersionGroup } from './table.ts'
 import { leadsTo } from './leads-to.ts'
 import { sameData } from './same.ts'
 
@@ -115,21 +115,31 @@ function diffService(
   return differs ? difference : undefined
 }
 
-function diffRoutes(a: RouteTable, b: RouteTable): RouteChange[] {
-  if (a.routes === b.routes) return []
-  const place = ({ host, path }: { readonly host: string; readonly path: string }): string => `${host}${path}`
-  const old = new Map(a.routes.map((route) => [place(route), route]))
+const isSamePlace = (a: Route, b: Route | undefined): boolean => a === b || (a.host === b?.host && a.path === b.path)
+
+/** Undefined: it says the same of its place as `known`. */
+function diffRoute(route: Route, known: Route | undefined): RouteChange | undefined {
+  if (known === route) return undefined
+  const { host, path, origin } = route
+  const service = leadsTo(route)
+  const change = known ? 'changed' : 'added'
+  const before = known && leadsTo(known)
+  const serviceBefore = before === service ? undefined : before
+  if (known && serviceBefore === undefined && known.origin === origin) return undefined
+  return { kind: 'route', change, host, path, origin, service, serviceBefore }
+}
+
+function diffRoutes({ routes: a }: RouteTable, { routes: b }: RouteTable): RouteChange[] {
+  if (a === b) return []
+  if (a.length === b.length && b.every((route, i) => isSamePlace(route, a[i])))
+    return b.flatMap((route, i) => (route === a[i] ? [] : (diffRoute(route, a[i]) ?? [])))
+  const place = ({ host, path }: Route): string => `${host}${path}`
+  const old = new Map(a.map((route) => [place(route), route]))
   const changes: RouteChange[] = []
-  for (const route of b.routes) {
-    const { host, path, origin } = route
-    const service = leadsTo(route)
-    const known = old.get(place(route))
+  for (const route of b) {
+    const change = diffRoute(route, old.get(place(route)))
     old.delete(place(route))
-    const change = known ? 'changed' : 'added'
-    const before = known && leadsTo(known)
-    const serviceBefore = before === service ? undefined : before
-    if (!known || serviceBefore !== undefined || known.origin !== origin)
-      changes.push({ kind: 'route', change, host, path, origin, service, serviceBefore })
+    if (change) changes.push(change)
   }
   for (const route of old.values()) {
     const { host, path, origin } = route
@@ -139,9 +149,21 @@ function diffRoutes(a: RouteTable, b: RouteTable): RouteChange[] {
   return changes
 }
 
+/** The last answer: a change is asked for by the log and by the history, and the tables are the same then. */
+let last:
+  | { readonly a: WeakRef<RouteTable>; readonly b: WeakRef<RouteTable>; readonly changes: readonly TableChange[] }
+  | undefined
+
 /** What leads from `a` to `b`: routes first, then services by name. Empty when they say the same. */
-export function diffTables(a: RouteTable, b: RouteTable): TableChange[] {
+export function diffTables(a: RouteTable, b: RouteTable): readonly TableChange[] {
   if (a === b) return []
+  if (last?.a.deref() === a && last.b.deref() === b) return last.changes
+  const changes = differences(a, b)
+  last = { a: new WeakRef(a), b: new WeakRef(b), changes }
+  return changes
+}
+
+function differences(a: RouteTable, b: RouteTable): readonly TableChange[] {
   const names: string[] = []
   if (a.services !== b.services) {
     for (const [name, service] of b.services) if (a.services.get(name) !== service) names.push(name)

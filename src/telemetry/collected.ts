@@ -17,7 +17,15 @@ export interface CollectedMetric {
   readonly name: string
   readonly help: string
   readonly type: 'counter' | 'gauge' | 'histogram'
+  /** The samples as they are read, which may go on for several turns: it walks nothing that changes meanwhile. */
   readonly read: () => Iterable<Sample>
+}
+
+const readings = new WeakMap<object, CollectedMetric>()
+
+/** What was added as `metric`; undefined: it is none of ours. */
+export function readingOf(metric: object): CollectedMetric | undefined {
+  return readings.get(metric)
 }
 
 /** Adds the metric to the registry. */
@@ -37,24 +45,29 @@ export function collect(registry: Registry, metric: CollectedMetric): void {
     reset: () => {},
   }
   // The registry asks of a metric only what stands here; its type names four classes that each count for themselves.
+  readings.set(collected, metric)
   registry.registerMetric(collected as unknown as Metric)
 }
 
-/** The samples of one histogram: cumulative buckets, sum and count. `counts` has one number more than `bounds`. */
-export function* histogram(
+/** The samples of one histogram, of one moment: cumulative buckets, sum and count. `counts` has one number more than `bounds`. */
+export function histogram(
   name: string,
   labels: Labels,
   bounds: readonly number[],
   counts: readonly number[],
   sum: number,
-): Generator<Sample> {
+): readonly Sample[] {
+  const samples: Sample[] = []
   let total = 0
   for (let i = 0; i < bounds.length; i++) {
     total += counts[i] ?? 0
-    yield { name: `${name}_bucket`, labels: { le: bounds[i] ?? 0, ...labels }, value: total }
+    samples.push({ name: `${name}_bucket`, labels: { le: bounds[i] ?? 0, ...labels }, value: total })
   }
   total += counts[bounds.length] ?? 0
-  yield { name: `${name}_bucket`, labels: { le: '+Inf', ...labels }, value: total }
-  yield { name: `${name}_sum`, labels, value: sum }
-  yield { name: `${name}_count`, labels, value: total }
+  samples.push(
+    { name: `${name}_bucket`, labels: { le: '+Inf', ...labels }, value: total },
+    { name: `${name}_sum`, labels, value: sum },
+    { name: `${name}_count`, labels, value: total },
+  )
+  return samples
 }

@@ -6,10 +6,18 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { Clock } from '../core/clock.ts'
+import { nextTurn } from '../core/turn.ts'
 import type { HealthView } from '../health/port.ts'
-import { durationBucketsMs, type BoundService, type EndpointState } from '../live/runtime.ts'
+import {
+  durationBucketsMs,
+  type BoundService,
+  type EndpointState,
+  type ServiceStats,
+  type VersionStats,
+} from '../live/runtime.ts'
 import type { DataPlane } from '../proxy/options.ts'
 import { collect, histogram, type Labels, type Sample } from './collected.ts'
+import { expose } from './exposition.ts'
 import { addKills } from './kill-metrics.ts'
 import type { KillLedger } from './kill-ledger.ts'
 import { addMirrors } from './mirror-metrics.ts'
@@ -43,12 +51,14 @@ export interface MetricsOptions {
   readonly version: string
   /** Where requests run in other processes: theirs, beside the sums that `dataPlane` has. */
   readonly workers?: WorkerSource | undefined
+  /** Lets others have their turn; {@link nextTurn} by default. */
+  readonly pause?: () => Promise<void>
 }
 
 export interface Metrics {
   readonly contentType: string
-  /** The exposition, in Prometheus' text format. */
-  text(): Promise<string>
+  /** The exposition in Prometheus' text format, in pieces that follow each other; made over several turns of the loop. */
+  pieces(): Promise<readonly string[]>
   /** Ends the measuring of the event loop. */
   stop(): void
 }
@@ -65,7 +75,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   addRetries(registry, options)
   addPipelining(registry, options)
   addEndpoints(registry, options)
-  addMirrors(registry, () => options.dataPlane.figures().versions)
+  addMirrors(registry, () => stillOf(options.dataPlane).versions)
   addKills(registry, () => options.kills?.counts() ?? [])
   addControl(registry, options)
   const { workers } = options
@@ -88,12 +98,22 @@ export function createMetrics(options: MetricsOptions): Metrics {
   })
   return {
     contentType: registry.contentType,
-    text: async () => {
+    pieces: async () => {
       await workers?.refresh()
-      return registry.metrics()
+      return expose(registry, options.pause ?? nextTurn)
     },
     stop: () => void loop.disable(),
   }
+}
+
+/** What is counted, in lists that stay as they are while others have their turn. */
+function stillOf(dataPlane: MetricsOptions['dataPlane']): {
+  readonly versions: readonly VersionStats[]
+  readonly services: readonly ServiceStats[]
+  readonly unrouted: readonly (readonly [number, number])[]
+} {
+  const { versions, services, unrouted } = dataPlane.figures()
+  return { versions: [...versions], services: [...services], unrouted: [...unrouted] }
 }
 
 function addRequests(registry: Registry, { dataPlane }: MetricsOptions): void {
@@ -102,11 +122,11 @@ function addRequests(registry: Registry, { dataPlane }: MetricsOptions): void {
     help: 'Requests that ended, by status; origin tells whether the upstream or the proxy made the answer',
     type: 'counter',
     *read(): Generator<Sample> {
-      const figures = dataPlane.figures()
-      for (const [code, value] of figures.unrouted) {
+      const { unrouted, versions } = stillOf(dataPlane)
+      for (const [code, value] of unrouted) {
         yield { labels: { service: '', version: '', code, origin: 'proxy' }, value }
       }
-      for (const { service, version, codes } of figures.versions) {
+      for (const { service, version, codes } of versions) {
         for (const [key, value] of codes) {
           const byProxy = key >= proxyOriginFrom
           const code = byProxy ? key - proxyOriginFrom : key
@@ -122,7 +142,7 @@ function addRequests(registry: Registry, { dataPlane }: MetricsOptions): void {
     help: 'From the first byte of a request to the last of its answer',
     type: 'histogram',
     *read(): Generator<Sample> {
-      for (const { service, version, durationCounts, durationSumMs } of dataPlane.figures().versions) {
+      for (const { service, version, durationCounts, durationSumMs } of stillOf(dataPlane).versions) {
         yield* histogram(name, { service, version }, bounds, durationCounts, durationSumMs / 1_000)
       }
     },
@@ -132,7 +152,7 @@ function addRequests(registry: Registry, { dataPlane }: MetricsOptions): void {
     help: 'Requests that have a service and no end yet',
     type: 'gauge',
     *read(): Generator<Sample> {
-      for (const { service, inFlight } of dataPlane.figures().services) yield { labels: { service }, value: inFlight }
+      for (const { service, inFlight } of stillOf(dataPlane).services) yield { labels: { service }, value: inFlight }
     },
   })
 }
@@ -143,7 +163,7 @@ function addRetries(registry: Registry, { dataPlane }: MetricsOptions): void {
     help: 'Attempts at an endpoint, by outcome; a request has one or more',
     type: 'counter',
     *read(): Generator<Sample> {
-      for (const { service, version, attempts } of dataPlane.figures().versions) {
+      for (const { service, version, attempts } of stillOf(dataPlane).versions) {
         for (const [outcome, value] of attempts) yield { labels: { service, version, outcome }, value }
       }
     },
@@ -153,7 +173,7 @@ function addRetries(registry: Registry, { dataPlane }: MetricsOptions): void {
     help: 'Further attempts for a request, by what went wrong with the one before',
     type: 'counter',
     *read(): Generator<Sample> {
-      for (const { service, retries } of dataPlane.figures().services) {
+      for (const { service, retries } of stillOf(dataPlane).services) {
         for (const [reason, value] of retries) yield { labels: { service, reason }, value }
       }
     },
@@ -163,7 +183,7 @@ function addRetries(registry: Registry, { dataPlane }: MetricsOptions): void {
     help: 'Retries that were not made because too many were under way',
     type: 'counter',
     *read(): Generator<Sample> {
-      for (const { service, retryBudgetExhausted } of dataPlane.figures().services) {
+      for (const { service, retryBudgetExhausted } of stillOf(dataPlane).services) {
         yield { labels: { service }, value: retryBudgetExhausted }
       }
     },

@@ -19,7 +19,7 @@ import type { BoundTable, EndpointState } from '../../src/live/runtime.ts'
 import { boundOf, endpoint, tableOf } from '../fixtures/data-plane.ts'
 import { scriptedLedger } from '../fixtures/kills.ts'
 
-const metrics = { contentType: 'text/plain; version=0.0.4', text: () => Promise.resolve('up 1\n') }
+const metrics = { contentType: 'text/plain; version=0.0.4', pieces: () => Promise.resolve(['up 1\n']) }
 const endpoints = [
   endpoint({ service: 'shop', version: '9.7.0', handle: 'shop-1' }),
   endpoint({ service: 'shop', version: '9.8.0', handle: 'shop-2', status: 'critical', weight: 0 }),

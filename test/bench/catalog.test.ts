@@ -5,11 +5,13 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { Client, startNamedBackend, whenAnswers, whenShown } from '../../bench/catalog/clients.ts'
 import { CountingRelay, requestKinds, requestsBetween } from '../../bench/catalog/counting-relay.ts'
+import { type ChurnResult, replaceInstances } from '../../bench/catalog/churn.ts'
 import { fill, fillOperations, serviceName } from '../../bench/catalog/fill.ts'
 import { parseCatalogOptions } from '../../bench/catalog/options.ts'
 import { metricSum } from '../../bench/catalog/proxy.ts'
-import { catalogGoals, describeRequests, renderArrivals, renderScale } from '../../bench/catalog/report.ts'
+import { catalogGoals, describeRequests, renderArrivals, renderChurn, renderScale } from '../../bench/catalog/report.ts'
 import type { ScaleResult } from '../../bench/catalog/report.ts'
+import { overlapMs } from '../../bench/catalog/turns.ts'
 import { until } from '../fixtures/until.ts'
 
 async function serve(
@@ -192,4 +194,67 @@ t.test('the tables', (t) => {
     'a 2, b 1',
   )
   t.end()
+})
+
+t.test('a change replaces one instance by another, services in turn', async (t) => {
+  const services = Array.from({ length: 10 }, (_, i) => serviceName(i))
+  const options = { services, instancesPerService: 2, seconds: 10, rate: 1_000_000, workers: 1 }
+  const bodies: unknown[] = []
+  const enough = new Error('enough')
+  const put = async (path: string, body: unknown): Promise<void> => {
+    t.equal(path, '/v1/txn')
+    bodies.push(body)
+    if (bodies.length === 21) throw enough
+  }
+  await t.rejects(replaceInstances(options, 0, put), enough)
+  const gone = bodies.map((body) => {
+    const last = (body as readonly { readonly Service?: object }[]).at(-1)?.Service
+    return (last as { readonly Service: { readonly ID: string } }).Service.ID
+  })
+  const filled = [...fillOperations({ services: 10, instancesPerService: 2, real: { service: '', port: 1 } })].flatMap(
+    (operation) => (operation as { Service?: { Service: { ID: string } } }).Service?.Service.ID ?? [],
+  )
+  t.same(gone.slice(0, 20).toSorted(), filled.toSorted(), 'each of those that were there, once')
+  t.equal(gone[20], 'svc-0001-0-1', 'then the ones that took their places')
+  t.match(bodies[0], [
+    { Service: { Verb: 'set', Service: { ID: 'svc-0001-0-1', Service: 'svc-0001' } } },
+    { Check: { Verb: 'set', Check: { ServiceID: 'svc-0001-0-1', Status: 'passing' } } },
+    { Service: { Verb: 'delete', Service: { ID: 'svc-0001-0' } } },
+  ])
+})
+
+t.test('collections are taken off a turn as far as they lie in it', async (t) => {
+  t.equal(overlapMs({ fromMs: 10, toMs: 20 }, []), 0)
+  t.equal(
+    overlapMs({ fromMs: 10, toMs: 20 }, [
+      [0, 5],
+      [8, 11],
+      [13, 15],
+      [19, 30],
+      [40, 50],
+    ]),
+    4,
+  )
+})
+
+t.test('turns are told and judged', async (t) => {
+  const process = { role: 'whole', busy: 0.1, heapBefore: 80_000_000, heapAfter: 81_000_000 }
+  const turns = { ownMs: [1, 4, 2], longestMs: [3, 9, 4], wallMs: [5, 50, 6] }
+  const result = { instances: 10_000, seconds: 30, rate: 50, tables: 6 }
+  const good: ChurnResult = { ...result, workers: 1, processes: [{ ...process, ...turns }] }
+  const bad: ChurnResult = {
+    ...result,
+    workers: 2,
+    processes: [{ ...process, ...turns, role: 'control', ownMs: [1, 6] }],
+  }
+  const text = renderChurn([good, bad])
+  t.match(
+    text,
+    /one process: whole +\| +2\.0 \/ 4\.0 +\| +4\.0 \/ 9\.0 +\| +6\.0 \/ 50\.0 +\| +10 % +\| +8\.00 -> 8\.10/,
+  )
+  t.match(text, /2 workers: control/)
+  t.match(catalogGoals(undefined, undefined, [good, bad]), [
+    { text: /one process: 4\.0 ms/, met: true },
+    { text: /2 workers: 6\.0 ms/, met: false },
+  ])
 })

@@ -31,7 +31,7 @@ async function door(
   kills: KillLedger | 'none' = scriptedLedger(),
 ): Promise<string> {
   const router = adminRouter({
-    metrics: { contentType: '', text: () => Promise.resolve('') },
+    metrics: { contentType: '', pieces: () => Promise.resolve([]) },
     notReady: () => [],
     dataPlane: { current: () => boundOf(tableOf('shop', [])) },
     problems: () => [],

@@ -2,15 +2,17 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { instanceKey, type Instance, type Snapshot } from '../../src/catalog/snapshot.ts'
+import { instanceKey, type Instance, type ServiceSnapshot, type Snapshot } from '../../src/catalog/snapshot.ts'
 import {
   decodeFile,
   encodeBody,
   encodeFile,
+  stepChars,
   type Knowledge,
   type SourceKnowledge,
 } from '../../src/control/snapshot-codec.ts'
 import type { DocumentKnowledge, PolicyDocument } from '../../src/policy/documents/documents.ts'
+import { atOnce, inTurns, type Steps } from '../../src/core/turn.ts'
 import { instance, service, snapshot } from '../fixtures/tables.ts'
 
 const text = fc.string({ unit: 'binary', maxLength: 12 })
@@ -86,7 +88,10 @@ const content = ({ services }: Snapshot): unknown => [...services]
 
 const knowledge: fc.Arbitrary<Knowledge> = fc.record({ sources: catalogs, policies })
 
-const write = (known: Knowledge): string => encodeFile(known, encodeBody(known))
+const bodyOf = (known: Knowledge): string => atOnce(encodeBody(known)).join('')
+const fileOf = (known: Knowledge, body: readonly string[]): string =>
+  Buffer.concat(atOnce(encodeFile(known, body))).toString()
+const write = (known: Knowledge): string => fileOf(known, atOnce(encodeBody(known)))
 
 const alone = (...sources: readonly SourceKnowledge[]): Knowledge => ({ sources, policies: [] })
 
@@ -98,7 +103,7 @@ function policy(...keys: readonly string[]): DocumentKnowledge {
 void t.test('a file of the version before is read', async (t) => {
   const one = alone({ name: 'consul', snapshot: snapshot(service('web', [instance('web', 'a')])), asOfMs: 5 })
   const told = [{ name: 'consul', asOfMs: 5 }]
-  const body = encodeBody(one)
+  const body = bodyOf(one)
   const sha256 = createHash('sha256').update(JSON.stringify(told)).update('\n').update(body).digest('hex')
   const header = { format: 'fairlead-snapshot', version: 1, sources: told, sha256 }
   const decoded = decodeFile(`${JSON.stringify(header)}\n${body}`)
@@ -153,7 +158,7 @@ void t.test('what is not ours, and what is ours and wrong, is refused by a reaso
   const header = JSON.parse(head) as Record<string, unknown>
   const withBody = (body: string): string => {
     const empty = { name: 'consul', snapshot: snapshot(), asOfMs: 5 }
-    return encodeFile({ ...alone(empty), policies: [policy()] }, body)
+    return fileOf({ ...alone(empty), policies: [policy()] }, [body])
   }
   const changed = (change: (one: Record<string, unknown>) => void): string => {
     const parsed = JSON.parse(line) as { instances: Record<string, unknown>[] }
@@ -193,6 +198,41 @@ void t.test('what is not ours, and what is ours and wrong, is refused by a reaso
 void t.test('the same knowledge has the same body, whenever it was heard', async (t) => {
   const known = (asOfMs: number, id = 'a'): Knowledge =>
     alone({ name: 'consul', snapshot: snapshot(service('web', [instance('web', id)])), asOfMs })
-  t.equal(encodeBody(known(1)), encodeBody(known(2)))
-  t.not(encodeBody(known(1)), encodeBody(known(1, 'b')))
+  t.equal(bodyOf(known(1)), bodyOf(known(2)))
+  t.not(bodyOf(known(1)), bodyOf(known(1, 'b')))
+})
+
+void t.test('a large catalog is written in steps, and what did not change costs nothing', async (t) => {
+  let reads = 0
+  const of = (i: number, createIndex: number): ServiceSnapshot => {
+    const instances = Array.from({ length: 10 }, (_, n) => instance(`s${i}`, `i${n}`, { createIndex }))
+    return Object.freeze({
+      name: `s${i}`,
+      get instances() {
+        reads++
+        return instances
+      },
+    })
+  }
+  const all = Array.from({ length: 1_000 }, (_, i) => of(i, 1))
+  const known = (services: readonly ServiceSnapshot[]): Knowledge =>
+    alone({ name: 'consul', snapshot: snapshot(...services), asOfMs: 1 })
+  const counted = async <T>(steps: Steps<T>): Promise<{ readonly value: T; readonly pauses: number }> => {
+    let pauses = 0
+    const value = await inTurns(steps, async () => void pauses++)
+    return { value, pauses }
+  }
+  const first = await counted(encodeBody(known(all)))
+  const chars = first.value.join('').length
+  t.ok(first.pauses >= Math.floor(chars / (stepChars * 1.2)))
+  t.equal(reads, 1_000)
+  const file = await counted(encodeFile(known(all), first.value))
+  t.equal(file.pauses, first.pauses)
+  for (const piece of file.value) t.ok(piece.length < stepChars * 1.2)
+  reads = 0
+  const second = await counted(encodeBody(known(all.with(3, of(3, 2)))))
+  t.equal(second.pauses, 0)
+  t.equal(reads, 1)
+  t.equal(second.value.filter((line, i) => line !== first.value[i]).length, 1)
+  t.equal(decodeFile(Buffer.concat(file.value).toString()).kind, 'good')
 })

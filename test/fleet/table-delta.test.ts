@@ -112,11 +112,20 @@ t.test('one changed service of many is all that is sent', async (t) => {
   const { table: after } = buildTable(before, snapshot(...changed), policy)
   const delta = tableDelta(before, after)
   t.same(
-    delta.services.map(({ service }) => service.name),
+    delta.services.map(({ name }) => name),
     ['s7'],
   )
-  t.ok(delta.routes.every((sent) => typeof sent === 'number'))
-  t.ok(encodeFrame(delta).length < encodeFrame(tableDelta(undefined, after)).length / 20)
+  t.same(delta.routes, [{ from: 0, count: 200 }])
+  t.equal(tableDelta(before, after), delta, 'for all workers it is made once')
+  t.ok(encodeFrame(delta).length < 700, `${encodeFrame(delta).length} bytes`)
+
+  const there = applyDelta(emptyTable, cross(tableDelta(undefined, before)))
+  const then = applyDelta(there, cross(delta))
+  t.same(then, bare(after))
+  const [was, is] = [there, then].map((table) => table.services.get('s7'))
+  t.equal(is?.policy, was?.policy, 'the policy is the very object')
+  t.equal(is?.groups[0]?.endpoints[0], was?.groups[0]?.endpoints[0], 'and so is the instance that stayed')
+  t.not(is, was)
 })
 
 t.test('whatever a configuration can say of routes and services crosses as it is', async (t) => {
@@ -148,8 +157,23 @@ t.test('a change of another table is refused', async (t) => {
     /a change of table 7 came to table 0/,
   )
   const whole = { base: undefined, version: 1, services: [], gone: [] }
-  t.throws(() => applyDelta(emptyTable, { ...whole, routes: [3] }), /never sent/)
+  t.throws(() => applyDelta(emptyTable, { ...whole, routes: [{ from: 3, count: 1 }] }), /never sent/)
   const route = { origin: 'x', host: '', path: '/', weights: undefined, policy: { origin: 'x', host: '', path: '/' } }
   const lost = { ...route, service: 'z', policy: { ...route.policy, service: 'z' } }
   t.throws(() => applyDelta(emptyTable, { ...whole, routes: [lost] }), /service z, which was not sent/)
+})
+
+t.test('a part that was never sent is refused', async (t) => {
+  const whole = { base: undefined, version: 1, gone: [], routes: [] }
+  const one = { name: 'a', policy: servicePolicy(), pem: undefined }
+  const groups = [{ version: '1', weight: 1, endpoints: [3] }]
+  for (const sent of [
+    { ...one, groups: [0] },
+    { ...one, groups },
+  ])
+    t.throws(() => applyDelta(emptyTable, { ...whole, services: [sent] }), /a part of service a was never sent/)
+  t.throws(
+    () => applyDelta(emptyTable, { ...whole, services: [{ ...one, policy: undefined, groups: [] }] }),
+    /the policy of service a was never sent/,
+  )
 })

@@ -73,6 +73,35 @@ void t.test('what did not change is bound as it was', async (t) => {
   t.equal(one.match('h', '/')?.service, one.services.get('web'), 'and the one before is what it was')
 })
 
+void t.test('of many services only what changed asks for its state', async (t) => {
+  let asked = 0
+  const inner = make()
+  const registry: Registry = {
+    ...inner,
+    endpoint: (each) => {
+      asked++
+      return inner.endpoint(each)
+    },
+    version: (name, version) => inner.version(name, version),
+    service: (name) => inner.service(name),
+    retain: (table) => inner.retain(table),
+  }
+  const names = Array.from({ length: 50 }, (_, i) => `s${i}`)
+  const many = policy(names.map((name) => route(`/${name}`, name)))
+  const of = (name: string, createIndex: number) =>
+    service(name, [instance(name, 'a', { version: '1' }), instance(name, 'b', { version: '2', createIndex })])
+  const all = names.map((name) => of(name, 1))
+  const first = build(snapshot(...all), many)
+  const second = build(snapshot(...all.with(7, of('s7', 2))), many, first)
+  const one = bindTable(first, registry)
+  t.equal(asked, 100)
+  const two = bindTable(second, registry, one)
+  t.equal(asked, 101, 'the one that registered anew')
+  t.equal(two.services.get('s7')?.groups[0], one.services.get('s7')?.groups[0], 'the other version of its service')
+  t.equal([...two.services].filter(([name, made]) => made !== one.services.get(name)).length, 1)
+  t.same([...two.services.keys()], [...second.services.keys()])
+})
+
 void t.test('the cell', async (t) => {
   const registry = make()
   const current = createCurrent(registry)

@@ -183,3 +183,16 @@ void t.test('a difference is found exactly where there is one', async () => {
     { numRuns: 300 },
   )
 })
+
+void t.test('asked again for the same two tables it is not made again', async (t) => {
+  const pol = policy([route('/', 'web')])
+  const first = buildTable(emptyTable, snapshot(service('web', [instance('web', 'a')])), pol).table
+  const second = buildTable(first, snapshot(service('web', [instance('web', 'b')])), pol).table
+  const changes = diffTables(first, second)
+  t.equal(diffTables(first, second), changes)
+  t.same(diffTables(first, Object.freeze({ ...second })), changes)
+  t.same(diffTables(second, first)[0], {
+    ...changes[0],
+    added: changes[0]?.kind === 'service' ? changes[0].removed : [],
+  })
+})

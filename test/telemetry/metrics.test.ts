@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { newVersionStats } from '../../src/live/registry.ts'
 import { newEndpointState } from '../../src/live/endpoint-state.ts'
-import { differenceBucketsMs, durationBucketsMs, type BoundTable } from '../../src/live/runtime.ts'
+import { differenceBucketsMs, durationBucketsMs, type BoundTable, type VersionStats } from '../../src/live/runtime.ts'
+import { linesMax } from '../../src/telemetry/exposition.ts'
 import { createMetrics, type ControlFigures, type Metrics, type MetricsOptions } from '../../src/telemetry/metrics.ts'
 import { freePort } from '../fixtures/app.ts'
 import { boundOf, endpoint, noFigures, tableOf } from '../fixtures/data-plane.ts'
@@ -130,6 +131,8 @@ function full(): Metrics {
   })
 }
 
+const textOf = async (metrics: Metrics): Promise<string> => (await metrics.pieces()).join('')
+
 /** Samples by their line without the value. */
 function samples(text: string): Map<string, number> {
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
@@ -141,7 +144,7 @@ function samples(text: string): Map<string, number> {
 t.test('names, labels and values', async (t) => {
   const metrics = full()
   t.teardown(() => metrics.stop())
-  const got = samples(await metrics.text())
+  const got = samples(await textOf(metrics))
   const version = 'version="9.8.0\\"\\n\\\\"'
   const expected: Record<string, number> = {
     [`fairlead_requests_total{service="shop",${version},code="200",origin="upstream"}`]: 7,
@@ -194,7 +197,7 @@ t.test('names, labels and values', async (t) => {
 t.test('deaths and ejections', async (t) => {
   const metrics = full()
   t.teardown(() => metrics.stop())
-  const got = samples(await metrics.text())
+  const got = samples(await textOf(metrics))
   const expected: Record<string, number> = {
     'fairlead_rescued_requests_total{service="shop"}': 9,
     'fairlead_rescued_requests_total{service="cart"}': 0,
@@ -231,7 +234,7 @@ t.test('endpoints are told by their health where the catalog allows them traffic
   const dataPlane = { current: () => bound, figures: () => noFigures }
   const metrics = createMetrics({ clock: new FakeClock(), version: '', control: () => control, dataPlane, health })
   t.teardown(() => metrics.stop())
-  const lines = [...samples(await metrics.text())].filter(([line]) => line.startsWith('fairlead_endpoints{'))
+  const lines = [...samples(await textOf(metrics))].filter(([line]) => line.startsWith('fairlead_endpoints{'))
   t.same(Object.fromEntries(lines.map(([line, value]) => [/state="(\w+)"/.exec(line)?.[1], value])), {
     healthy: 4,
     ejected: 1,
@@ -239,6 +242,61 @@ t.test('endpoints are told by their health where the catalog allows them traffic
     critical: 1,
     maintenance: 1,
   })
+})
+
+/** Many versions, and how often others had their turn while they were told of. */
+function many(
+  count: number,
+  onPause: (versions: VersionStats[]) => void = () => {},
+): { readonly metrics: Metrics; readonly pauses: () => number } {
+  const versions = Array.from({ length: count }, (_, i) => newVersionStats('shop', `9.${i}.0`))
+  let pauses = 0
+  const pause = (): Promise<void> => {
+    pauses++
+    onPause(versions)
+    return Promise.resolve()
+  }
+  const dataPlane = { current: () => boundOf(tableOf('shop', [])), figures: () => ({ ...noFigures, versions }) }
+  const metrics = createMetrics({ clock: new FakeClock(), version: '', control: () => control, dataPlane, pause })
+  return { metrics, pauses: () => pauses }
+}
+
+t.test('a page of any length is made in turns of bounded work, and is one page', async (t) => {
+  const { metrics, pauses } = many(1_000)
+  t.teardown(() => metrics.stop())
+  const pieces = await metrics.pieces()
+  for (const piece of pieces) t.ok(piece.split('\n').length <= linesMax + 5)
+  const text = pieces.join('')
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  t.ok(pauses() >= Math.floor((1_000 * (durationBucketsMs.length + 3)) / linesMax))
+  t.equal(new Set(lines.map((line) => line.slice(0, line.lastIndexOf(' ')))).size, lines.length, 'none twice')
+  for (const kind of ['HELP', 'TYPE']) {
+    const said = text.match(new RegExp(`^# ${kind} fairlead_request_duration_seconds `, 'gm')) ?? []
+    t.equal(said.length, 1)
+  }
+  t.equal(text.match(/^fairlead_request_duration_seconds_count/gm)?.length, 1_000)
+  t.notMatch(text, /\n\n\n/)
+  t.ok(text.endsWith('\n'))
+})
+
+t.test('a histogram is of one moment, whatever happens while the page is made', async (t) => {
+  const { metrics } = many(50, (versions) => {
+    for (const stats of versions) {
+      stats.durationCounts[0] = (stats.durationCounts[0] ?? 0) + 1
+      stats.durationSumMs += 1_000
+    }
+    versions.splice(10, 1)
+  })
+  t.teardown(() => metrics.stop())
+  const got = samples(await textOf(metrics))
+  for (let i = 0; i < 50; i++) {
+    const labels = `service="shop",version="9.${i}.0"`
+    const of = (suffix: string, more = ''): number | undefined =>
+      got.get(`fairlead_request_duration_seconds_${suffix}{${more}${labels}}`)
+    t.ok(of('count') !== undefined, 'those that go while it is made are on it')
+    t.equal(of('sum'), of('count'))
+    t.equal(of('bucket', 'le="0.001",'), of('count'))
+  }
 })
 
 t.test('promtool finds nothing to say', async (t) => {
@@ -250,7 +308,7 @@ t.test('promtool finds nothing to say', async (t) => {
   const metrics = full()
   t.teardown(() => metrics.stop())
   // Only our own names are ours to answer for; prom-client's process and nodejs ones do not follow promtool's taste.
-  const text = (await metrics.text())
+  const text = (await textOf(metrics))
     .split('\n')
     .filter((line) => /^(# \w+ )?fairlead_/.test(line))
     .join('\n')
@@ -273,7 +331,7 @@ t.test('a real Prometheus scrapes it', async (t) => {
   const metrics = full()
   const server = createServer((req, res) => {
     t.equal(req.url, '/metrics')
-    void metrics.text().then((text) => res.setHeader('content-type', metrics.contentType).end(text))
+    void textOf(metrics).then((text) => res.setHeader('content-type', metrics.contentType).end(text))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo

@@ -1,7 +1,7 @@
 /**
  * Reads an answer's body whole, or ends it: nothing is left unread on a connection. It does not interpret what it reads.
  */
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { FairleadError } from '../../core/errors.ts'
 
@@ -16,17 +16,20 @@ export function tooLarge(bytesMax: number): FairleadError {
   return new FairleadError('FL_CATALOG_HTTP', `the answer is larger than ${limit}, the most that is taken`)
 }
 
-/** All of `body`; throws `FL_CATALOG_HTTP` above `bytesMax`, and whatever the stream fails with when it is torn. */
-export async function readBody(body: Readable, bytesMax: number): Promise<Buffer> {
-  const chunks: Buffer[] = []
+/** Reads all of `body` and keeps nothing. Throws as {@link counted} does. */
+export async function skipBody(body: Readable, bytesMax: number): Promise<void> {
+  for await (const chunk of counted(body, bytesMax)) void chunk
+}
+
+/** The chunks of `body`; throws `FL_CATALOG_HTTP` above `bytesMax`, and whatever the stream fails with when it is torn. */
+export async function* counted(body: Readable, bytesMax: number): AsyncGenerator<Buffer> {
   let bytes = 0
   for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length
     // Leaving the loop by a throw destroys the stream, and with it the connection.
     if (bytes > bytesMax) throw tooLarge(bytesMax)
-    chunks.push(chunk)
+    yield chunk
   }
-  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, bytes)
 }
 
 /** The beginning of an error's text, for a log line; what exceeds it is thrown away with the connection. */

@@ -7,7 +7,7 @@
 import type { Dispatcher } from 'undici'
 import type { Clock, Milliseconds } from '../../core/clock.ts'
 import { errorText, FairleadError } from '../../core/errors.ts'
-import { bodyBytesMax, readBody, readErrorText, tooLarge } from './body.ts'
+import { bodyBytesMax, counted, readErrorText, skipBody, tooLarge } from './body.ts'
 import type { DecodeKind, DecodeResult } from './decode.ts'
 import { Decoder } from './decoder.ts'
 import { type ConsulConnection, defaultAddress } from './options.ts'
@@ -121,8 +121,8 @@ export class ConsulClient {
         answer.body.on('error', () => {}).destroy()
         throw tooLarge(this.#bodyBytesMax)
       }
-      const bytes = await readBody(answer.body, this.#bodyBytesMax)
-      return { data: await this.#decoder.decode(kind, bytes, signal), ...aboutOf(headers) }
+      const body = counted(answer.body, this.#bodyBytesMax)
+      return { data: await this.#decoder.decode(kind, body, signal), ...aboutOf(headers) }
     })
   }
 
@@ -131,7 +131,7 @@ export class ConsulClient {
     await this.#within(timeoutMs, signal, async (own) => {
       const text = body === undefined ? undefined : JSON.stringify(body)
       const answer = await this.#send('PUT', this.#url(path, undefined, false), text, own, isSuccess)
-      await readBody(answer.body, this.#bodyBytesMax)
+      await skipBody(answer.body, this.#bodyBytesMax)
     })
   }
 
@@ -143,8 +143,7 @@ export class ConsulClient {
     return await this.#within(marginMs, signal, async (own) => {
       const text = JSON.stringify(operations)
       const answer = await this.#send('PUT', this.#url('/txn', undefined, false), text, own, isSuccessOrConflict)
-      const bytes = await readBody(answer.body, this.#bodyBytesMax)
-      return await this.#decoder.decode({ kind: 'json' }, bytes, own)
+      return await this.#decoder.decode({ kind: 'json' }, counted(answer.body, this.#bodyBytesMax), own)
     })
   }
 

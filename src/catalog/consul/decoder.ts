@@ -2,6 +2,7 @@
  * Decodes bodies: small ones at once, large ones in a worker thread that is made when first needed and made anew when it
  * dies. What comes back from the worker is frozen as if it had been decoded here.
  */
+import { Buffer } from 'node:buffer'
 import { Worker } from 'node:worker_threads'
 import { errorText, FairleadError } from '../../core/errors.ts'
 import type { Instance } from '../snapshot.ts'
@@ -9,8 +10,10 @@ import { decode, type DecodeKind, type DecodeResult } from './decode.ts'
 import type { WorkerJob, WorkerReply } from './json-worker.ts'
 import type { ParsedService } from './parse.ts'
 
-/** Bodies above this go to the worker: below it, decoding takes a few milliseconds at most. */
-export const inlineBytesMax: number = 256 * 1024
+/** Bodies above this go to the worker: below it, decoding takes a millisecond or two at most. */
+export const inlineBytesMax: number = 128 * 1024
+/** They go there in pieces of about this, as they come: nothing is as long here as the body. */
+const pieceBytes = 64 * 1024
 
 interface Pending {
   readonly kind: DecodeKind
@@ -19,17 +22,50 @@ interface Pending {
   readonly reject: (error: Error) => void
 }
 
+/** A body on its way to the worker. */
+interface Remote {
+  /** What comes next of it. */
+  send(chunks: readonly Buffer[]): void
+  /** The last of it; resolves with what it means. */
+  end(chunks: readonly Buffer[]): Promise<unknown>
+  /** There is no more of it, and nobody waits. */
+  drop(): void
+}
+
 export class Decoder {
   #worker: Worker | undefined
   #ids = 0
   #ended = false
   readonly #pending = new Map<number, Pending>()
 
-  /** Rejects with `FL_CATALOG_HTTP` for what is no JSON or not of that kind. */
-  async decode<K extends DecodeKind>(kind: K, bytes: Buffer, signal: AbortSignal): Promise<DecodeResult<K>> {
+  /**
+   * Reads `body` and decodes it. Rejects with `FL_CATALOG_HTTP` for what is no JSON or not of that kind, and as `body` does when
+   * that ends early.
+   */
+  async decode<K extends DecodeKind>(
+    kind: K,
+    body: AsyncIterable<Buffer>,
+    signal: AbortSignal,
+  ): Promise<DecodeResult<K>> {
+    let remote: Remote | undefined
+    let chunks: Buffer[] = []
+    let bytes = 0
     try {
-      if (bytes.length <= inlineBytesMax) return decode(kind, bytes) as DecodeResult<K>
-      return (await this.#remote(kind, bytes, signal)) as DecodeResult<K>
+      for await (const chunk of body) {
+        chunks.push(chunk)
+        bytes += chunk.length
+        if (bytes <= (remote ? pieceBytes : inlineBytesMax)) continue
+        remote ??= this.#remote(kind, signal)
+        remote.send(chunks)
+        chunks = []
+        bytes = 0
+      }
+    } catch (error) {
+      remote?.drop()
+      throw error
+    }
+    try {
+      return (await (remote ? remote.end(chunks) : decode(kind, joined(chunks)))) as DecodeResult<K>
     } catch (error) {
       if (error instanceof FairleadError || signal.aborted) throw error
       throw new FairleadError('FL_CATALOG_HTTP', `answered what cannot be used: ${errorText(error)}`, { cause: error })
@@ -41,12 +77,15 @@ export class Decoder {
     await this.#worker?.terminate()
   }
 
-  async #remote(kind: DecodeKind, bytes: Buffer, signal: AbortSignal): Promise<unknown> {
+  /** Begins a body in the worker. */
+  #remote(kind: DecodeKind, signal: AbortSignal): Remote {
     const worker = (this.#worker ??= this.#start())
     const id = this.#ids++
-    return await new Promise<unknown>((resolve, reject) => {
+    const tell = (job: WorkerJob, transfer: readonly ArrayBuffer[] = []): void => worker.postMessage(job, transfer)
+    const data = new Promise<unknown>((resolve, reject) => {
       const aborted = (): void => {
         this.#pending.delete(id)
+        tell({ id, type: 'drop' })
         reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
       }
       if (signal.aborted || this.#ended) return aborted()
@@ -58,10 +97,30 @@ export class Decoder {
         }
       }
       this.#pending.set(id, { kind, instances: [], resolve: settle(resolve), reject: settle(reject) })
-      const own = new Uint8Array(bytes)
-      const job: WorkerJob = { id, kind, bytes: own }
-      worker.postMessage(job, [own.buffer])
     })
+    // Its reader may not have come to the end yet, and learns of it there.
+    data.catch(() => {})
+    const send = (chunks: readonly Buffer[]): void => {
+      if (!this.#pending.has(id)) return
+      // A copy of its own: what is transferred is gone here, and chunks may share what they lie in.
+      const own = copied(chunks)
+      tell({ id, type: 'piece', bytes: own }, [own.buffer])
+    }
+    return {
+      send,
+      end: (chunks) => {
+        send(chunks)
+        if (this.#pending.has(id)) tell({ id, type: 'end', kind })
+        return data
+      },
+      drop: () => {
+        const pending = this.#pending.get(id)
+        if (!pending) return
+        this.#pending.delete(id)
+        tell({ id, type: 'drop' })
+        pending.reject(new Error('it ended early'))
+      },
+    }
   }
 
   #start(): Worker {
@@ -106,6 +165,19 @@ export class Decoder {
     this.#pending.clear()
     for (const pending of lost) pending.reject(error)
   }
+}
+
+const joined = (chunks: readonly Buffer[]): Buffer =>
+  chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
+
+function copied(chunks: readonly Buffer[]): Uint8Array<ArrayBuffer> {
+  const own = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0))
+  let at = 0
+  for (const chunk of chunks) {
+    own.set(chunk, at)
+    at += chunk.length
+  }
+  return own
 }
 
 /** Copies between threads lose freezing and missing prototypes. */

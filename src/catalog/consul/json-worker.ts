@@ -6,11 +6,13 @@ import { parentPort } from 'node:worker_threads'
 import { decode, type DecodeKind } from './decode.ts'
 import type { ParsedService } from './parse.ts'
 
-export interface WorkerJob {
-  readonly id: number
-  readonly kind: DecodeKind
-  readonly bytes: Uint8Array
-}
+/** What is said of the body `id`, in order. */
+export type WorkerJob =
+  | { readonly id: number; readonly type: 'piece'; readonly bytes: Uint8Array }
+  /** It is whole; answered. */
+  | { readonly id: number; readonly type: 'end'; readonly kind: DecodeKind }
+  /** It will not be whole; not answered. */
+  | { readonly id: number; readonly type: 'drop' }
 
 export type WorkerReply =
   | { readonly id: number; readonly type: 'part'; readonly instances: ParsedService['instances'] }
@@ -19,7 +21,21 @@ export type WorkerReply =
 
 const instancesPerMessage = 250
 
-parentPort?.on('message', ({ id, kind, bytes }: WorkerJob) => {
+const bodies = new Map<number, Uint8Array[]>()
+
+parentPort?.on('message', (job: WorkerJob) => {
+  const { id } = job
+  const pieces = bodies.get(id) ?? []
+  if (job.type === 'piece') {
+    pieces.push(job.bytes)
+    bodies.set(id, pieces)
+    return
+  }
+  bodies.delete(id)
+  if (job.type === 'end') answer(id, job.kind, Buffer.concat(pieces))
+})
+
+function answer(id: number, kind: DecodeKind, bytes: Uint8Array): void {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port has no origin; the rule means windows
   const reply = (message: WorkerReply): void => parentPort?.postMessage(message)
   try {
@@ -32,4 +48,4 @@ parentPort?.on('message', ({ id, kind, bytes }: WorkerJob) => {
   } catch (error) {
     reply({ id, type: 'failed', message: error instanceof Error ? error.message : String(error) })
   }
-})
+}

@@ -1,0 +1,42 @@
+/** What a build needs to know of routes before any instance: their order, the services they lead to, and what of them asks for what. Pure. */
+import type { Policy, RoutePolicy } from '../policy/policy.ts'
+import { orderRoutes, type OrderedRoutes } from './order-routes.ts'
+import { mirrorOf, rulesOf, servicesOf } from './rule-targets.ts'
+import { type Schemes, schemesOf } from './upstream-scheme.ts'
+
+export interface Arrangement {
+  readonly given: readonly RoutePolicy[]
+  /** They and the defaults, which come with them, may have rules that lead to other services. */
+  readonly policies: Policy['services']
+  /** Last good ones, behind those that were given. */
+  readonly kept: readonly RoutePolicy[]
+  readonly ordered: OrderedRoutes
+  readonly schemes: Schemes
+  /** First route of each service, by service name in order of names. */
+  readonly needed: ReadonlyMap<string, RoutePolicy>
+  /** Places, among the ordered, of the routes that each service matters to. */
+  readonly places: ReadonlyMap<string, readonly number[]>
+  /** Places of those that have rules or a mirror, in order. */
+  readonly ruled: readonly number[]
+}
+
+export function arrange(policy: Policy, kept: readonly RoutePolicy[]): Arrangement {
+  const ordered = orderRoutes(kept.length === 0 ? policy.routes : [...policy.routes, ...kept])
+  const first = new Map<string, RoutePolicy>()
+  const places = new Map<string, number[]>()
+  const ruled: number[] = []
+  for (const [place, route] of ordered.routes.entries()) {
+    for (const name of servicesOf(route, policy)) {
+      const known = first.get(name)
+      if (!known || (known.service !== name && route.service === name)) first.set(name, route)
+      const at = places.get(name)
+      if (!at) places.set(name, [place])
+      else if (at.at(-1) !== place) at.push(place)
+    }
+    const own = policy.services.get(route.service) ?? policy.defaults
+    if (rulesOf(route, own).length > 0 || mirrorOf(route, own)) ruled.push(place)
+  }
+  const needed = new Map([...first].sort(([a], [b]) => (a < b ? -1 : 1)))
+  const schemes = schemesOf(ordered.routes)
+  return { given: policy.routes, policies: policy.services, kept, ordered, schemes, needed, places, ruled }
+}
