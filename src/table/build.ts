@@ -18,6 +18,7 @@ import { readService, type ReadService } from './read-service.ts'
 import { sameData } from './same.ts'
 import { ruleProblems, servicesOf } from './rule-targets.ts'
 import { type Schemes, schemeProblems, schemesOf, withScheme } from './upstream-scheme.ts'
+import { unreadProblems } from './unread.ts'
 import { noService, type Route, type RouteTable, type ServiceTable } from './table.ts'
 import { weighGroups } from './weigh.ts'
 
@@ -53,6 +54,7 @@ interface Memo {
   readonly schemes: Schemes
   /** First route of each service, by service name in order of names. */
   readonly needed: ReadonlyMap<string, RoutePolicy>
+  readonly unread: readonly Problem[]
   readonly entries: ReadonlyMap<string, Entry>
   /** Moves on to the next table; undefined once it has. */
   claims: Claims | undefined
@@ -66,7 +68,7 @@ function arrange(
   snapshot: Snapshot,
   policy: Policy,
   memo: Memo | undefined,
-): Pick<Memo, 'given' | 'policies' | 'kept' | 'ordered' | 'schemes' | 'needed'> {
+): Omit<Memo, 'entries' | 'claims'> {
   const sameRoutes = memo?.given === policy.routes && memo.policies === policy.services
   // Then every route of the table before is still the policy's, and none can be a last good one.
   if (memo && sameRoutes && memo.kept.length === 0) return memo
@@ -81,7 +83,8 @@ function arrange(
     }
   const needed = new Map([...first].sort(([a], [b]) => (a < b ? -1 : 1)))
   const schemes = schemesOf(ordered.routes)
-  return { given: policy.routes, policies: policy.services, kept, ordered, schemes, needed }
+  const unread = unreadProblems(policy, needed)
+  return { given: policy.routes, policies: policy.services, kept, ordered, schemes, needed, unread }
 }
 
 /** The previous build's index, brought to the services as they are read now; a new one when there is none to take over. */
@@ -208,9 +211,11 @@ export function buildTable(previous: RouteTable, snapshot: Snapshot, policy: Pol
     services.set(name, built.table)
     sameServices &&= previous.services.get(name) === built.table
   }
-  const { routes, problems: wrong } = buildRoutes(arranged.ordered, services, entries, previous)
+  const { ordered, unread } = arranged
+  const { routes, problems: wrong } = buildRoutes(ordered, services, entries, previous)
   const rules = ruleProblems(routes, services)
-  const all = [...snapshot.problems, ...policy.problems, ...arranged.ordered.problems, ...found, ...wrong, ...rules]
+  const told = [...snapshot.problems, ...policy.problems, ...ordered.problems, ...unread]
+  const all = [...told, ...found, ...wrong, ...rules]
   const problems = sameData(previous.problems, all) ? previous.problems : Object.freeze(all)
 
   const unchanged = sameServices && routes === previous.routes && problems === previous.problems
