@@ -86,7 +86,7 @@ export function adminRouter(sources: AdminSources): Router {
     ['/v1/services', () => json(200, { services: serviceSummaries(dataPlane.current(), weights) })],
     ['/v1/problems', () => json(200, { problems: sources.problems() })],
   ])
-  paths.set('/v1/what-if', (query) => whatIfAnswer(dataPlane.current(), query))
+  paths.set('/v1/what-if', (query) => whatIfAnswer(dataPlane.current(), query, sources.policy?.beneath))
   const { explain } = sources
   if (explain) paths.set('/v1/explain', (query) => explainAnswer(explain, query))
   if (kills) paths.set('/v1/kills', (query) => killsAnswer(kills, dataPlane, query))

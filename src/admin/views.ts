@@ -7,7 +7,7 @@ import { isoTime, type Milliseconds } from '../core/clock.ts'
 import type { HealthView } from '../health/port.ts'
 import type { BoundService, BoundTable, EndpointState, OperatorOrder } from '../live/runtime.ts'
 import type { WeightsLayer } from '../policy/policy.ts'
-import { type Endpoint, type Route, type ServiceTable, servicesAt } from '../table/table.ts'
+import { type Endpoint, routeText, type ServiceTable, servicesAt } from '../table/table.ts'
 import { type MirroredView, mirroredView } from './mirror-view.ts'
 import { routeView } from './route-view.ts'
 import { type SteeringView, steeringView } from './steering-view.ts'
@@ -205,9 +205,6 @@ export function serviceSummaries(bound: BoundTable, weights: WeightsSource): rea
 export function routesTo(bound: BoundTable, service: string): readonly string[] {
   return bound.table.routes.filter((route) => servicesAt(route).includes(service)).map(routeText)
 }
-
-/** A route as a person writes it: `shop.example.com/cart`, `/` for any host. */
-const routeText = (route: Route): string => `${route.host}${route.path}`
 
 /**
  * `head`, the items as JSON with commas between them, and `]}`; with a turn of the event loop after each `atOnce` items: what

@@ -12,12 +12,11 @@ import { noService, type Route, type RouteTable, type ServiceTable, type Version
 import { newServiceStats, type Registry } from './registry.ts'
 import type { BoundEndpoint, BoundGroup, BoundRoute, BoundService, BoundTable, Matcher } from './runtime.ts'
 
-/** What a binding keeps for the next one: where each route stands, and the routes in that order. */
+/** What a binding keeps for the next one: where each route stands. */
 interface Memo {
   /** The proxy's own zone. */
   readonly zone: string
   readonly places: Matcher<number>
-  readonly routes: readonly BoundRoute[]
 }
 
 const memos = new WeakMap<BoundTable, Memo>()
@@ -95,7 +94,7 @@ export function bindTable(table: RouteTable, registry: Registry, previous?: Boun
   }
 
   const routes = table.routes.map((route, i): BoundRoute => {
-    const known = before?.routes[i]
+    const known = before && previous?.routes[i]
     const service = services.get(route.service.name) ?? nowhere
     if (known?.route === route && known.service === service && sameParts(known, services)) return known
     return bindRoute(route, services, zone)
@@ -108,11 +107,12 @@ export function bindTable(table: RouteTable, registry: Registry, previous?: Boun
   const bound: BoundTable = {
     table,
     services,
+    routes,
     match(host, path) {
       const place = places(host, path)
       return place === undefined ? undefined : routes[place]
     },
   }
-  memos.set(bound, { zone, places, routes })
+  memos.set(bound, { zone, places })
   return bound
 }

@@ -6,6 +6,7 @@ import { commandName } from '../command-name.ts'
 import {
   gap,
   paintOn,
+  routesText,
   safe,
   tableLines,
   timeText,
@@ -17,8 +18,6 @@ import {
 } from '../table-text.ts'
 import type { EndpointStatus, ServiceStatus, TableStatus } from './answer.ts'
 
-/** Routes named in the line of a service; more are counted. */
-const routesMax = 8
 const indent = '  '
 
 interface Row {
@@ -68,10 +67,7 @@ export function serviceText(service: ServiceStatus, screen: Screen): string {
 }
 
 function routesLine({ routes }: ServiceStatus): string {
-  if (routes.length === 0) return `${indent}no route leads here`
-  const more = routes.length - routesMax
-  const named = routes.slice(0, routesMax).map((route) => safe(route.startsWith('/') ? `*${route}` : route, 255))
-  return `${indent}${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+  return `${indent}${routes.length === 0 ? 'no route leads here' : routesText(routes)}`
 }
 
 const origins: Readonly<Record<string, string>> = {
