@@ -13,10 +13,12 @@ import { decodeEnvelope, type Envelope, reasonCharsMax } from '../policy/kv/enve
 import { documentKey, historyFolder } from '../policy/kv/keys.ts'
 import type { KvStore } from '../policy/kv/kv-store.ts'
 import { type ChangeResult, writeDocument } from '../policy/kv/write-document.ts'
+import { sameData } from '../core/same.ts'
 import { sharesOf } from '../table/shares.ts'
 import { servicesAt } from '../table/table.ts'
 import { weighGroups } from '../table/weigh.ts'
 import { decodedPart, isObject, isReason, unknownService } from './asked.ts'
+import { type RevisionView, type RollbackView, rollbackView } from './rollback-view.ts'
 import { endOfSplit, readVersions, unregistered } from './versions.ts'
 import { json, type Action, type ActionRouter, type Answer } from './door.ts'
 
@@ -73,16 +75,8 @@ export interface PolicyAnswer {
     readonly undo: number | null
   }
   readonly warnings: readonly string[]
-}
-
-/** One revision of a service's policy. */
-export interface RevisionView {
-  readonly revision: number
-  readonly by: string
-  readonly at: string
-  readonly reason: string
-  /** Null: it was removed. */
-  readonly settings: unknown
+  /** Of a rollback alone. */
+  readonly rollback?: RollbackView
 }
 
 const prefix = '/v1/services/'
@@ -203,9 +197,8 @@ function splitAction(plane: PolicyPlane, name: string): Action {
     const whole = readSettings({ ...now.settings, ...own })
     const fault = typeof whole === 'string' ? whole : now.fault
     if (fault !== undefined && body['force'] !== true) return brokenDocument(name, fault)
-    // Of weights alone nothing can be wrong: they were read as such.
-    const settings: Settings =
-      typeof whole === 'string' || fault !== undefined ? { written: own, read: { versions } } : whole
+    // Where it has a fault these weights stand alone, and they were read as they should be.
+    const settings: Settings = typeof whole === 'string' ? { written: own, read: { versions } } : whole
     const { policy } = now.service.table
     const ends = policy.split && settings.read.split === undefined ? [endOfSplit] : []
     return await change(plane, name, now, settings, { ...common, by, warnings: [...warnings, ...ends] })
@@ -240,9 +233,10 @@ function rollbackAction(plane: PolicyPlane, name: string): Action {
     const newest = known[0]?.revision ?? now.revision
     // Where somebody wrote the document without its history, what was known last is what to go back to.
     const isNewest =
-      (now.revision === newest && sameJson(now.settings, known[0]?.settings)) ||
+      (now.revision === newest && sameData(now.settings, known[0]?.settings)) ||
       (now.modifyIndex === 0 && known[0]?.settings === null)
-    const older = known.find((one) => one.revision < newest && isUsable(one))
+    const usable = known.filter(isUsable)
+    const older = usable.find((one) => one.revision < newest)
     const revision = asked ?? (isNewest ? (older?.revision ?? 0) : newest)
     if (newest === 0) return json(409, { error: 'Nothing has been changed yet, so there is nothing to go back to.' })
     const target = revision === 0 ? null : known.find((one) => one.revision === revision)?.settings
@@ -254,15 +248,14 @@ function rollbackAction(plane: PolicyPlane, name: string): Action {
     const settings = readSettings(target ?? undefined)
     if (typeof settings === 'string')
       return json(409, { error: `Revision ${String(revision)} cannot be used: ${settings}` })
-    return await change(plane, name, now, settings, { ...common, reason, by, warnings: [] })
+    const rollback = rollbackView(known, usable, revision, now.settings ?? null, isNewest)
+    return await change(plane, name, now, settings, { ...common, reason, by, warnings: [], rollback })
   }
 }
 
 function isUsable({ settings }: RevisionView): boolean {
   return typeof readSettings(settings) !== 'string'
 }
-
-const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 // === Both ===
 
@@ -283,6 +276,7 @@ function readSettings(json: unknown): Settings | string {
 interface Change extends Common {
   readonly by: string
   readonly warnings: readonly string[]
+  readonly rollback?: RollbackView
 }
 
 async function change(
@@ -290,7 +284,7 @@ async function change(
   name: string,
   now: Now,
   { written: settings, read }: Settings,
-  { reason, cas, dryRun, by, warnings }: Change,
+  { reason, cas, dryRun, by, warnings, rollback }: Change,
 ): Promise<Answer> {
   const before = sharesNow(now.service)
   const { policy } = now.service.table
@@ -305,6 +299,7 @@ async function change(
     affected: affectedBy(plane.current(), name),
     changes: changesOf(now.settings, settings),
     warnings: [...warnings, ...warningsOf(then)],
+    ...(rollback ? { rollback } : {}),
   }
   if (dryRun) return json(200, answer)
   const result = await writeDocument(now.store, plane.clock, {
