@@ -4,8 +4,9 @@
  */
 import { partShares } from '../balance/part-shares.ts'
 import { effectiveWeight, isUsable } from '../balance/usable.ts'
-import type { BoundEndpoint, BoundGroup, BoundPart } from '../live/runtime.ts'
+import type { BoundEndpoint, BoundGroup, BoundPart, BoundRoute, BoundTable } from '../live/runtime.ts'
 import { sharesOf } from '../table/shares.ts'
+import { servicesAt } from '../table/table.ts'
 
 /** Of all, 0 to 1. */
 export interface Load {
@@ -60,4 +61,29 @@ export function loadOfParts(parts: readonly ReckonedPart[], isGone: IsGone = nob
   const reckoned = loads.map((load, at) => ({ share: shares[at] ?? 0, load }))
   const answered = reckoned.reduce((sum, { share, load }) => sum + share * (1 - load.unanswered), 0)
   return { parts: reckoned, unanswered: rounded(1 - answered) }
+}
+
+export interface NamedPart extends ReckonedPart {
+  /** Null: by the service's weights. */
+  readonly version: string | null
+}
+
+/** The parts of a route. Those whose service is in the table are bound, in order. */
+export function namedParts({ route, parts = [] }: BoundRoute): readonly NamedPart[] {
+  const said = (route.parts ?? []).filter((one) => parts.some(({ service }) => service.table.name === one.service))
+  return parts.map((part, at) => ({ ...part, version: said[at]?.version ?? null }))
+}
+
+/** Routes that several services share, or where others stand by, by each of those services. */
+export function sharedRoutes({ routes }: Pick<BoundTable, 'routes'>): ReadonlyMap<string, readonly BoundRoute[]> {
+  const shared = new Map<string, BoundRoute[]>()
+  for (const bound of routes) {
+    if (!bound.parts) continue
+    for (const name of servicesAt(bound.route)) {
+      const known = shared.get(name)
+      if (known) known.push(bound)
+      else shared.set(name, [bound])
+    }
+  }
+  return shared
 }

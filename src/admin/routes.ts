@@ -20,7 +20,15 @@ import { type PolicyPlane, revisionsHandler } from './policy.ts'
 import { readQuery } from './query.ts'
 import { requestAnswer } from './request-view.ts'
 import { whatIfAnswer } from './what-if.ts'
-import { routesTo, serviceSummaries, serviceView, tableJson, type HealthSource, type WeightsSource } from './views.ts'
+import {
+  routesOf,
+  routesTo,
+  serviceSummaries,
+  serviceView,
+  tableJson,
+  type HealthSource,
+  type WeightsSource,
+} from './views.ts'
 
 export interface StatusSources {
   readonly metrics: Pick<Metrics, 'contentType' | 'text'>
@@ -116,7 +124,7 @@ function serviceAnswer(
 ): Answer {
   const service = bound.services.get(name)
   if (!service) return json(404, { error: unknownService(name, bound.services.keys()) })
-  return json(200, { ...serviceView(service, health, weights), routes: routesTo(bound, name) })
+  return json(200, { ...serviceView(service, health, weights, routesOf(bound)), routes: routesTo(bound, name) })
 }
 
 function killsAnswer(kills: Pick<KillLedger, 'read'>, dataPlane: AdminSources['dataPlane'], query: string): Answer {

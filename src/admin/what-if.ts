@@ -8,12 +8,21 @@ import { showHostPort } from '../core/host.ts'
 import type { BoundGroup, BoundRoute, BoundService, BoundTable } from '../live/runtime.ts'
 import type { ServicePolicy } from '../policy/policy.ts'
 import { sameData } from '../core/same.ts'
-import { routeText, servicesAt } from '../table/table.ts'
+import { routeText } from '../table/table.ts'
 import { weighGroups } from '../table/weigh.ts'
 import { unknownService } from './asked.ts'
 import { json, type Answer } from './door.ts'
 import { readQuery } from './query.ts'
-import { type IsGone, type Load, loadOf, loadOfParts, type PartsLoad, type ReckonedPart } from './reckon.ts'
+import {
+  type IsGone,
+  type Load,
+  loadOf,
+  loadOfParts,
+  type NamedPart,
+  namedParts,
+  type PartsLoad,
+  sharedRoutes,
+} from './reckon.ts'
 import { endOfSplit, readVersions, unregistered } from './versions.ts'
 
 /** Parts of the requests that no rule decides, 0 to 1. */
@@ -88,7 +97,7 @@ export function whatIfAnswer(
     })
   const service = bound.services.get(name)
   if (!service) return json(404, { error: `service: ${unknownService(name, bound.services.keys())}` })
-  const routes = bound.routes.filter(({ route, parts }) => parts && servicesAt(route).includes(name))
+  const routes = sharedRoutes(bound).get(name) ?? []
   const gone = without === undefined ? undefined : goneBy(without, service, routes)
   if (typeof gone === 'string') return json(404, { error: `without: ${gone}` })
   const versions = split === undefined ? undefined : readSplit(split)
@@ -195,10 +204,6 @@ function sharedViews(service: BoundService, routes: readonly BoundRoute[], what:
   return views
 }
 
-interface NamedPart extends ReckonedPart {
-  readonly version: string | null
-}
-
 const none: Load = { versions: [], endpoints: new Map(), unanswered: 0 }
 
 function sharedView(service: BoundService, bound: BoundRoute, { isGone, asked }: Case): Omit<SharedView, 'routes'> {
@@ -233,12 +238,6 @@ function sharedView(service: BoundService, bound: BoundRoute, { isGone, asked }:
 
 const isSame = (a: NamedPart, b: NamedPart): boolean =>
   a.service === b.service && a.version === b.version && a.standby === b.standby
-
-/** Those of the route whose service is in the table are bound, in order. */
-function namedParts({ route, parts = [] }: BoundRoute): readonly NamedPart[] {
-  const said = (route.parts ?? []).filter((one) => parts.some(({ service }) => service.table.name === one.service))
-  return parts.map((part, at) => ({ ...part, version: said[at]?.version ?? null }))
-}
 
 /** As they would be with these weights of `service`: they may end its own split, and hold where its weights decide. */
 function partsWith(
