@@ -67,7 +67,10 @@ services:
   t.strictSame(whole.services.find(({ name }) => name === 'web')?.shared, before.shared)
 
   const handle = before.versions[0]?.endpoints[0]?.handle ?? ''
-  const drained = await ask(admin, `/v1/endpoints/${handle}/drain`, { method: 'POST' })
+  const drained = await ask(admin, `/v1/endpoints/${handle}/drain`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+  })
   t.equal(drained.status, 200)
   await until(async () => (await view('web')).versions[0]?.share === 0)
   const after = await view('web')
