@@ -2,7 +2,7 @@
  * Policy over the API: a service's split, its revisions, and back to an earlier one. It reads what is asked for strictly, says
  * what it will do, and has it written to the KV, from where every proxy takes it. Who may ask is settled before.
  */
-import { nearest } from '../config/nearest.ts'
+import type { ServiceSettings } from '../config/config.ts'
 import { parseServiceSettings } from '../config/parse-settings.ts'
 import type { Clock } from '../core/clock.ts'
 import { errorText } from '../core/errors.ts'
@@ -13,10 +13,13 @@ import { decodeEnvelope, type Envelope, reasonCharsMax } from '../policy/kv/enve
 import { documentKey, historyFolder } from '../policy/kv/keys.ts'
 import type { KvStore } from '../policy/kv/kv-store.ts'
 import { type ChangeResult, writeDocument } from '../policy/kv/write-document.ts'
+import { sameData } from '../core/same.ts'
 import { sharesOf } from '../table/shares.ts'
 import { servicesAt } from '../table/table.ts'
 import { weighGroups } from '../table/weigh.ts'
 import { decodedPart, isObject, isReason, unknownService } from './asked.ts'
+import { type RevisionView, type RollbackView, rollbackView } from './rollback-view.ts'
+import { endOfSplit, readVersions, unregistered } from './versions.ts'
 import { json, type Action, type ActionRouter, type Answer } from './door.ts'
 
 export interface PolicyPlane {
@@ -72,16 +75,8 @@ export interface PolicyAnswer {
     readonly undo: number | null
   }
   readonly warnings: readonly string[]
-}
-
-/** One revision of a service's policy. */
-export interface RevisionView {
-  readonly revision: number
-  readonly by: string
-  readonly at: string
-  readonly reason: string
-  /** Null: it was removed. */
-  readonly settings: unknown
+  /** Of a rollback alone. */
+  readonly rollback?: RollbackView
 }
 
 const prefix = '/v1/services/'
@@ -195,24 +190,18 @@ function splitAction(plane: PolicyPlane, name: string): Action {
     if (typeof versions === 'string') return json(400, { error: versions })
     const now = await lookUp(plane, name)
     if ('status' in now) return now
-    const unknown = [...versions.keys()].filter(
-      (version) => version !== '*' && !now.service.groups.some((group) => group.version === version),
-    )
-    // One that is to get nothing may be named before it comes.
-    const missed = unknown.filter((version) => versions.get(version) !== 0)
-    if (missed.length > 0 && body['force'] !== true) return unknownVersions(now.service, missed)
+    const { refusal, warnings } = unregistered(now.service, versions)
+    if (refusal !== undefined && body['force'] !== true)
+      return json(409, { error: `${refusal} It is set all the same with --force ("force": true over HTTP).` })
     const own = { versions: Object.fromEntries(versions) }
-    const all = parseServiceSettings({ ...now.settings, ...own })
-    const fault = all.kind === 'bad' ? all.messages.join('; ') : now.fault
+    const whole = readSettings({ ...now.settings, ...own })
+    const fault = typeof whole === 'string' ? whole : now.fault
     if (fault !== undefined && body['force'] !== true) return brokenDocument(name, fault)
-    const settings = fault === undefined ? { ...now.settings, ...own } : own
-    const warnings = unknown.map((version) => `No instance of version ${version} is registered.`)
-    const { split } = now.service.table.policy
-    if (split && now.settings?.['split'] === undefined)
-      warnings.push(
-        'Weights by version end the split among several services that is in force: this service gets it all.',
-      )
-    return await change(plane, name, now, settings, { ...common, by, warnings })
+    // Where it has a fault these weights stand alone, and they were read as they should be.
+    const settings: Settings = typeof whole === 'string' ? { written: own, read: { versions } } : whole
+    const { policy } = now.service.table
+    const ends = policy.split && settings.read.split === undefined ? [endOfSplit] : []
+    return await change(plane, name, now, settings, { ...common, by, warnings: [...warnings, ...ends] })
   }
 }
 
@@ -221,27 +210,6 @@ function brokenDocument(name: string, fault: string): Answer {
   const key = documentKey('services', name)
   return json(409, {
     error: `The document ${key} in the KV cannot be used: ${fault}. Mend it, or go back with "rollback ${name}", and split then; with --force ("force": true over HTTP) these weights alone take its place.`,
-  })
-}
-
-/** Weights as a client writes them, or a sentence about what is wrong with them. */
-export function readVersions(raw: unknown): ReadonlyMap<string, number> | string {
-  if (!isObject(raw) || Object.keys(raw).length === 0)
-    return 'versions is an object of weights by version, such as {"9.8.0": 10}.'
-  const parsed = parseServiceSettings({ versions: raw })
-  if (parsed.kind === 'bad') return parsed.messages.join('; ')
-  const versions = parsed.settings.versions ?? new Map<string, number>()
-  const total = [...versions.values()].reduce((sum, weight) => sum + weight, 0)
-  return total > 0 ? versions : 'Every weight is zero, so that nothing would get a request.'
-}
-
-function unknownVersions(service: BoundService, unknown: readonly string[]): Answer {
-  const registered = service.groups.map(({ version }) => version).filter((version) => version !== '')
-  const near = unknown.flatMap((version) => nearest(version, registered) ?? [])
-  const help = near.length > 0 ? ` Did you mean ${near.join(', ')}?` : ''
-  const there = registered.length > 0 ? ` There is ${registered.join(', ')}.` : ''
-  return json(409, {
-    error: `No instance of version ${unknown.join(', ')} is registered.${help}${there} It is set all the same with --force ("force": true over HTTP).`,
   })
 }
 
@@ -265,9 +233,10 @@ function rollbackAction(plane: PolicyPlane, name: string): Action {
     const newest = known[0]?.revision ?? now.revision
     // Where somebody wrote the document without its history, what was known last is what to go back to.
     const isNewest =
-      (now.revision === newest && sameJson(now.settings, known[0]?.settings)) ||
+      (now.revision === newest && sameData(now.settings, known[0]?.settings)) ||
       (now.modifyIndex === 0 && known[0]?.settings === null)
-    const older = known.find((one) => one.revision < newest && isUsable(one))
+    const usable = known.filter(isUsable)
+    const older = usable.find((one) => one.revision < newest)
     const revision = asked ?? (isNewest ? (older?.revision ?? 0) : newest)
     if (newest === 0) return json(409, { error: 'Nothing has been changed yet, so there is nothing to go back to.' })
     const target = revision === 0 ? null : known.find((one) => one.revision === revision)?.settings
@@ -276,38 +245,50 @@ function rollbackAction(plane: PolicyPlane, name: string): Action {
         error: `There is no revision ${String(revision)}; kept are ${known.map((one) => one.revision).join(', ')}.`,
       })
     const reason = common.reason === '' ? `rollback to revision ${String(revision)}` : common.reason
-    const parsed = parseServiceSettings(target ?? {})
-    if (parsed.kind === 'bad')
-      return json(409, { error: `Revision ${String(revision)} cannot be used: ${parsed.messages.join('; ')}` })
-    return await change(plane, name, now, target ?? undefined, { ...common, reason, by, warnings: [] })
+    const settings = readSettings(target ?? undefined)
+    if (typeof settings === 'string')
+      return json(409, { error: `Revision ${String(revision)} cannot be used: ${settings}` })
+    const rollback = rollbackView(known, usable, revision, now.settings ?? null, isNewest)
+    return await change(plane, name, now, settings, { ...common, reason, by, warnings: [], rollback })
   }
 }
 
 function isUsable({ settings }: RevisionView): boolean {
-  return parseServiceSettings(settings ?? {}).kind === 'good'
+  return typeof readSettings(settings) !== 'string'
 }
 
-const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
-
 // === Both ===
+
+/** A document's settings. */
+interface Settings {
+  /** As they stand there; undefined: there is none. */
+  readonly written: Readonly<Record<string, unknown>> | undefined
+  readonly read: ServiceSettings
+}
+
+/** Undefined is no document. A text says what is wrong. */
+function readSettings(json: unknown): Settings | string {
+  const parsed = parseServiceSettings(json ?? {})
+  if (parsed.kind === 'bad') return parsed.messages.join('; ')
+  return { written: isObject(json) ? json : undefined, read: parsed.settings }
+}
 
 interface Change extends Common {
   readonly by: string
   readonly warnings: readonly string[]
+  readonly rollback?: RollbackView
 }
 
 async function change(
   plane: PolicyPlane,
   name: string,
   now: Now,
-  settings: unknown,
-  { reason, cas, dryRun, by, warnings }: Change,
+  { written: settings, read }: Settings,
+  { reason, cas, dryRun, by, warnings, rollback }: Change,
 ): Promise<Answer> {
   const before = sharesNow(now.service)
   const { policy } = now.service.table
-  const parsed = parseServiceSettings(settings ?? {})
-  if (parsed.kind === 'bad') return json(409, { error: parsed.messages.join('; ') })
-  const then = servicePolicy(parsed.settings, plane.beneath(name))
+  const then = servicePolicy(read, plane.beneath(name))
   const answer: PolicyAnswer = {
     service: name,
     before,
@@ -316,8 +297,9 @@ async function change(
     origins: plane.origins(name),
     modifyIndex: now.modifyIndex,
     affected: affectedBy(plane.current(), name),
-    changes: changesOf(now.settings, isObject(settings) ? settings : undefined),
+    changes: changesOf(now.settings, settings),
     warnings: [...warnings, ...warningsOf(then)],
+    ...(rollback ? { rollback } : {}),
   }
   if (dryRun) return json(200, answer)
   const result = await writeDocument(now.store, plane.clock, {

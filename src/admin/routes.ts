@@ -21,7 +21,15 @@ import { type PolicyPlane, revisionsHandler } from './policy.ts'
 import { readQuery } from './query.ts'
 import { requestAnswer } from './request-view.ts'
 import { whatIfAnswer } from './what-if.ts'
-import { routesTo, serviceSummaries, serviceView, tableJson, type HealthSource, type WeightsSource } from './views.ts'
+import {
+  routesOf,
+  routesTo,
+  serviceSummaries,
+  serviceView,
+  tableJson,
+  type HealthSource,
+  type WeightsSource,
+} from './views.ts'
 
 export interface StatusSources {
   readonly metrics: Pick<Metrics, 'contentType' | 'pieces'>
@@ -95,7 +103,7 @@ export function adminRouter(sources: AdminSources): Router {
     ['/v1/services', () => json(200, { services: serviceSummaries(dataPlane.current(), weights) })],
     ['/v1/problems', () => json(200, { problems: sources.problems() })],
   ])
-  paths.set('/v1/what-if', (query) => whatIfAnswer(dataPlane.current(), query))
+  paths.set('/v1/what-if', (query) => whatIfAnswer(dataPlane.current(), query, sources.policy?.beneath))
   const { explain } = sources
   if (explain) paths.set('/v1/explain', (query) => explainAnswer(explain, query))
   if (kills) paths.set('/v1/kills', (query) => killsAnswer(kills, dataPlane, query))
@@ -125,7 +133,7 @@ function serviceAnswer(
 ): Answer {
   const service = bound.services.get(name)
   if (!service) return json(404, { error: unknownService(name, bound.services.keys()) })
-  return json(200, { ...serviceView(service, health, weights), routes: routesTo(bound, name) })
+  return json(200, { ...serviceView(service, health, weights, routesOf(bound)), routes: routesTo(bound, name) })
 }
 
 function killsAnswer(kills: Pick<KillLedger, 'read'>, dataPlane: AdminSources['dataPlane'], query: string): Answer {

@@ -5,11 +5,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isoTime, type Milliseconds } from '../core/clock.ts'
 import type { HealthView } from '../health/port.ts'
-import type { BoundService, BoundTable, EndpointState, OperatorOrder } from '../live/runtime.ts'
+import type { BoundRoute, BoundService, BoundTable, EndpointState, OperatorOrder } from '../live/runtime.ts'
 import type { WeightsLayer } from '../policy/policy.ts'
-import { type Endpoint, type Route, type ServiceTable, servicesAt } from '../table/table.ts'
+import { type Endpoint, routeText, type ServiceTable, servicesAt } from '../table/table.ts'
 import { type MirroredView, mirroredView } from './mirror-view.ts'
+import { loadOf, sharedRoutes } from './reckon.ts'
 import { routeView } from './route-view.ts'
+import { type MirroringView, mirrorings, type SharesView, sharesViews } from './shared-view.ts'
 import { type SteeringView, steeringView } from './steering-view.ts'
 import type { PipeliningTrouble } from '../wire/pipelining.ts'
 
@@ -84,9 +86,15 @@ export interface ServiceView {
     /** Null: nothing is mirrored. */
     readonly mirror: ServiceTable['policy']['mirror'] | null
   }
+  /** Routes that it shares with other services, or where others stand by for it. */
+  readonly shared: readonly SharesView[]
+  /** What is mirrored of the requests to it. */
+  readonly mirrorings: readonly MirroringView[]
   readonly versions: readonly {
     readonly version: string
     readonly weight: number
+    /** Of its requests that no rule decides, 0 to 1, as things stand; with fallback `none` also where nobody of it can answer. */
+    readonly share: number
     readonly endpoints: readonly EndpointView[]
     /** Null: nothing was mirrored to it. */
     readonly mirrored: MirroredView | null
@@ -107,15 +115,27 @@ export interface ServiceSummary {
   }[]
 }
 
+/** What services are shown with of the routes that lead to them, by name. */
+export interface RoutesOf {
+  readonly shared: ReadonlyMap<string, readonly BoundRoute[]>
+  readonly mirrored: ReadonlyMap<string, readonly MirroringView[]>
+}
+
+export function routesOf(bound: BoundTable): RoutesOf {
+  return { shared: sharedRoutes(bound), mirrored: mirrorings(bound) }
+}
+
 export function serviceView(
   service: BoundService,
   health: HealthSource | undefined,
   weights: WeightsSource,
+  { shared, mirrored }: RoutesOf,
 ): ServiceView {
   const states = new Map<string, EndpointState>()
   for (const group of service.groups) for (const { endpoint, state } of group.endpoints) states.set(endpoint.key, state)
-  const mirrored = new Map(service.groups.map(({ version, stats }) => [version, stats.mirrored]))
+  const stats = new Map(service.groups.map(({ version, stats }) => [version, stats.mirrored]))
   const { policy } = service.table
+  const { versions: shares } = loadOf(service.groups, policy.fallback === 'none')
   return {
     name: service.table.name,
     inFlight: service.stats.inFlight,
@@ -129,13 +149,16 @@ export function serviceView(
       drain: policy.drain,
       mirror: policy.mirror ?? null,
     },
-    versions: service.table.groups.map((group) => ({
+    shared: sharesViews(shared.get(service.table.name) ?? []),
+    mirrorings: mirrored.get(service.table.name) ?? [],
+    versions: service.table.groups.map((group, at) => ({
       version: group.version,
       weight: group.weight,
+      share: shares[at] ?? 0,
       endpoints: group.endpoints.map((endpoint) => {
         return endpointView(endpoint, states.get(endpoint.key) ?? health?.find?.(endpoint), health)
       }),
-      mirrored: mirroredView(mirrored.get(group.version)),
+      mirrored: mirroredView(stats.get(group.version)),
     })),
   }
 }
@@ -210,9 +233,6 @@ export function routesTo(bound: BoundTable, service: string): readonly string[] 
   return bound.table.routes.filter((route) => servicesAt(route).includes(service)).map(routeText)
 }
 
-/** A route as a person writes it: `shop.example.com/cart`, `/` for any host. */
-const routeText = (route: Route): string => `${route.host}${route.path}`
-
 /**
  * `head`, the items as JSON with commas between them, and `]}`; with a turn of the event loop after each `atOnce` items: what
  * is long is megabytes, and requests must not wait while it is written out.
@@ -242,5 +262,6 @@ export function tableJson(
   const routes = table.routes.map((route) => routeView(route, table.services))
   const { version, problems } = table
   const head = `{"version":${version},"problems":${problems.length},"routes":${JSON.stringify(routes)},"services":[`
-  return jsonList(head, bound.services.values(), (service) => serviceView(service, health, weights), 1)
+  const found = routesOf(bound)
+  return jsonList(head, bound.services.values(), (service) => serviceView(service, health, weights, found), 1)
 }

@@ -1,60 +1,124 @@
 /**
- * `GET /v1/what-if`: how a service's requests would be shared among versions and endpoints if one endpoint died, or with
- * another split. It reckons with what is in force at this moment; it changes nothing and asks nobody.
+ * `GET /v1/what-if`: how a service's requests would be shared among versions and endpoints, and those of the routes that it shares
+ * with other services among all of them, if one endpoint or all of a service died, or with another split. It reckons with what is
+ * in force at this moment; it changes nothing and asks nobody.
  */
-import { isUsable } from '../balance/usable.ts'
+import { nearest } from '../config/nearest.ts'
 import { showHostPort } from '../core/host.ts'
-import type { BoundService, BoundTable } from '../live/runtime.ts'
-import { sharesOf } from '../table/shares.ts'
+import type { BoundGroup, BoundRoute, BoundService, BoundTable } from '../live/runtime.ts'
+import type { ServicePolicy } from '../policy/policy.ts'
+import { sameData } from '../core/same.ts'
+import { routeText } from '../table/table.ts'
 import { weighGroups } from '../table/weigh.ts'
 import { unknownService } from './asked.ts'
 import { json, type Answer } from './door.ts'
-import { readVersions } from './policy.ts'
 import { readQuery } from './query.ts'
+import {
+  type IsGone,
+  type Load,
+  loadOf,
+  loadOfParts,
+  type NamedPart,
+  namedParts,
+  type PartsLoad,
+  sharedRoutes,
+} from './reckon.ts'
+import { endOfSplit, readVersions, unregistered } from './versions.ts'
 
-/** Parts of the service's requests that no rule decides, 0 to 1. */
+/** Parts of the requests that no rule decides, 0 to 1. */
 export interface NowAfter {
   readonly now: number
   readonly after: number
+}
+
+export interface WhatIfEndpoint extends NowAfter {
+  readonly handle: string
+  readonly address: string
+  readonly version: string
 }
 
 export interface WhatIfView {
   readonly service: string
   readonly versions: readonly (NowAfter & { readonly version: string })[]
   /** By weights; a hash key, affinity, zones and who is busy may lead elsewhere. */
-  readonly endpoints: readonly (NowAfter & {
-    readonly handle: string
-    readonly address: string
-    readonly version: string
-  })[]
-  /** Nobody is there for them: they would be answered 503. */
+  readonly endpoints: readonly WhatIfEndpoint[]
+  /** Nobody of the service is there for them: they would be answered 503, but for those to routes of `shared`. */
+  readonly unanswered: NowAfter
+  /** Routes that it shares with other services, or where others stand by for it; those with the same shares are one. */
+  readonly shared: readonly SharedView[]
+  /** What is to be known of the split that was asked for, a sentence each. */
+  readonly warnings: readonly string[]
+}
+
+export interface SharedView {
+  /** Such as `shop.example.com/cart`; `/` for any host. */
+  readonly routes: readonly string[]
+  readonly parts: readonly SharedPartView[]
   readonly unanswered: NowAfter
 }
 
-interface Load {
-  readonly versions: ReadonlyMap<string, number>
-  /** By handle. */
-  readonly endpoints: ReadonlyMap<string, number>
-  readonly unanswered: number
+export interface SharedPartView extends NowAfter {
+  readonly service: string
+  /** Null: by its weights. */
+  readonly version: string | null
+  /** Only where no other can answer. */
+  readonly standby: boolean
+  readonly endpoints: readonly WhatIfEndpoint[]
 }
 
-export function whatIfAnswer(bound: BoundTable, query: string): Answer {
+/** What is other than now. */
+interface Case {
+  readonly isGone: IsGone
+  /** Undefined: weights are as they are. */
+  readonly asked: AskedWeights | undefined
+}
+
+interface AskedWeights {
+  /** Of the service that is asked for. */
+  readonly versions: ReadonlyMap<string, number>
+  /** They end the split among several services that it has itself. */
+  readonly endsSplit: boolean
+}
+
+/** `beneath`: what a service has where the KV, which `split` writes to, says nothing of it. */
+export function whatIfAnswer(
+  bound: BoundTable,
+  query: string,
+  beneath?: (service: string) => Pick<ServicePolicy, 'split'>,
+): Answer {
   const asked = readQuery(query, ['service', 'without', 'split'])
   if (typeof asked === 'string') return json(400, { error: asked })
   const [name, without, split] = [asked.get('service'), asked.get('without'), asked.get('split')]
   if (name === undefined) return json(400, { error: 'service is missing: the name of a service.' })
   if ((without === undefined) === (split === undefined))
-    return json(400, { error: 'Give one of without, the handle of an endpoint, and split, such as 9.7.0=90,9.8.0=10.' })
+    return json(400, {
+      error:
+        'Give one of without, the handle of an endpoint or the name of a service, and split, such as 9.7.0=90,9.8.0=10.',
+    })
   const service = bound.services.get(name)
   if (!service) return json(404, { error: `service: ${unknownService(name, bound.services.keys())}` })
-  const handles = service.groups.flatMap(({ endpoints }) => endpoints.map(({ endpoint }) => endpoint.handle))
-  if (without !== undefined && !handles.includes(without))
-    return json(404, { error: 'without: no endpoint of this service that the catalog gives traffic has this handle.' })
+  const routes = sharedRoutes(bound).get(name) ?? []
+  const gone = without === undefined ? undefined : goneBy(without, service, routes)
+  if (typeof gone === 'string') return json(404, { error: `without: ${gone}` })
   const versions = split === undefined ? undefined : readSplit(split)
   if (typeof versions === 'string') return json(400, { error: `split: ${versions}` })
-  const now = loadOf(service, weightsNow(service), undefined)
-  const weights = versions ? weighGroups('', service.table.groups, versions).weights : weightsNow(service)
-  return json(200, viewOf(service, now, loadOf(service, weights, without), versions))
+  const { split: own } = service.table.policy
+  // One that the KV says itself stays beside weights that are written there.
+  const endsSplit = own !== undefined && sameData(own, beneath ? beneath(name).split : own)
+  const weights = versions && { versions, endsSplit }
+  return json(200, viewOf(service, routes, { isGone: gone ?? (() => false), asked: weights }))
+}
+
+/** What dies with an endpoint or with a service, or a sentence about why it is neither. */
+function goneBy(without: string, service: BoundService, routes: readonly BoundRoute[]): IsGone | string {
+  const all = new Set([service, ...routes.flatMap(({ parts = [] }) => parts.map((part) => part.service))])
+  const endpoints = [...all].flatMap(({ groups }) => groups.flatMap((group) => group.endpoints))
+  const handles = new Set(endpoints.map(({ endpoint }) => endpoint.handle))
+  if (handles.has(without)) return ({ endpoint }) => endpoint.handle === without
+  const names = new Set([...all].map(({ table }) => table.name))
+  if (names.has(without)) return ({ endpoint }) => endpoint.service === without
+  const near = nearest(without, [...handles, ...names])
+  return `no endpoint that the catalog gives traffic has this handle, and no service this name, here or behind a route shared with it.${near === undefined ? '' : ` Did you mean ${near}?`}`
 }
 
 /** `v1=90,v2=10`, or a sentence about what is wrong with it. */
@@ -70,58 +134,131 @@ function readSplit(text: string): ReadonlyMap<string, number> | string {
   return readVersions(raw)
 }
 
-const weightsNow = ({ groups }: BoundService): ReadonlyMap<string, number> =>
-  new Map(groups.map(({ version, weight }) => [version, weight]))
-
-function loadOf(
-  { groups, table: { policy } }: BoundService,
-  weights: ReadonlyMap<string, number>,
-  without: string | undefined,
-): Load {
-  const strict = policy.fallback === 'none'
-  const usable = groups.map(({ endpoints }) =>
-    endpoints.filter((one) => one.endpoint.handle !== without && isUsable(one, [])),
+function viewOf(service: BoundService, routes: readonly BoundRoute[], what: Case): WhatIfView {
+  const { groups, table } = service
+  const strict = table.policy.fallback === 'none'
+  const { isGone, asked } = what
+  const split = asked?.versions
+  const now = loadOf(groups, strict)
+  const after = loadOf(weighed(service, groups, split), strict, isGone)
+  const missing = [...(split?.keys() ?? [])].filter(
+    (one) => one !== '*' && !groups.some(({ version }) => version === one),
   )
-  const shares = sharesOf(
-    groups.map(({ version }, at) => ({
-      weight: weights.get(version) ?? 0,
-      counts: strict || (usable[at]?.length ?? 0) > 0,
-    })),
-  )
-  const endpoints = new Map<string, number>()
-  let answered = 0
-  for (const [at, share] of shares.entries()) {
-    const able = usable[at] ?? []
-    if (able.length > 0) answered += share
-    const parts = sharesOf(able.map(({ endpoint, state }) => ({ weight: endpoint.weight * state.ramp })))
-    for (const [i, { endpoint }] of able.entries()) endpoints.set(endpoint.handle, share * (parts[i] ?? 0))
-  }
-  const versions = new Map(groups.map(({ version }, at) => [version, shares[at] ?? 0]))
-  return { versions, endpoints, unanswered: Math.max(0, 1 - answered) < 1e-9 ? 0 : 1 - answered }
-}
-
-function viewOf(
-  { table, groups }: BoundService,
-  now: Load,
-  after: Load,
-  split: ReadonlyMap<string, number> | undefined,
-): WhatIfView {
-  const missing = [...(split?.keys() ?? [])].filter((one) => one !== '*' && !now.versions.has(one))
-  const both = (a: number | undefined, b: number | undefined): NowAfter => ({ now: a ?? 0, after: b ?? 0 })
+  const { refusal, warnings } = split ? unregistered(service, split) : { refusal: undefined, warnings: [] }
   return {
     service: table.name,
-    versions: [...groups.map(({ version }) => version), ...missing].map((version) => ({
-      version,
-      ...both(now.versions.get(version), after.versions.get(version)),
-    })),
-    endpoints: groups.flatMap(({ version, endpoints }) =>
-      endpoints.map(({ endpoint: { handle, address, port } }) => ({
-        handle,
-        address: showHostPort(address, port),
+    versions: [
+      ...groups.map(({ version }, at) => ({
         version,
-        ...both(now.endpoints.get(handle), after.endpoints.get(handle)),
+        now: now.versions[at] ?? 0,
+        after: after.versions[at] ?? 0,
       })),
-    ),
+      ...missing.map((version) => ({ version, now: 0, after: 0 })),
+    ],
+    endpoints: endpointViews(groups, [1, now], [1, after]),
+    unanswered: { now: now.unanswered, after: after.unanswered },
+    shared: sharedViews(service, routes, what),
+    warnings: [...(refusal === undefined ? warnings : [refusal]), ...(asked?.endsSplit ? [endOfSplit] : [])],
+  }
+}
+
+function weighed(
+  { table }: BoundService,
+  groups: readonly BoundGroup[],
+  versions: ReadonlyMap<string, number> | undefined,
+): readonly BoundGroup[] {
+  if (!versions) return groups
+  const { weights } = weighGroups('', table.groups, versions)
+  return groups.map((group) => ({ ...group, weight: weights.get(group.version) ?? 0 }))
+}
+
+/** `now` and `after`: the share of all and the load that it is of. */
+function endpointViews(
+  groups: readonly BoundGroup[],
+  now: readonly [number, Load],
+  after: readonly [number, Load],
+): readonly WhatIfEndpoint[] {
+  const of = ([share, { endpoints }]: readonly [number, Load], handle: string): number =>
+    share * (endpoints.get(handle) ?? 0)
+  return groups.flatMap(({ version, endpoints }) =>
+    endpoints.map(({ endpoint: { handle, address, port } }) => ({
+      handle,
+      address: showHostPort(address, port),
+      version,
+      now: of(now, handle),
+      after: of(after, handle),
+    })),
+  )
+}
+
+// === Routes that several services share ===
+
+function sharedViews(service: BoundService, routes: readonly BoundRoute[], what: Case): readonly SharedView[] {
+  const views: (Omit<SharedView, 'routes'> & { readonly routes: string[] })[] = []
+  for (const bound of routes) {
+    const { parts, unanswered } = sharedView(service, bound, what)
+    const same = views.find((one) => sameData(one.parts, parts) && sameData(one.unanswered, unanswered))
+    if (same) same.routes.push(routeText(bound.route))
+    else views.push({ routes: [routeText(bound.route)], parts, unanswered })
+  }
+  return views
+}
+
+const none: Load = { versions: [], endpoints: new Map(), unanswered: 0 }
+
+function sharedView(service: BoundService, bound: BoundRoute, { isGone, asked }: Case): Omit<SharedView, 'routes'> {
+  const before = namedParts(bound)
+  const then = asked ? partsWith(service, bound, before, asked) : before
+  const now = loadOfParts(before)
+  const after = loadOfParts(then, isGone)
+  const find = (list: readonly NamedPart[], { parts }: PartsLoad, part: NamedPart): readonly [number, Load] => {
+    const found = parts[list.findIndex((one) => isSame(one, part))]
+    return found ? [found.share, found.load] : [0, none]
+  }
+  const all = [...before, ...then.filter((part) => !before.some((one) => isSame(one, part)))]
+  return {
+    parts: all.map((part): SharedPartView => {
+      const [a, b] = [find(before, now, part), find(then, after, part)]
+      return {
+        service: part.service.table.name,
+        version: part.version,
+        standby: part.standby,
+        now: a[0],
+        after: b[0],
+        endpoints: endpointViews(
+          part.version === null ? part.groups : part.groups.filter(({ version }) => version === part.version),
+          a,
+          b,
+        ),
+      }
+    }),
     unanswered: { now: now.unanswered, after: after.unanswered },
   }
+}
+
+const isSame = (a: NamedPart, b: NamedPart): boolean =>
+  a.service === b.service && a.version === b.version && a.standby === b.standby
+
+/** As they would be with these weights of `service`: they may end its own split, and hold where its weights decide. */
+function partsWith(
+  service: BoundService,
+  { route, groups: own, strict, plan }: BoundRoute,
+  parts: readonly NamedPart[],
+  { versions, endsSplit }: AskedWeights,
+): readonly NamedPart[] {
+  const { traffic } = route.policy
+  const isOwn = route.service.name === service.table.name
+  if (endsSplit && isOwn && service.table.policy.split && !(traffic && 'split' in traffic)) {
+    const isolated = plan?.fallback === 'none'
+    const groups = weighed(service, own, versions)
+    const whole: NamedPart = { service, groups, strict, weight: 1, standby: false, isolated, version: null }
+    return [whole, ...parts.filter(({ standby }) => standby)]
+  }
+  // A route with weights of its own goes by those, and a part of one version by that.
+  if (isOwn && route.weights) return parts
+  return parts.map((part) =>
+    part.service === service && part.version === null
+      ? { ...part, groups: weighed(service, part.groups, versions) }
+      : part,
+  )
 }

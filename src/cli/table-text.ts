@@ -76,3 +76,13 @@ export const percent = (share: number): string => `${Number((share * 100).toPrec
 /** A service and its version. */
 export const serviceText = (of: { readonly service: string; readonly version: string }): string =>
   safe(of.version === '' ? of.service : `${of.service} ${of.version}`)
+
+/** Routes named in one line; more are counted. */
+const routesMax = 8
+
+/** Routes such as `shop.example.com/cart`; `/` is for any host. */
+export function routesText(routes: readonly string[]): string {
+  const more = routes.length - routesMax
+  const named = routes.slice(0, routesMax).map((route) => safe(route.startsWith('/') ? `*${route}` : route, 255))
+  return `${named.join(', ')}${more > 0 ? ` and ${String(more)} more` : ''}`
+}

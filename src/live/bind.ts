@@ -12,12 +12,11 @@ import { noService, type Route, type RouteTable, type ServiceTable, type Version
 import { newServiceStats, type Registry } from './registry.ts'
 import type { BoundEndpoint, BoundGroup, BoundRoute, BoundService, BoundTable, Matcher } from './runtime.ts'
 
-/** What a binding keeps for the next one: where each route stands, and the routes in that order. */
+/** What a binding keeps for the next one: where each route stands. */
 interface Memo {
   /** The proxy's own zone. */
   readonly zone: string
   readonly places: Matcher<number>
-  readonly routes: readonly BoundRoute[]
 }
 
 const memos = new WeakMap<BoundTable, Memo>()
@@ -131,7 +130,7 @@ export function bindTable(table: RouteTable, registry: Registry, previous?: Boun
   if (previous?.table === table && sameZone) return previous
   const services = bindServices(table, registry, zone, sameZone ? previous?.services : undefined)
   const routes = table.routes.map((route, i): BoundRoute => {
-    const known = sameZone ? before.routes[i] : undefined
+    const known = sameZone ? previous?.routes[i] : undefined
     // The same route leads to the same service, which is bound as it was.
     return known?.route === route && sameParts(known, services) ? known : bindRoute(route, services, zone)
   })
@@ -143,11 +142,12 @@ export function bindTable(table: RouteTable, registry: Registry, previous?: Boun
   const bound: BoundTable = {
     table,
     services,
+    routes,
     match(host, path) {
       const place = places(host, path)
       return place === undefined ? undefined : routes[place]
     },
   }
-  memos.set(bound, { zone, places, routes })
+  memos.set(bound, { zone, places })
   return bound
 }

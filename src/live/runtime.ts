@@ -258,5 +258,7 @@ export type Matcher<R> = (host: string, path: string) => R | undefined
 export interface BoundTable {
   readonly table: RouteTable
   readonly match: Matcher<BoundRoute>
+  /** Those of the table, in its order. */
+  readonly routes: readonly BoundRoute[]
   readonly services: ReadonlyMap<string, BoundService>
 }

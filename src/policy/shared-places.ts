@@ -4,7 +4,7 @@
  */
 import type { Problem } from '../core/problem.ts'
 import { routePrefix } from '../table/prefix.ts'
-import { sameData } from '../table/same.ts'
+import { sameData } from '../core/same.ts'
 import type { Policy, RoutePolicy } from './policy.ts'
 import type { SplitPart, TrafficPolicy } from './traffic.ts'
 

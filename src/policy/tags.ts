@@ -5,7 +5,7 @@
  */
 import type { ServiceSnapshot, Snapshot } from '../catalog/snapshot.ts'
 import type { Problem } from '../core/problem.ts'
-import { sameData } from '../table/same.ts'
+import { sameData } from '../core/same.ts'
 import { claimFault, type HostClaim } from './host-claims.ts'
 import { parseTag } from './parse-tag.ts'
 import type { Policy, RoutePolicy } from './policy.ts'

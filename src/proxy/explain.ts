@@ -2,6 +2,7 @@
  * Why a request goes where it goes: runs what routes a request (the head's parser, the matcher, the steering) and writes down
  * each decision. It sends nothing and changes nothing. Where chance decides, it says among what.
  */
+import { partShares } from '../balance/part-shares.ts'
 import { canServe } from '../balance/pick-part.ts'
 import { isUsable } from '../balance/usable.ts'
 import type { Random } from '../core/random.ts'
@@ -18,7 +19,7 @@ import { compileCondition } from '../table/condition.ts'
 import { sharesOf } from '../table/shares.ts'
 import { leadsTo as whereTo } from '../table/leads-to.ts'
 import { actionText, conditionText, stickyText } from '../table/show-rule.ts'
-import type { Route } from '../table/table.ts'
+import { type Route, routeText } from '../table/table.ts'
 import type { WireLimits } from '../wire/limits.ts'
 import { parseRequestHead, type RequestHead } from '../wire/request-head.ts'
 import { Refusal } from '../wire/syntax.ts'
@@ -159,8 +160,6 @@ function refused(request: Explanation['request'], { status, rule }: Refusal): Ex
 
 // === Routes ===
 
-const routeText = ({ host, path }: Route): string => `${host}${path}`
-
 function considerRoutes(
   routes: readonly Route[],
   host: string,
@@ -288,8 +287,9 @@ function explainAim(
   drawn?: Drawn,
   parts?: readonly BoundPart[],
 ): Explanation {
+  const shares = parts ? partShares(parts, parts.map(canServe)) : []
   const versions = parts
-    ? considerParts(parts).flatMap(([part, share]) => considerVersions(part, share, chosen, random, request))
+    ? parts.flatMap((part, at) => considerVersions(part, shares[at] ?? 0, chosen, random, request))
     : considerVersions(aim, 1, chosen, random, request)
   const open = versions.filter(({ share }) => share > 0)
   const certain = versions.find((one) => one.chosen) ?? (!chosen && open.length === 1 ? open[0] : undefined)
@@ -322,18 +322,6 @@ function explainAim(
 
 function exampleText({ key, version }: Drawn): string {
   return `For example, ${key} would lead to ${version === undefined ? '503' : version || 'what has no version'}.`
-}
-
-/** Each with its share. */
-function considerParts(parts: readonly BoundPart[]): readonly (readonly [BoundPart, number])[] {
-  const shares = sharesOf(parts.map((part) => ({ weight: part.weight, counts: part.isolated || canServe(part) })))
-  const standby = parts.find((part) => part.standby && canServe(part))
-  const isLeft = (part: BoundPart, share: number): boolean => share > 0 && (!standby || canServe(part))
-  const left = parts.reduce((sum, part, at) => sum + (isLeft(part, shares[at] ?? 0) ? (shares[at] ?? 0) : 0), 0)
-  return parts.map((part, at) => {
-    const share = shares[at] ?? 0
-    return [part, part === standby ? 1 - left : isLeft(part, share) ? share : 0]
-  })
 }
 
 function considerVersions(

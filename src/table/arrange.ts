@@ -1,7 +1,9 @@
 /** What a build needs to know of routes before any instance: their order, the services they lead to, and what of them asks for what. Pure. */
+import type { Problem } from '../core/problem.ts'
 import type { Policy, RoutePolicy } from '../policy/policy.ts'
 import { orderRoutes, type OrderedRoutes } from './order-routes.ts'
 import { mirrorOf, rulesOf, servicesOf } from './rule-targets.ts'
+import { unreadProblems } from './unread.ts'
 import { type Schemes, schemesOf } from './upstream-scheme.ts'
 
 export interface Arrangement {
@@ -18,6 +20,8 @@ export interface Arrangement {
   readonly places: ReadonlyMap<string, readonly number[]>
   /** Places of those that have rules or a mirror, in order. */
   readonly ruled: readonly number[]
+  /** Of documents that nothing reads. */
+  readonly unread: readonly Problem[]
 }
 
 export function arrange(policy: Policy, kept: readonly RoutePolicy[]): Arrangement {
@@ -38,5 +42,6 @@ export function arrange(policy: Policy, kept: readonly RoutePolicy[]): Arrangeme
   }
   const needed = new Map([...first].sort(([a], [b]) => (a < b ? -1 : 1)))
   const schemes = schemesOf(ordered.routes)
-  return { given: policy.routes, policies: policy.services, kept, ordered, schemes, needed, places, ruled }
+  const unread = unreadProblems(policy, needed)
+  return { given: policy.routes, policies: policy.services, kept, ordered, schemes, needed, places, ruled, unread }
 }

@@ -6,7 +6,7 @@ import type { Arrangement } from './arrange.ts'
 import { buildService, type BuiltService } from './build-service.ts'
 import { isShared } from './parts.ts'
 import type { ReadService } from './read-service.ts'
-import { sameData } from './same.ts'
+import { sameData } from '../core/same.ts'
 import type { ServiceTable } from './table.ts'
 import { schemeProblems, withScheme } from './upstream-scheme.ts'
 

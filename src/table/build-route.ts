@@ -3,7 +3,7 @@ import type { Problem } from '../core/problem.ts'
 import type { RoutePolicy } from '../policy/policy.ts'
 import type { Entry } from './build-entry.ts'
 import { type PartSource, partProblems, partsOf } from './parts.ts'
-import { sameData } from './same.ts'
+import { sameData } from '../core/same.ts'
 import { noService, type Route, type ServiceTable } from './table.ts'
 import { weighGroups } from './weigh.ts'
 

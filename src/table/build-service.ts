@@ -3,7 +3,7 @@
  */
 import type { Problem } from '../core/problem.ts'
 import type { ServicePolicy } from '../policy/policy.ts'
-import { sameData } from './same.ts'
+import { sameData } from '../core/same.ts'
 import type { Endpoint, ServiceTable, VersionGroup } from './table.ts'
 import { weighVersions } from './weigh.ts'
 

@@ -16,7 +16,7 @@ import { Claims, type Verdict } from './claims.ts'
 import { lastGoodRoutes } from './last-good.ts'
 import { readService, type ReadService } from './read-service.ts'
 import { ruleProblems } from './rule-targets.ts'
-import { sameData } from './same.ts'
+import { sameData } from '../core/same.ts'
 import type { Route, RouteTable, ServiceTable } from './table.ts'
 
 /** The table before the first build. */
@@ -267,7 +267,8 @@ function problemsOf(
     before.rules === rules
   )
     return previous.problems
-  const all = [...snapshot, ...policy.problems, ...order.ordered.problems, ...services, ...routes, ...rules]
+  const told = [...snapshot, ...policy.problems, ...order.ordered.problems, ...order.unread]
+  const all = [...told, ...services, ...routes, ...rules]
   return sameData(previous.problems, all) ? previous.problems : Object.freeze(all)
 }
 

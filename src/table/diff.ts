@@ -4,7 +4,7 @@
  */
 import type { Endpoint, Route, RouteTable, ServiceTable, VersionGroup } from './table.ts'
 import { leadsTo } from './leads-to.ts'
-import { sameData } from './same.ts'
+import { sameData } from '../core/same.ts'
 
 /** How many endpoints of one version came or went. */
 export interface VersionCount {

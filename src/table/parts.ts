@@ -7,7 +7,7 @@ import type { RoutePolicy, ServicePolicy } from '../policy/policy.ts'
 import { withWishes } from '../policy/tag-weights.ts'
 import type { SplitPart, SplitTarget } from '../policy/traffic.ts'
 import type { ReadService } from './read-service.ts'
-import { sameData } from './same.ts'
+import { sameData } from '../core/same.ts'
 import type { RoutePart, ServiceTable } from './table.ts'
 
 /** What holds for a route: its own word, which may be that there is none, else its service's. */

@@ -91,6 +91,9 @@ export function servicesAt({ service, parts }: Pick<Route, 'service' | 'parts'>)
   return parts ? [...new Set(parts.map((part) => part.service))] : [service.name]
 }
 
+/** A route as a person writes it: `shop.example.com/cart`, `/` for any host. */
+export const routeText = ({ host, path }: Pick<Route, 'host' | 'path'>): string => `${host}${path}`
+
 /** What leads nowhere: the service of a route that is a redirect. */
 export const noService: ServiceTable = Object.freeze({
   name: '',

@@ -40,7 +40,22 @@ t.test('from a terminal to every proxy, and back', async (t) => {
   t.match(back, { code: 0, out: /^web: 1 75 %, 2 25 % \(revision 3 by local\)\.\n/ })
   t.match(back.out, '\nBefore: fairlead split web 2=1\n')
 
+  const toggled = await run('rollback', 'web', '-n', '--admin', where)
+  t.match(
+    toggled.out,
+    /^rollback of web, at every proxy\n {2}applies again: revision 2 \(local, [^)]*Z\)\n {2}undoes: revision 3 \(local, \S+ \S+Z: rollback to revision 1\), which had gone back to revision 1\n {2}before any: fairlead rollback web 0\n {2}1 +75 % -> +0 %/,
+  )
+
   const none = await run('rollback', 'web', '0', '--yes', '--admin', where)
+  const shownBack = await run('rollback', 'web', '-n', '--admin', where)
+  t.match(
+    shownBack.out,
+    /\n {2}applies again: revision 3 .*\n {2}undoes: revision 4 \(.*: rollback to revision 0\), which had gone back to no document\n {2}further back: fairlead rollback web 2 {3}\(local, .*Z\)\n {2}before any: /,
+  )
+  t.match(
+    (await run('rollback', 'web', '0', '-n', '--admin', where)).out,
+    /\n {2}removes the document: .*\n {2}undoes: /,
+  )
   t.match(none, { code: 0, out: /^web: 1 50 %, 2 50 % \(revision 4 by local\)\.\n/ }, 'what is beneath the KV')
   const again = await run('split', 'web', '2=1', '--yes', '--admin', where)
   t.match(again, { code: 0, out: /revision 5/ })
@@ -127,14 +142,22 @@ t.test('what somebody wrote by hand is never lost by a split, and is what rollba
     t.match(await document(), { settings: { versions: { 1: 3, 2: 1 }, rules, sticky: { cookie: 'c' } } })
   })
 
+  await t.test('what another tool wrote anew with the same content is no edit', async (t) => {
+    const { revision, settings } = (await document()) as { revision: number; settings: object }
+    await hand(revision, Object.fromEntries(Object.entries(settings).toReversed()))
+    const back = await change('rollback', 'web')
+    t.match(back, { code: 0, out: /^web: 1 0 %, 2 100 % \(revision 23 / }, 'the one before')
+    t.match(await change('rollback', 'web', '22'), { code: 0, out: /\(revision 24 / })
+  })
+
   await t.test('what changes more than weights is undone as a whole, and warns of what will be', async (t) => {
     const gone = await change('rollback', 'web', '1')
-    t.match(gone.out, '\nBefore: fairlead rollback web 22\n')
+    t.match(gone.out, '\nBefore: fairlead rollback web 24\n')
     t.notMatch(gone.out, 'Without sticky', 'one version')
     t.match((await change('split', 'web', '1=1', '2=1')).out, '\n  warning: Without sticky')
-    const back = await change('rollback', 'web', '22')
+    const back = await change('rollback', 'web', '24')
     t.notMatch(back.out, 'Without sticky', 'it has sticky again')
-    t.match(back.out, '\nBefore: fairlead rollback web 24\n')
+    t.match(back.out, '\nBefore: fairlead rollback web 26\n')
   })
 
   await t.test('a version that is to get nothing may be named before it is registered', async (t) => {
@@ -163,6 +186,35 @@ t.test('what somebody wrote by hand is never lost by a split, and is what rollba
     t.match(await change('rollback', 'web'), { code: 0, out: /^web: 1 90 %/ }, 'past the one that cannot be used')
   })
 })
+
+t.test(
+  'weights end a split among services that a weaker place says, which is told, and not one beside them',
+  async (t) => {
+    const speaker = await twoVersions(t)
+    const split = '[{ version: "1", weight: 1 }, { version: "2", weight: 3 }]'
+    const text = `${quiet}catalog: { consul: { address: "${speaker.address}" } }\nroutes: [{ service: web }]\nservices: { web: { split: ${split} } }\n`
+    const { app } = rigApp(t, configOf(text))
+    await app.start()
+    const port = portOf(app.addresses().admin)
+    const shown = async (): Promise<string> =>
+      (await run('split', 'web', '1=1', '--dry-run', '--admin', `127.0.0.1:${String(port)}`)).out
+    await until(async () => (await ask(port, '/v1/table')).body.includes('"weight":3'))
+    t.match(await shown(), /\n {2}warning: Weights by version end the split among several services that is in force/)
+    await speaker.ask('PUT', 'kv/fairlead/services/web', {
+      revision: 1,
+      by: 'vi',
+      at: '2026-11-26T07:00:00Z',
+      settings: {
+        split: [
+          { version: '1', weight: '5' },
+          { service: 'web', weight: '7' },
+        ],
+      },
+    })
+    await until(async () => (await ask(port, '/v1/table')).body.includes('"weight":7'))
+    t.notMatch(await shown(), /end the split/, 'it stays beside the weights')
+  },
+)
 
 t.test('what it says can be pasted into a shell, and cannot steer a terminal', async (t) => {
   const change: PolicyChange = {

@@ -143,10 +143,13 @@ const shop: ServiceStatus = {
     fallback: 'none',
   },
   routes: ['shop.example.com/', '/cart'],
+  shared: [],
+  mirrorings: [],
   versions: [
     {
       version: '9.7.0',
       weight: 90,
+      share: 0.9,
       endpoints: [
         endpoint('shop-1', { inFlight: 10 }),
         endpoint('shop-2', { order: { kind: 'drain', until: '2024-05-01T12:00:00.000Z', by: 'alice' }, inFlight: 2 }),
@@ -157,16 +160,17 @@ const shop: ServiceStatus = {
     {
       version: '9.8.0',
       weight: 10,
+      share: 0.1,
       endpoints: [
         endpoint('shop-5', { health: { state: 'ejected', cause: 'silence', applied: true }, status: 'warning' }),
       ],
     },
-    { version: '', weight: 0, endpoints: [endpoint('shop-6', { health: null, address: '::1' })] },
+    { version: '', weight: 0, share: 0, endpoints: [endpoint('shop-6', { health: null, address: '::1' })] },
   ],
 }
 
 t.test('status: why nothing is pipelined to an instance for now', async (t) => {
-  const paused = [{ version: '1', weight: 1, endpoints: [endpoint('shop-1', { pipeliningPause: 'slow' })] }]
+  const paused = [{ version: '1', weight: 1, share: 1, endpoints: [endpoint('shop-1', { pipeliningPause: 'slow' })] }]
   t.match(serviceText({ ...shop, versions: paused }, wide), 'healthy, not pipelined for now (slow)  ')
 })
 
@@ -184,8 +188,55 @@ t.test('status: a table where it fits', async (t) => {
                   shop-4    10.0.0.1:80  critical                                          0          0
   9.8.0     10 %  shop-5    10.0.0.1:80  ejected (silence), warning in the catalog         1          0
   (none)     0 %  shop-6    [::1]:80     passing                                           1          0
+  9.8.0 is not available: its 10 % go to nobody: 503 (fallback none)
 `,
   )
+})
+
+t.test('status: who has the share of a version that cannot answer, and what goes elsewhere', async (t) => {
+  const drain = { kind: 'drain', until: null, by: 'alice' } as const
+  const group = (version: string, share: number, ...out: readonly boolean[]): ServiceStatus['versions'][number] => ({
+    version,
+    weight: 1,
+    share,
+    endpoints: out.map((one) => endpoint('x', { order: one ? drain : null })),
+  })
+  const linesOf = (parts: Partial<ServiceStatus>): readonly string[] =>
+    serviceText({ ...shop, ...parts }, wide)
+      .split('\n')
+      .filter((line) => /^ {2}\S+( is |: | at )/.test(line))
+  t.same(linesOf({ versions: [group('1', 0, true, true), group('2', 0.5, true, false), group('3', 0.5, false)] }), [
+    '  1 is drained: its 33.3 % go to 2 and 3',
+  ])
+  t.same(linesOf({ versions: [group('1', 0), group('2', 0, true), group('', 1, false)] }), [
+    '  1 is not available: its 33.3 % go to (none)',
+    '  2 is drained: its 33.3 % go to (none)',
+  ])
+  const unweighed = [true, false].map((out) => ({ ...group('9', 0, out), weight: 0 }))
+  t.same(linesOf({ versions: [...unweighed, group('1', 0, true), group('2', 1, false)] }), [
+    '  1 is drained: its 50 % go to 2',
+  ])
+  t.same(linesOf({ versions: [group('1', 0, true)] }), ['  1 is drained: its 100 % go to nobody: 503'])
+  const part = (service: string, version: string | null, share: number, standby = false): object => ({
+    service,
+    version,
+    share,
+    standby,
+  })
+  const shared = [
+    {
+      routes: ['/a', 'x.y/b'],
+      parts: [part('shop', '1', 0), part('next', null, 0.25), part('eu', null, 0, true)],
+      unanswered: 0.75,
+    },
+  ] as ServiceStatus['shared']
+  const mirrorings = [{ routes: ['/'], version: '9\u001b', share: 0.1 }]
+  const text = linesOf({ versions: [group('1', 0, true)], shared, mirrorings })
+  t.same(text, [
+    '  1 is drained: its 100 % go to other services, where they share or stand by (see below)',
+    '  shared at */a, x.y/b: shop 1 0 %, next 25 %, else eu 0 %, nobody (503) 75 %',
+    '  mirrored: 10 % of the safe requests to */ also go to 9\\u001b',
+  ])
 })
 
 t.test('status: short lines where it does not, colour where it may be', async (t) => {

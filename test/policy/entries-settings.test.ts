@@ -145,6 +145,14 @@ t.test('what says nothing of where requests go costs only itself', async (t) => 
   t.same(services.get('web')?.origins, ['config-entries/service-router/web', 'config-entries/service-resolver/web'])
 })
 
+t.test('of an entry that is not used nothing more is said', async (t) => {
+  const { problems } = settingsOf({
+    'service-resolver/web': { ...subsets, Failover: { v1: { Service: 'next' } }, DefaultSubset: 'nine' },
+    'service-router/web': routes({ Destination: { Service: 'web', ServiceSubset: 'nine', RequestTimeout: '5s' } }),
+  })
+  t.same([...new Set(problems.map(({ code }) => code))], ['bad-config-entry'])
+})
+
 t.test('shares of other services, and who stands by', async (t) => {
   const share = (Weight: number, Service?: string, ServiceSubset?: string): object => ({
     Weight,

@@ -102,11 +102,12 @@ void t.test('names and keys', async (t) => {
     ['services/a\u0000', /control/],
     ['services/\ud800', /UTF-8/],
     ['services/a\ufffd', /UTF-8/],
-    ['other/a', /none of the folders/],
-    ['services', /none of the folders/],
-    ['__proto__/a', /none of the folders/],
-    ['', /none of the folders/],
+    ['service/a', /none of the folders services, routes, drains; services\/a was probably meant/],
+    ['Routes/a/b', /routes\/a\/b was probably meant/],
+    ['services', /services\/NAME was probably meant/],
+    ['route/', /routes\/NAME was probably meant/],
   ]
+  for (const key of ['other/a', '__proto__/a', 'web', '', 'x/']) t.strictSame(readKey(key), { kind: 'foreign' }, key)
   for (const [key, reason] of bad) t.match(readKey(key), { kind: 'bad', reason }, key)
   t.equal(nameFault('ok'), undefined)
   const revision = fc.integer({ min: 1, max: revisionMax })
@@ -119,6 +120,23 @@ void t.test('names and keys', async (t) => {
   for (const key of ['history/services/web/1', 'history/services/web/000000000x', 'history/services/web/'])
     t.equal(revisionOf(key), undefined)
 })
+
+void t.test(
+  'what lies beside the folders is told: as an error where a folder is misspelt, else as a notice',
+  async (t) => {
+    const { documents, problems } = read(documentsOf({ 'other/a': '', 'service/web': '', 'services/web': envelope() }))
+    t.same([...documents.keys()], ['services/web'])
+    t.match(problems, [
+      { code: 'stray-key', notice: true, where: 'kv:fairlead/other/a', message: /services, routes, drains$/ },
+      {
+        code: 'bad-policy-document',
+        where: 'kv:fairlead/service/web',
+        message: /services\/web was probably meant; it has no effect/,
+      },
+    ])
+    t.equal(problems[1]?.notice, undefined)
+  },
+)
 
 void t.test('a bad document costs itself alone and keeps its last good form', async (t) => {
   const first = read(documentsOf({ 'services/db': envelope(), 'services/web': envelope() }))

@@ -20,6 +20,9 @@ class FakeKv {
   /** Answers instead, for single keys. */
   single: ((request: FakeRequest) => Scripted | undefined) | undefined
 
+  /** Answers instead, for listings of names. */
+  names: ((request: FakeRequest) => Scripted | undefined) | undefined
+
   constructor(fake: FakeConsul) {
     this.fake = fake
     fake.script = (request) => this.#answer(request)
@@ -41,6 +44,14 @@ class FakeKv {
   #answer(request: FakeRequest): Scripted | undefined {
     const key = decodeURIComponent(request.path.replace('/v1/kv/', ''))
     const headers = { 'x-consul-index': String(this.index) }
+    if (request.query.has('keys')) {
+      const own = this.names?.(request)
+      if (own) return own
+      if (Number(request.query.get('index') ?? 0) >= this.index) return { hang: true }
+      const below = [...this.keys.keys()].filter((each) => each.startsWith(key))
+      const cut = below.map((each) => key + each.slice(key.length).replace(/\/.*$/, '/'))
+      return { headers, body: JSON.stringify([...new Set(cut)]) }
+    }
     if (!request.query.has('recurse')) {
       const own = this.single?.(request)
       if (own) return own
@@ -273,4 +284,31 @@ void t.test('nothing is said after its end, and a listener that throws loses not
   kv.set('fairlead/services/web', 'three')
   t.strictSame(texts, ['one', 'two'])
   await until(() => kv.fake.connections === 0)
+})
+
+void t.test('what lies beside the folders is named, and costs nothing when it cannot be', async (t) => {
+  const kv = await FakeKv.start(t)
+  let refused = 0
+  kv.names = () => ({ status: 403, body: `Permission denied ${String(++refused)}` })
+  kv.keys.set('fairlead/services/web', 'one')
+  const seen = collectDocuments(sourceFor(t, kv))
+  await seen.untilKeys('services/web')
+  await seen.untilState('current')
+  await until(() => refused > 1)
+  t.notOk(
+    seen.states.some((state) => state.kind === 'stale' || (state.kind === 'waiting' && !state.fresh)),
+    'a source whose folders are read is current',
+  )
+  kv.names = undefined
+  kv.set('fairlead/history/services/web/0000000001', 'one')
+  kv.set('fairlead/service/web', 'one')
+  kv.set('fairlead/service/deep/web', 'one')
+  kv.set('fairlead/staging/services/web', 'another environment')
+  kv.set('fairlead/web', 'one')
+  await seen.untilKeys('service/deep/', 'service/web', 'services/web', 'staging/', 'web')
+  t.match(seen.texts(), { 'services/web': 'one', 'service/web': '', 'staging/': '', web: '' })
+  for (let n = 0; n < 8; n++) kv.set(`fairlead/service/web-${String(n)}`, 'one')
+  await seen.untilKeys('service/', 'services/web', 'staging/', 'web')
+  for (const key of kv.keys.keys()) if (!key.startsWith('fairlead/services/')) kv.set(key, undefined)
+  await seen.untilKeys('services/web')
 })

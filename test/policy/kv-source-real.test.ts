@@ -63,6 +63,17 @@ for (const entrant of await entrants())
       )
     })
 
+    await t.test('what nothing reads is named', async (t) => {
+      const seen = follow(t, { address: it.address, prefix: 'strays' })
+      await put('strays/services/web', 'one')
+      await put('strays/history/services/web/0000000001', 'one')
+      await put('strays/service/web', 'one')
+      await put('strays/staging/services/web', 'one')
+      await seen.untilKeys('service/web', 'services/web', 'staging/')
+      await it.ask('DELETE', 'kv/strays/service/web')
+      await seen.untilKeys('services/web', 'staging/')
+    })
+
     await t.test('values as odd as they come', async (t) => {
       await put('fairlead/services/umläut & slash%2Fed', 'ä')
       await put('fairlead/services/large', 'x'.repeat(64 * 1024 + 1))

@@ -5,7 +5,7 @@ import type { BoundPart, BoundTable } from '../../src/live/runtime.ts'
 import { nextEndpoint } from '../../src/proxy/next-endpoint.ts'
 import { boundEndpoint, boundGroup, boundService } from '../fixtures/tables.ts'
 
-const bound: BoundTable = { table: emptyTable, match: () => undefined, services: new Map() }
+const bound: BoundTable = { table: emptyTable, match: () => undefined, routes: [], services: new Map() }
 
 function parts(more: Partial<BoundPart>): readonly BoundPart[] {
   const all: BoundPart[] = []

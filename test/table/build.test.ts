@@ -4,6 +4,7 @@ import type { Instance, Snapshot } from '../../src/catalog/snapshot.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import { emptyPolicy, type Policy, type RoutePolicy } from '../../src/policy/policy.ts'
 import { mergePolicy } from '../../src/policy/tags.ts'
+import type { Rule } from '../../src/policy/traffic.ts'
 import { buildTable, emptyTable } from '../../src/table/build.ts'
 import { hashHex } from '../../src/table/hash.ts'
 import type { Endpoint, RouteTable, ServiceTable } from '../../src/table/table.ts'
@@ -716,3 +717,24 @@ function sane({ groups, policy: own }: ServiceTable): boolean {
   if (!groups.every(({ weight }) => Number.isFinite(weight) && weight >= 0)) return false
   return (own.versions && own.versions.size > 0) || total === given
 }
+
+void t.test('a document about a service that no route leads to is told as a notice, while none does', async (t) => {
+  const of = (name: string): [string, readonly string[]] => [
+    name,
+    [`kv:fairlead/services/${name}`, `config:services.${name}`],
+  ]
+  const origins = new Map([of('shop'), of('shpo'), of('other'), of('web'), ['cart', ['config:services.cart']]])
+  const canary: Rule = { when: [], action: { kind: 'service', service: 'web' } }
+  const told = (rules: readonly Rule[], ...routes: readonly RoutePolicy[]): unknown =>
+    build(snapshot(), policy(routes, { shop: { rules } }, { origins })).problems.filter(({ notice }) => notice)
+  const notice = (name: string, more = ''): object => ({
+    code: 'service-not-routed',
+    notice: true,
+    where: `kv:fairlead/services/${name}`,
+    message: `no route leads to service ${name}: until one does, nothing reads this document${more}`,
+  })
+  const shop = route('/', 'shop')
+  t.strictSame(told([canary], shop), [notice('shpo', '; did you mean "shop"?'), notice('other')])
+  t.strictSame(told([], shop), [notice('shpo', '; did you mean "shop"?'), notice('other'), notice('web')])
+  t.strictSame(told([canary], shop, route('/a', 'shpo'), route('/b', 'other')), [])
+})

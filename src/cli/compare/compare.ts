@@ -7,7 +7,7 @@ import { counted } from '../../core/counted.ts'
 import { showHostPort } from '../../core/host.ts'
 import { parseRange } from '../../policy/ip.ts'
 import { type ParsedTag, parseTag } from '../../policy/parse-tag.ts'
-import { sameData } from '../../table/same.ts'
+import { sameData } from '../../core/same.ts'
 import type { FabioTarget, OwnTable } from './answer.ts'
 
 export type DifferenceKind = 'only-fabio' | 'only-here' | 'unsupported' | 'service' | 'options' | 'instances' | 'shares'

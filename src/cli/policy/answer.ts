@@ -1,5 +1,6 @@
 /** The answers to `split` and `rollback`, checked, as far as the commands show them. */
 import { z } from 'zod'
+import type { RollbackView } from '../../admin/rollback-view.ts'
 
 export interface Share {
   readonly version: string
@@ -21,6 +22,8 @@ export interface PolicyChange {
   /** Settings besides the weights that it changes, as JSON; null: unset. */
   readonly changes: readonly { readonly key: string; readonly before: string | null; readonly after: string | null }[]
   readonly warnings: readonly string[]
+  /** A proxy of an earlier release does not say it. */
+  readonly rollback?: RollbackView | undefined
 }
 
 const share: z.ZodType<Share> = z.object({
@@ -28,6 +31,13 @@ const share: z.ZodType<Share> = z.object({
   weight: z.number(),
   share: z.number(),
   instances: z.number(),
+})
+
+const revision = { revision: z.number(), by: z.string(), at: z.string(), reason: z.string() }
+const rollback: z.ZodType<RollbackView> = z.object({
+  reapplies: z.object(revision).nullable(),
+  undoes: z.object({ ...revision, wentBackTo: z.number().nullable() }).nullable(),
+  earlier: z.array(z.object(revision)),
 })
 
 export const policyAnswer: z.ZodType<PolicyChange> = z.object({
@@ -40,4 +50,5 @@ export const policyAnswer: z.ZodType<PolicyChange> = z.object({
   affected: z.array(z.string()),
   changes: z.array(z.object({ key: z.string(), before: z.string().nullable(), after: z.string().nullable() })),
   warnings: z.array(z.string()),
+  rollback: rollback.optional(),
 })

@@ -1,7 +1,8 @@
 /** A change of policy for a person: what it will do, what it has done, how to undo it. Pure; what comes from elsewhere is escaped. */
 import { counted } from '../../core/counted.ts'
+import type { RevisionRef, RollbackView } from '../../admin/rollback-view.ts'
 import { commandName } from '../command-name.ts'
-import { percent, safeLong as safe } from '../table-text.ts'
+import { percent, safeLong as safe, timeText } from '../table-text.ts'
 import type { PolicyChange, Share } from './answer.ts'
 
 const nameOf = (version: string): string => (version === '' ? '(no version)' : safe(version))
@@ -16,9 +17,31 @@ export function planText(verb: 'split' | 'rollback', change: PolicyChange): stri
     (one) => `  ${safe(one.key)}: ${safe(one.before ?? 'unset')} -> ${safe(one.after ?? 'unset')}`,
   )
   const who = affected.map((sentence) => `  affects: ${safe(sentence)}`)
+  const back = change.rollback ? rollbackLines(service, change.rollback) : []
   const head = `${verb} of ${safe(service)}, at every proxy`
-  return [head, ...rows, ...settings, ...who, ...warningLines(warnings), ''].join('\n')
+  return [head, ...back, ...rows, ...settings, ...who, ...warningLines(warnings), ''].join('\n')
 }
+
+function rollbackLines(service: string, { reapplies, undoes, earlier }: RollbackView): readonly string[] {
+  const again = reapplies
+    ? `applies again: ${revisionText(reapplies)}`
+    : 'removes the document: what is said elsewhere (the configuration file, for one) is in force again'
+  const went = undoes?.wentBackTo ?? null
+  const back =
+    went === null ? '' : `, which had gone back to ${went === 0 ? 'no document' : `revision ${String(went)}`}`
+  const undone = undoes ? `${revisionText(undoes)}${back}` : 'what another tool wrote or removed since'
+  const further = earlier.map(
+    (one) =>
+      `  further back: ${commandName()} rollback ${shellWord(service)} ${String(one.revision)}   (${writtenText(one)})`,
+  )
+  const first = reapplies ? [`  before any: ${commandName()} rollback ${shellWord(service)} 0`] : []
+  return [`  ${again}`, `  undoes: ${undone}`, ...further, ...first]
+}
+
+const revisionText = (one: RevisionRef): string => `revision ${String(one.revision)} (${writtenText(one)})`
+
+const writtenText = ({ by, at, reason }: RevisionRef): string =>
+  `${safe(by)}, ${timeText(at)}${reason === '' ? '' : `: ${safe(reason)}`}`
 
 function rowText(before: Share | undefined, after: Share): string {
   const was = percent(before?.share ?? 0).padStart(7)

@@ -1,5 +1,6 @@
 /** The answers of `/v1/table` and `/v1/services/NAME`, checked, as far as `fairlead status` shows them. */
 import { z } from 'zod'
+import type { MirroringView, SharesView } from '../../admin/shared-view.ts'
 import type { SteeringView } from '../../admin/steering-view.ts'
 import type { EndpointHealth, EndpointView, OrderView } from '../../admin/views.ts'
 
@@ -16,9 +17,12 @@ interface BareService {
   readonly name: string
   readonly inFlight: number
   readonly steering: SteeringView
+  readonly shared: readonly SharesView[]
+  readonly mirrorings: readonly MirroringView[]
   readonly versions: readonly {
     readonly version: string
     readonly weight: number
+    readonly share: number
     readonly endpoints: readonly EndpointStatus[]
   }[]
 }
@@ -58,11 +62,22 @@ const steering: z.ZodType<SteeringView> = z.object({
   fallback: z.enum(['others', 'none']),
 })
 
+const part = z.object({
+  service: z.string(),
+  version: z.string().nullable(),
+  standby: z.boolean(),
+  share: z.number(),
+})
+
 const bare = {
   name: z.string(),
   inFlight: z.number(),
   steering,
-  versions: z.array(z.object({ version: z.string(), weight: z.number(), endpoints: z.array(endpoint) })),
+  shared: z.array(z.object({ routes: z.array(z.string()), parts: z.array(part), unanswered: z.number() })),
+  mirrorings: z.array(z.object({ routes: z.array(z.string()), version: z.string(), share: z.number() })),
+  versions: z.array(
+    z.object({ version: z.string(), weight: z.number(), share: z.number(), endpoints: z.array(endpoint) }),
+  ),
 }
 
 export const serviceAnswer: z.ZodType<ServiceStatus> = z.object({ ...bare, routes: z.array(z.string()) })

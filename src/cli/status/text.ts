@@ -6,7 +6,10 @@ import { commandName } from '../command-name.ts'
 import {
   gap,
   paintOn,
+  percent,
+  routesText,
   safe,
+  serviceText as nameOfService,
   tableLines,
   timeText,
   type Cell,
@@ -17,8 +20,6 @@ import {
 } from '../table-text.ts'
 import type { EndpointStatus, ServiceStatus, TableStatus } from './answer.ts'
 
-/** Routes named in the line of a service; more are counted. */
-const routesMax = 8
 const indent = '  '
 
 interface Row {
@@ -51,8 +52,7 @@ export function tableText({ version, problems, services }: TableStatus, screen: 
 /** One service, newline included. */
 export function serviceText(service: ServiceStatus, screen: Screen): string {
   const paint = paintOn(screen)
-  const shares = sharesOf(service.versions)
-  const rows = service.versions.flatMap((group, at): readonly Row[] => rowsOf(group, shares[at] ?? 0))
+  const rows = service.versions.flatMap(rowsOf)
   const lines = [
     `${paint(safe(service.name), 'bold')}${gap}${service.inFlight} in flight`,
     routesLine(service),
@@ -64,14 +64,12 @@ export function serviceText(service: ServiceStatus, screen: Screen): string {
     const table = tableLines(rows, columns, inner) ?? rows.flatMap((row) => blockLines(row, paint))
     lines.push(...table.map((line) => `${indent}${line}`))
   }
+  lines.push(...[...takenLines(service), ...sharedLines(service), ...mirrorLines(service)].map((line) => indent + line))
   return `${lines.join('\n')}\n`
 }
 
 function routesLine({ routes }: ServiceStatus): string {
-  if (routes.length === 0) return `${indent}no route leads here`
-  const more = routes.length - routesMax
-  const named = routes.slice(0, routesMax).map((route) => safe(route.startsWith('/') ? `*${route}` : route, 255))
-  return `${indent}${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+  return `${indent}${routes.length === 0 ? 'no route leads here' : routesText(routes)}`
 }
 
 const origins: Readonly<Record<string, string>> = {
@@ -95,12 +93,51 @@ function steeringLines({ steering: { weights, rules, sticky, fallback } }: Servi
   ]
 }
 
-function rowsOf({ version, weight, endpoints }: ServiceStatus['versions'][number], part: number): readonly Row[] {
-  const served = endpoints.some((endpoint) => endpoint.weight > 0 && !isOut(endpoint))
+/** Of versions that would have a share and nobody to answer: who takes it. */
+function takenLines({ versions, shared, steering }: ServiceStatus): readonly string[] {
+  const wanted = sharesOf(versions)
+  const able = versions.filter((one) => one.share > 0 && isServed(one)).map(({ version }) => nameOf(version))
+  return versions.flatMap((one, at) => {
+    const share = wanted[at] ?? 0
+    if (share === 0 || isServed(one)) return []
+    const why = one.endpoints.some(({ order }) => order?.kind === 'drain') ? 'drained' : 'not available'
+    const nobody = shared.length > 0 ? 'other services, where they share or stand by (see below)' : 'nobody: 503'
+    const takers = one.share > 0 || able.length === 0 ? nobody : able.join(' and ')
+    const rule = one.share > 0 ? ` (fallback ${steering.fallback})` : ''
+    return [`${nameOf(one.version)} is ${why}: its ${percent(share)} go to ${takers}${rule}`]
+  })
+}
+
+function sharedLines({ shared }: ServiceStatus): readonly string[] {
+  return shared.map(({ routes, parts, unanswered }) => {
+    const texts = parts.map(
+      ({ service, version, standby, share }) =>
+        `${standby ? 'else ' : ''}${nameOfService({ service, version: version ?? '' })} ${percent(share)}`,
+    )
+    if (unanswered > 0) texts.push(`nobody (503) ${percent(unanswered)}`)
+    return `shared at ${routesText(routes)}: ${texts.join(', ')}`
+  })
+}
+
+function mirrorLines({ mirrorings }: ServiceStatus): readonly string[] {
+  return mirrorings.map(
+    ({ routes, version, share }) =>
+      `mirrored: ${percent(share)} of the safe requests to ${routesText(routes)} also go to ${nameOf(version)}`,
+  )
+}
+
+const isServed = ({ endpoints }: ServiceStatus['versions'][number]): boolean =>
+  endpoints.some((endpoint) => endpoint.weight > 0 && !isOut(endpoint))
+
+const nameOf = (version: string): string => (version === '' ? '(none)' : safe(version))
+
+function rowsOf(group: ServiceStatus['versions'][number]): readonly Row[] {
+  const { version, weight, share: part, endpoints } = group
+  const served = isServed(group)
   const percent = part * 100
   const text = `${Number(percent.toPrecision(percent < 10 ? 2 : 3))} %`
   const share: Cell = served || weight === 0 ? { text } : { text, color: 'red' }
-  const name = version === '' ? '(none)' : safe(version)
+  const name = nameOf(version)
   const [first, ...others] = endpoints
   return [
     { version: name, share, endpoint: first },

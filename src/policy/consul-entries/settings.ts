@@ -40,29 +40,42 @@ export function entrySettings(
     const origins: string[] = []
     for (const [kind, read] of readers(service, all, names)) {
       const key = `${kind}/${name}`
-      const part = readPart(key, read, previous?.parts.get(key), problems)
+      const { part, unheeded } = readPart(key, read, previous?.parts.get(key), problems)
+      for (const what of unheeded) problems.push(unheededPart(key, what))
       if (!part) continue
       parts.set(key, part)
       found.push(part)
       origins.push(`config-entries/${key}`)
     }
-    problems.push(...unheeded(service, all, names))
     if (found.length > 0)
       settings.set(name, Object.freeze({ settings: joined(found), origins: Object.freeze(origins) }))
   }
   return Object.freeze({ services: settings, problems: Object.freeze(problems), parts })
 }
 
-type Reader = () => ServiceSettings
+/** What an entry comes to, and what it says beside that and has no effect here: each completes "the entry is used, but …". */
+interface Reading {
+  readonly settings: ServiceSettings
+  readonly unheeded: readonly string[]
+}
+
+type Reader = () => Reading
 
 /** In the order in which Consul asks them. */
 function readers(service: EntryService, all: Services, names: VersionNames): readonly (readonly [string, Reader])[] {
   const { routes, split, resolver } = service
   const list: (readonly [string, Reader])[] = []
   if (routes)
-    list.push(['service-router', () => ({ rules: routes.flatMap((route, at) => rulesOf(route, at, all, names)) })])
-  if (split) list.push(['service-splitter', () => splitSettings(service.name, split, all, names)])
-  if (resolver) list.push(['service-resolver', () => resolverSettings(service.name, resolver, all, names)])
+    list.push([
+      'service-router',
+      () => ({
+        settings: { rules: routes.flatMap((route, at) => rulesOf(route, at, all, names)) },
+        unheeded: routes.flatMap(unheededRoute),
+      }),
+    ])
+  if (split)
+    list.push(['service-splitter', () => ({ settings: splitSettings(service.name, split, all, names), unheeded: [] })])
+  if (resolver) list.push(['service-resolver', () => readResolver(service.name, resolver, all, names)])
   return list
 }
 
@@ -71,13 +84,14 @@ function readPart(
   read: Reader,
   lastGood: ServiceSettings | undefined,
   problems: Problem[],
-): ServiceSettings | undefined {
+): { readonly part: ServiceSettings | undefined; readonly unheeded: readonly string[] } {
   try {
-    return Object.freeze(read())
+    const { settings, unheeded } = read()
+    return { part: Object.freeze(settings), unheeded }
   } catch (error) {
     if (!(error instanceof Unusable)) throw error
     problems.push(badEntry(key, error.message, lastGood !== undefined))
-    return lastGood
+    return { part: lastGood, unheeded: [] }
   }
 }
 
@@ -88,26 +102,19 @@ function joined(parts: readonly ServiceSettings[]): ServiceSettings {
   return Object.freeze(rules.length === 0 ? merged : { ...merged, rules: Object.freeze(rules) })
 }
 
-/** What an entry says beside the rest and what has no effect here. */
-function unheeded(service: EntryService, all: Services, names: VersionNames): readonly Problem[] {
-  const { name, routes, resolver } = service
-  const problems: Problem[] = []
-  const tell = (kind: string, what: string): void => {
-    const message = `the entry is used, but ${what}`
-    problems.push(Object.freeze({ code: 'config-entry-part', where: `config-entries/${kind}/${name}`, message }))
-  }
-  for (const [at, route] of routes?.entries() ?? []) {
-    const field = `Routes[${String(at)}].Destination`
-    if (route.requestTimeoutMs !== undefined)
-      tell('service-router', `${field}.RequestTimeout has no effect: set timeouts.firstByte of the service`)
-    if (route.retry) tell('service-router', `${field} has retries, which have no effect: set retry of the service`)
-  }
-  for (const [subset, { onlyPassing }] of resolver?.subsets ?? [])
-    if (onlyPassing)
-      tell('service-resolver', `Subsets.${subset}.OnlyPassing has no effect: set Weights.Warning of the instances to 0`)
-  if (resolver)
-    for (const what of failoverOf(service.name, resolver, all, names).unheeded) tell('service-resolver', what)
-  return problems
+function unheededPart(key: string, what: string): Problem {
+  const message = `the entry is used, but ${what}`
+  return Object.freeze({ code: 'config-entry-part', where: `config-entries/${key}`, message })
+}
+
+function unheededRoute({ requestTimeoutMs, retry }: EntryRoute, at: number): readonly string[] {
+  const field = `Routes[${String(at)}].Destination`
+  return [
+    ...(requestTimeoutMs === undefined
+      ? []
+      : [`${field}.RequestTimeout has no effect: set timeouts.firstByte of the service`]),
+    ...(retry ? [`${field} has retries, which have no effect: set retry of the service`] : []),
+  ]
 }
 
 // === Where it leads ===
@@ -207,12 +214,15 @@ function failoverOf(
   return { targets, unheeded }
 }
 
-function resolverSettings(name: string, resolver: EntryResolver, all: Services, names: VersionNames): ServiceSettings {
-  const { defaultSubset, redirect, failover, connectTimeoutMs } = resolver
-  if (redirect) return { rules: [leadOn(placeOf('Redirect', redirect, all, names))] }
+function readResolver(name: string, resolver: EntryResolver, all: Services, names: VersionNames): Reading {
+  const { subsets, defaultSubset, redirect, failover, connectTimeoutMs } = resolver
+  const passing = [...subsets].flatMap(([subset, { onlyPassing }]) =>
+    onlyPassing ? [`Subsets.${subset}.OnlyPassing has no effect: set Weights.Warning of the instances to 0`] : [],
+  )
+  if (redirect) return { settings: { rules: [leadOn(placeOf('Redirect', redirect, all, names))] }, unheeded: passing }
   const own = [...failover.values()].flat().some(({ service }) => service === name)
-  const { targets } = failoverOf(name, resolver, all, names)
-  return {
+  const { targets, unheeded } = failoverOf(name, resolver, all, names)
+  const settings = {
     ...(defaultSubset === undefined
       ? {}
       : { versions: new Map([[versionOf('DefaultSubset', name, defaultSubset, all, names), 1]]) }),
@@ -220,6 +230,7 @@ function resolverSettings(name: string, resolver: EntryResolver, all: Services, 
     ...(targets.length > 0 ? { failover: Object.freeze(targets) } : {}),
     ...(connectTimeoutMs === undefined ? {} : { timeouts: { connect: connectTimeoutMs } }),
   }
+  return { settings, unheeded: [...passing, ...unheeded] }
 }
 
 type Place = ReturnType<typeof placeOf>

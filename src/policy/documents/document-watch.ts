@@ -48,6 +48,8 @@ export interface DocumentList {
   readonly read: (query: ReadQuery) => Promise<Answer<readonly PolicyDocument[] | undefined>>
   /** Whether this failure says that there is nothing of the kind at all, which is an empty list. Default: none does. */
   readonly isAbsent?: (error: unknown) => boolean
+  /** Nothing hangs on it: the first snapshot does not wait for it, and that it cannot be read is not told. */
+  readonly isAside?: boolean
   /** Why `missing`, which an answer does not have any more, may still be there; undefined: it is gone. */
   readonly look: (missing: PolicyDocument, query: ReadQuery) => Promise<Objection | undefined>
   /** Why an empty first answer may hide something; undefined: it is empty indeed. */
@@ -148,7 +150,7 @@ export class DocumentWatch implements DocumentSource {
       onAnswer: async (answer) => this.#take(followed, answer),
       rest: async (delayMs, signal) => this.#rests.rest(delayMs, signal),
       onFailure: (failure) => {
-        if (this.#ended.signal.aborted) return
+        if (this.#ended.signal.aborted || list.isAside) return
         if (this.#isPlainlyAbsent(followed, failure.error)) {
           followed.heard = true
           this.#conduct.succeeded(list.name)
@@ -201,7 +203,7 @@ export class DocumentWatch implements DocumentSource {
     if (held && !followed.heard) return this.#doubt(verdict.reason)
     followed.documents = keepSame(before, held ? union(before, next) : next)
     followed.heard = true
-    if (!held && this.#conduct.succeeded(list.name)) this.#rests.wakeAll()
+    if (!held && !list.isAside && this.#conduct.succeeded(list.name)) this.#rests.wakeAll()
     this.#publish()
     return held ? this.#doubt(verdict.reason) : undefined
   }
@@ -242,9 +244,9 @@ export class DocumentWatch implements DocumentSource {
 
   /** Whether every list was heard, or failed often enough to be left out at first. */
   #isComplete(): boolean {
-    const some = this.#followed.some(({ heard }) => heard)
+    const some = this.#followed.some(({ list, heard }) => heard && !list.isAside)
     const patient = (name: string): boolean => this.#conduct.attempts(name) < attemptsBeforeFirst
-    return some && this.#followed.every(({ list, heard }) => heard || !patient(list.name))
+    return some && this.#followed.every(({ list, heard }) => heard || list.isAside || !patient(list.name))
   }
 
   #publish(): void {

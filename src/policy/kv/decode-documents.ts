@@ -6,7 +6,7 @@ import { valueBytesMax } from '../../catalog/consul/parse-kv.ts'
 import type { Problem } from '../../core/problem.ts'
 import type { PolicyDocument } from '../documents/documents.ts'
 import { decodeEnvelope, type Envelope } from './envelope.ts'
-import { type DocumentKind, readKey } from './keys.ts'
+import { documentFolders, type DocumentKind, readKey } from './keys.ts'
 
 export type SettingsReading<S> =
   | { readonly kind: 'good'; readonly settings: S }
@@ -64,6 +64,11 @@ export function decodeDocuments<S>(
   return Object.freeze({ documents: inForce, problems: Object.freeze(problems), read })
 }
 
+function foreign(where: string): Problem {
+  const message = `nothing reads this: documents are in the folders ${documentFolders.join(', ')}`
+  return Object.freeze({ code: 'stray-key', notice: true, where, message })
+}
+
 /** What is wrong with one document, so many at most; more are counted. */
 const reasonsMax = 8
 
@@ -85,6 +90,7 @@ function readOne<S>(
     return { from, decoded: lastGood, problems: [Object.freeze({ code: 'bad-policy-document', where, message })] }
   }
   const key = readKey(from.key)
+  if (key.kind === 'foreign') return { from, decoded: undefined, problems: [foreign(`${source}/${from.key}`)] }
   if (key.kind === 'bad') return bad([key.reason])
   if (from.flaw === 'not-utf8') return bad(['it is no UTF-8'])
   if (from.flaw === 'too-large') return bad([`it is larger than ${String(valueBytesMax)} bytes (64 KiB)`])

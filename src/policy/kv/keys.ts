@@ -3,10 +3,20 @@
  * `history/services/NAME/REVISION`. Pure; it knows nothing of what they hold.
  */
 
+import { nearest } from '../../config/nearest.ts'
+
 export type DocumentKind = 'services' | 'routes' | 'drains'
 
 /** The folders that hold documents in force. */
 export const documentFolders: readonly DocumentKind[] = ['services', 'routes', 'drains']
+
+/** All that is kept below the prefix. */
+const ownFolders: ReadonlySet<string> = new Set([...documentFolders, 'history'].map((folder) => `${folder}/`))
+
+/** Whether what a listing by folders names, `services/` or a key, is none of ours. The prefix's own key is ''. */
+export function isStray(name: string): boolean {
+  return name !== '' && !ownFolders.has(name)
+}
 
 export const nameBytesMax = 128
 
@@ -49,15 +59,24 @@ export function revisionOf(key: string): number | undefined {
   return last.length === revisionDigits && /^\d+$/.test(last) ? Number(last) : undefined
 }
 
-/** What a document's key says it is about, or why it cannot be: the reason completes "… is not used: ". */
+/** What a document's key says it is about, or why it cannot be: reasons complete "… is not used: ". */
 export type KeyReading =
-  { readonly kind: DocumentKind; readonly name: string } | { readonly kind: 'bad'; readonly reason: string }
+  | { readonly kind: DocumentKind; readonly name: string }
+  | { readonly kind: 'bad'; readonly reason: string }
+  /** It lies beside the folders, and looks like none of them: it may well be none of ours. */
+  | { readonly kind: 'foreign' }
 
 export function readKey(key: string): KeyReading {
   const slash = key.indexOf('/')
-  const kind = documentFolders.find((folder) => folder === key.slice(0, slash))
-  if (slash < 0 || kind === undefined)
-    return { kind: 'bad', reason: `it is in none of the folders ${documentFolders.join(', ')}` }
+  const folder = slash < 0 ? key : key.slice(0, slash)
+  const kind = documentFolders.find((one) => one === folder)
+  if (slash < 0 || kind === undefined) {
+    const meant = kind ?? meantFolder(folder)
+    if (meant === undefined) return { kind: 'foreign' }
+    const likely = `${meant}/${(slash < 0 ? '' : shorten(key.slice(slash + 1))) || 'NAME'}`
+    const reason = `it is in none of the folders ${documentFolders.join(', ')}; ${likely} was probably meant`
+    return { kind: 'bad', reason }
+  }
   const name = key.slice(slash + 1)
   const reason = nameFault(name)
   return reason === undefined ? { kind, name } : { kind: 'bad', reason }
@@ -74,6 +93,12 @@ export function nameFault(name: string): string | undefined {
   if (!name.isWellFormed() || name.includes('\ufffd')) return 'its name is no UTF-8'
   if (/\p{Cc}/u.test(name)) return 'its name has a control character'
   return undefined
+}
+
+/** The folder of documents that a misspelt one was probably meant to be. */
+export function meantFolder(folder: string): DocumentKind | undefined {
+  const meant = nearest(folder, documentFolders)
+  return documentFolders.find((one) => one === meant)
 }
 
 function shorten(text: string): string {

@@ -5,6 +5,7 @@
  */
 import { type Clock, isoTime } from '../../core/clock.ts'
 import { errorText, FairleadError } from '../../core/errors.ts'
+import { sameData } from '../../core/same.ts'
 import type { PolicyDocument } from '../documents/documents.ts'
 import { byCharsMax, decodeEnvelope, encodeEnvelope, type Envelope, reasonCharsMax } from './envelope.ts'
 import { type DocumentKind, documentKey, historyFolder, historyKey, nameFault, revisionOf } from './keys.ts'
@@ -81,8 +82,7 @@ function unkept(before: Envelope<unknown>, history: readonly PolicyDocument[]): 
   const newest = Math.max(0, ...kept.map(({ revision }) => revision))
   const wanted = before.revision === 0 ? newest : before.revision
   const same = kept.find(({ revision }) => revision === wanted)
-  const asText = JSON.stringify(before.settings)
-  if (same ? JSON.stringify(same.settings) === asText : wanted === 0) return undefined
+  if (same ? sameData(same.settings, before.settings) : wanted === 0) return undefined
   return { ...before, revision: wanted > newest ? wanted : newest + 1 }
 }
 

@@ -1,0 +1,83 @@
+/** How the routes of a service are shared with others as things stand, and what they mirror, as JSON shows it. Pure. */
+import { sameData } from '../core/same.ts'
+import type { BoundRoute, BoundTable } from '../live/runtime.ts'
+import type { MirrorPolicy } from '../policy/traffic.ts'
+import { routeText } from '../table/table.ts'
+import { loadOfParts, namedParts } from './reckon.ts'
+
+/** Routes with the same shares. */
+export interface SharesView {
+  /** Such as `shop.example.com/cart`; `/` for any host. */
+  readonly routes: readonly string[]
+  /** In order; each gets a part of the requests that no rule decides, 0 to 1, as things stand. */
+  readonly parts: readonly {
+    readonly service: string
+    /** Null: by the service's weights. */
+    readonly version: string | null
+    /** Only where no other can answer. */
+    readonly standby: boolean
+    readonly share: number
+  }[]
+  /** Nobody can answer them. */
+  readonly unanswered: number
+}
+
+/** Where a share of the safe requests of some routes goes as well. */
+export interface MirroringView {
+  readonly routes: readonly string[]
+  readonly version: string
+  /** 0 to 1. */
+  readonly share: number
+}
+
+export function sharesViews(routes: readonly BoundRoute[]): readonly SharesView[] {
+  return grouped(routes, (bound) => {
+    const parts = namedParts(bound)
+    const load = loadOfParts(parts)
+    return {
+      parts: parts.map(({ service, version, standby }, at) => ({
+        service: service.table.name,
+        version,
+        standby,
+        share: load.parts[at]?.share ?? 0,
+      })),
+      unanswered: load.unanswered,
+    }
+  })
+}
+
+/** By the service whose requests are mirrored. */
+export function mirrorings({ routes }: Pick<BoundTable, 'routes'>): ReadonlyMap<string, readonly MirroringView[]> {
+  const all = routes.flatMap(
+    (bound): readonly { readonly name: string; readonly bound: BoundRoute; readonly mirror: MirrorPolicy }[] => {
+      const of = (name: string, mirror: MirrorPolicy | undefined) => (mirror ? [{ name, bound, mirror }] : [])
+      if (!bound.parts) return of(bound.service.table.name, bound.plan?.mirror)
+      const byName = new Map(bound.parts.map(({ service, mirror }) => [service.table.name, mirror]))
+      return [...byName].flatMap(([name, mirror]) => of(name, mirror))
+    },
+  )
+  const views = [...Map.groupBy(all, ({ name }) => name)].map(([name, found]) => {
+    const mirrors = new Map(found.map(({ bound, mirror }) => [bound, mirror]))
+    const of = (bound: BoundRoute) => {
+      const { version = '', share = 0 } = mirrors.get(bound) ?? {}
+      return { version, share }
+    }
+    return [name, grouped([...mirrors.keys()], of)] as const
+  })
+  return new Map(views)
+}
+
+/** One view for all routes of which it says the same. */
+function grouped<V extends object>(
+  routes: readonly BoundRoute[],
+  viewOf: (bound: BoundRoute) => V,
+): readonly (V & { readonly routes: readonly string[] })[] {
+  const found: { readonly view: V; readonly routes: string[] }[] = []
+  for (const bound of routes) {
+    const view = viewOf(bound)
+    const same = found.find((one) => sameData(one.view, view))
+    if (same) same.routes.push(routeText(bound.route))
+    else found.push({ view, routes: [routeText(bound.route)] })
+  }
+  return found.map(({ view, routes: named }) => ({ ...view, routes: named }))
+}
