@@ -38,41 +38,41 @@ function instances(service: string): readonly Instance[] {
   })
 }
 
-/** Five rules of seven conditions: headers, a cookie, globs, one of several, paths. */
-function rules(path: string): readonly Rule[] {
+/** Five rules of seven conditions: headers, a cookie, globs, one of several, paths. `own`: what makes them no other route's. */
+function rules(path: string, own: string): readonly Rule[] {
   const to = (version: string, ...when: readonly Condition[]): Rule => ({ when, action: { kind: 'version', version } })
-  const testers = Array.from({ length: 8 }, (_, k) => `tester-${k}`)
+  const testers = Array.from({ length: 8 }, (_, k) => `tester-${k}${own}`)
   return [
-    to('2', { subject: 'header', name: 'x-canary', match: { kind: 'equals', value: 'always' } }),
-    to('2', { subject: 'cookie', name: 'tester', match: { kind: 'oneOf', values: testers } }),
+    to('2', { subject: 'header', name: `x-canary${own}`, match: { kind: 'equals', value: 'always' } }),
+    to('2', { subject: 'cookie', name: `tester${own}`, match: { kind: 'oneOf', values: testers } }),
     to(
       '1',
-      { subject: 'path', match: { kind: 'prefix', value: `${path}/legacy/` } },
+      { subject: 'path', match: { kind: 'prefix', value: `${path}/legacy${own}/` } },
       { subject: 'method', match: { kind: 'oneOf', values: ['GET', 'HEAD'] } },
     ),
-    to('2', { subject: 'path', match: { kind: 'glob', value: `${path}/*/preview` } }),
-    to('2', { subject: 'header', name: 'user-agent', match: { kind: 'glob', value: '*ShopApp/4.*' } }),
+    to('2', { subject: 'path', match: { kind: 'glob', value: `${path}/*/preview${own}` } }),
+    to('2', { subject: 'header', name: 'user-agent', match: { kind: 'glob', value: `*ShopApp/4${own}.*` } }),
   ]
 }
 
 /** As in `match.ts`: most with a host of their own and a path or two, some wildcards, some for any host. */
-function routes(count: number): readonly RoutePolicy[] {
+function routes(count: number, hasOwn = false): readonly RoutePolicy[] {
   return Array.from({ length: count }, (_, i) => {
     const host = i % 10 === 0 ? '' : i % 10 === 1 ? `*.zone${i}.example.com` : `service${i >> 1}.example.com`
     const path = i % 2 === 0 ? `/api/v${i % 7}/service-${i}` : '/'
-    const traffic = { rules: rules(path === '/' ? '' : path) }
+    const traffic = { rules: rules(path === '/' ? '' : path, hasOwn ? `-${i}` : '') }
     return { origin: `config:routes[${i}]`, host, path, service: `service-${i % services}`, traffic }
   })
 }
 
-function tableOf(count: number): BoundTable {
+function tableOf(count: number, policies: readonly RoutePolicy[]): BoundTable {
   const names = Array.from({ length: Math.min(count, services) }, (_, i) => `service-${i}`)
   const snapshot: Snapshot = {
     version: 1,
     services: new Map(names.map((name) => [name, { name, instances: instances(name) }])),
     problems: [],
   }
-  const policy: Policy = { ...emptyPolicy, routes: routes(count) }
+  const policy: Policy = { ...emptyPolicy, routes: policies }
   // A pool that opens nothing: the question ends where a version is chosen.
   const noPool = { open: 0, idle: 0, useTls() {}, close() {}, destroy() {} } as unknown as Pool
   const current = createCurrent(createRegistry(() => noPool))
@@ -103,6 +103,9 @@ const cases: readonly Case[] = [
   { ...plain, name: 'the last (header glob)', agent: ' ShopApp/4.2', version: '2' },
   { ...plain, name: 'none: by weight', version: undefined },
 ]
+
+/** Asked of rules that have no condition in common with those of other routes: the processor has seen none of them lately. */
+const strange: Case = { ...plain, name: 'none, of rules of their own', version: undefined }
 
 /**
  * A browser's request for each route. All have the very same header lines: those of a real one have just been read, and are as
@@ -142,8 +145,8 @@ const random = seededRandom(1)
 function versionFor(bound: BoundTable, head: RequestHead): string | undefined {
   const path = routingPath(head.target)
   const route = path === undefined ? undefined : bound.match(head.routingHost, path)
-  if (route?.plan === undefined) return undefined
-  const steered = steer(bound, random, route, route.plan, new SteeredRequest(head, '192.0.2.7'))
+  if (path === undefined || route?.plan === undefined) return undefined
+  const steered = steer(bound, random, route, route.plan, new SteeredRequest(head, path, '192.0.2.7'))
   return steered.kind === 'forward' ? steered.group?.version : undefined
 }
 
@@ -166,6 +169,13 @@ function measure(bound: BoundTable, heads: readonly RequestHead[], asked: Case, 
   return figures
 }
 
+interface Row {
+  readonly name: string
+  readonly median: number
+  readonly least: number
+  readonly most: number
+}
+
 function main(): void {
   const { routes: count, rounds } = new Command('node bench/micro/rules.ts')
     .option('--routes <n>', 'routes of the table', numberFrom(1, 100_000, true), 5_000)
@@ -173,13 +183,14 @@ function main(): void {
     .exitOverride()
     .parse()
     .opts<{ readonly routes: number; readonly rounds: number }>()
-  const bound = tableOf(count)
-  const policies = routes(count)
-  const rows = cases.map((asked) => {
-    const heads = headsFor(policies, asked)
-    const figures = measure(bound, heads, asked, rounds)
-    return { name: asked.name, median: median(figures), least: Math.min(...figures), most: Math.max(...figures) }
-  })
+  const rowsOf = (policies: readonly RoutePolicy[], all: readonly Case[]): readonly Row[] => {
+    const bound = tableOf(count, policies)
+    return all.map((asked) => {
+      const figures = measure(bound, headsFor(policies, asked), asked, rounds)
+      return { name: asked.name, median: median(figures), least: Math.min(...figures), most: Math.max(...figures) }
+    })
+  }
+  const rows = [...rowsOf(routes(count), cases), ...rowsOf(routes(count, true), [strange])]
   console.log(`${count} routes with 5 rules each; ns per request, of ${rounds} rounds\n`)
   const cells = rows.map((row) => [row.name, ...[row.median, row.least, row.most].map((ns) => ns.toFixed(0))])
   console.log(markdownTable(['', 'median', 'least', 'most'], cells))

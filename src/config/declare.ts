@@ -45,9 +45,12 @@ function remember<T extends z.ZodType>(schema: T, shape: Shape): T {
 /** Why a scalar was refused, when "expected ..., found ..." does not say enough. A clause without a full stop. */
 export class Because {
   readonly reason: string
+  /** What was probably meant. */
+  readonly suggestion: string | undefined
 
-  constructor(reason: string) {
+  constructor(reason: string, suggestion?: string) {
     this.reason = reason
+    this.suggestion = suggestion
   }
 }
 
@@ -67,7 +70,8 @@ export function scalar<T>(spec: ScalarSpec<T>): Setting<T> {
   const schema = z.string({ error: () => spec.expected }).transform((text, context): T => {
     const value = spec.parse(text)
     if (value instanceof Because) {
-      context.addIssue({ code: 'custom', message: spec.expected, params: { because: value.reason } })
+      const { reason: because, suggestion } = value
+      context.addIssue({ code: 'custom', message: spec.expected, params: { because, suggestion } })
       return z.NEVER
     }
     if (value !== undefined) return value

@@ -66,8 +66,10 @@ function wrongValue(
   const secret = shape?.kind === 'scalar' && shape.type === 'secret'
   const found = secret ? 'something else' : describe(raw, text.slice(place.start, place.end))
   const words = shape?.kind === 'scalar' && typeof raw === 'string' ? shape.type.split(' \\| ') : []
-  const suggestion = words.length > 1 && typeof raw === 'string' ? nearest(raw, words) : undefined
-  const hint = suggestion === undefined ? becauseOf(issue) : `did you mean "${suggestion}"?`
+  const suggestion = words.length > 1 && typeof raw === 'string' ? nearest(raw, words) : suggestionOf(issue)
+  const because = becauseOf(issue)
+  const meant = suggestion === undefined ? undefined : `did you mean "${suggestion}"?`
+  const hint = because === undefined || meant === undefined ? (meant ?? because) : `${because}; ${meant}`
   return said(make, place.start, shown, issue.message, found, secret ? undefined : hint, suggestion)
 }
 
@@ -84,9 +86,19 @@ function said(
   return make(offset, path, message, { expected, found, suggestion })
 }
 
-function becauseOf(issue: { readonly params?: unknown } | undefined | object): string | undefined {
-  const params = (issue as { readonly params?: { readonly because?: unknown } } | undefined)?.params
-  return typeof params?.because === 'string' ? params.because : undefined
+function becauseOf(issue: object | undefined): string | undefined {
+  return paramOf(issue, 'because')
+}
+
+function suggestionOf(issue: object | undefined): string | undefined {
+  return paramOf(issue, 'suggestion')
+}
+
+function paramOf(issue: object | undefined, name: 'because' | 'suggestion'): string | undefined {
+  const params = issue && 'params' in issue ? issue.params : undefined
+  const value =
+    typeof params === 'object' && params ? (params as Partial<Record<typeof name, unknown>>)[name] : undefined
+  return typeof value === 'string' ? value : undefined
 }
 
 /** What stands there. What came from a variable whose name speaks of a secret is not shown. */

@@ -4,7 +4,6 @@
  */
 import type {
   AffinityPolicy,
-  Condition,
   FixedAnswer,
   HashPolicy,
   MirrorPolicy,
@@ -13,9 +12,7 @@ import type {
   Rule,
   RuleAction,
   StickyPolicy,
-  TextMatch,
 } from '../policy/traffic.ts'
-import { cidr } from './addresses.ts'
 import type { TrafficSettings } from './config.ts'
 import {
   Because,
@@ -33,126 +30,10 @@ import {
 } from './declare.ts'
 import type { Setting } from './declare.ts'
 import { failoverSchema, splitSchema } from './schema-split.ts'
-import { cookieName, duration, flag, headerName, integer, plainText, share, weight } from './scalars.ts'
+import { only, seenHeader, whenSchema } from './schema-when.ts'
+import { cookieName, duration, flag, integer, plainText, share, weight } from './scalars.ts'
 
 const day = 86_400_000
-
-/** The only key of `value` that is there; a refusal when there are none or several. */
-function only<K extends string>(value: { readonly [P in K]?: unknown }, keys: readonly K[]): K | Because {
-  const there = keys.filter((key) => value[key] !== undefined)
-  const [first] = there
-  if (first !== undefined && there.length === 1) return first
-  return new Because(there.length === 0 ? 'none of them stands here' : `${there.join(' and ')} stand here together`)
-}
-
-/** What a text must be. Empty texts can be asked for. */
-const anyText: Setting<string> = scalar({
-  type: 'text',
-  expected: 'a text of at most 1024 printable characters',
-  parse: (text) => (/^[\x20-\x7e\x80-\u{10ffff}]{0,1024}$/u.test(text) ? text : undefined),
-})
-
-const expectedMatch = 'a text, or one of equals, prefix, oneOf, glob, present and not'
-
-const plainMatchKeys = {
-  equals: optional(anyText, 'Exactly this; a text by itself means the same.'),
-  prefix: optional(anyText, 'It begins with this.'),
-  oneOf: optional(list(anyText, 'texts', 1_000), 'Exactly one of these.'),
-  glob: optional(anyText, 'With `*` for any run of characters.'),
-  present: optional(flag(), 'Whether it is there at all.'),
-}
-
-interface PlainMatch {
-  readonly equals?: string | undefined
-  readonly prefix?: string | undefined
-  readonly oneOf?: readonly string[] | undefined
-  readonly glob?: string | undefined
-  readonly present?: boolean | undefined
-}
-
-const plainMatchNames = ['equals', 'prefix', 'oneOf', 'glob', 'present'] as const
-
-function toPlainMatch(value: PlainMatch): TextMatch | Because {
-  const kind = only(value, plainMatchNames)
-  if (kind instanceof Because) return kind
-  switch (kind) {
-    case 'equals':
-      return { kind, value: value.equals ?? '' }
-    case 'prefix':
-      return { kind, value: value.prefix ?? '' }
-    case 'glob':
-      return { kind, value: value.glob ?? '' }
-    case 'oneOf':
-      return value.oneOf?.length === 0 ? new Because('oneOf is empty') : { kind, values: value.oneOf ?? [] }
-    default:
-      return value.present === true ? { kind: 'present' } : { kind: 'not', match: { kind: 'present' } }
-  }
-}
-
-const equalsIfText = (raw: unknown): unknown => (typeof raw === 'string' ? { equals: raw } : raw)
-
-const plainMatchSchema: Setting<TextMatch> = shorthand(
-  mapped(section(plainMatchKeys), expectedMatch, toPlainMatch),
-  equalsIfText,
-)
-
-/** What a text of a request must be like. */
-const matchSchema: Setting<TextMatch> = shorthand(
-  mapped(
-    section({ ...plainMatchKeys, not: optional(plainMatchSchema, 'None of its values is like this.') }),
-    expectedMatch,
-    (value): TextMatch | Because => {
-      const kind = only(value, [...plainMatchNames, 'not'])
-      if (kind instanceof Because || kind !== 'not') return kind instanceof Because ? kind : toPlainMatch(value)
-      return value.not ? { kind: 'not', match: value.not } : new Because('not is empty')
-    },
-  ),
-  equalsIfText,
-)
-
-const clientsSchema: Setting<{
-  readonly in?: readonly string[] | undefined
-  readonly not?: readonly string[] | undefined
-}> = shorthand(
-  section({
-    in: optional(list(cidr(), 'CIDR ranges', 1_000), 'It is in one of these ranges; a range or a list means the same.'),
-    not: optional(list(cidr(), 'CIDR ranges', 1_000), 'It is in none of these.'),
-  }),
-  (raw) => (typeof raw === 'string' ? { in: [raw] } : Array.isArray(raw) ? { in: raw } : raw),
-)
-
-const queryName: Setting<string> = plainText('the name of a query parameter', 128)
-
-const whenSchema: Setting<readonly Condition[]> = mapped(
-  section({
-    header: optional(
-      named(headerName(), matchSchema, 'conditions by header'),
-      'Headers. Hop-by-hop ones, and forwarding ones of peers that are not trusted, are not seen.',
-    ),
-    cookie: optional(named(cookieName(), matchSchema, 'conditions by cookie'), 'Cookies.'),
-    query: optional(named(queryName, matchSchema, 'conditions by query parameter'), 'Query parameters, decoded.'),
-    method: optional(matchSchema, 'The method.'),
-    path: optional(matchSchema, 'The path, normalised, without its query.'),
-    client: optional(clientsSchema, 'The client address, as `trust` lets it be known.'),
-  }),
-  'at least one of header, cookie, query, method, path and client',
-  (when): readonly Condition[] | Because => {
-    const conditions: Condition[] = []
-    for (const subject of ['header', 'cookie', 'query'] as const)
-      for (const [name, match] of when[subject] ?? []) conditions.push(Object.freeze({ subject, name, match }))
-    if (when.method) conditions.push(Object.freeze({ subject: 'method', match: when.method }))
-    if (when.path) conditions.push(Object.freeze({ subject: 'path', match: when.path }))
-    for (const [ranges, within] of [
-      [when.client?.in, true],
-      [when.client?.not, false],
-    ] as const)
-      if (ranges) {
-        if (ranges.length === 0) return new Because('an empty list of ranges matches nobody')
-        conditions.push(Object.freeze({ subject: 'client', ranges, within }))
-      }
-    return conditions.length > 0 ? Object.freeze(conditions) : new Because('none of them stands here')
-  },
-)
 
 const location: Setting<string> = scalar({
   type: 'url',
@@ -240,7 +121,7 @@ const ruleSchema: Setting<Rule> = mapped(
 
 const requestKeyKeys = {
   cookie: optional(cookieName(), 'By this cookie.'),
-  header: optional(headerName(), 'By this header.'),
+  header: optional(seenHeader, 'By this header.'),
   ip: optional(flag(), 'By the client address.'),
 }
 

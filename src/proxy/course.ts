@@ -70,12 +70,12 @@ export class Course {
     this.service = undefined
   }
 
-  /** Takes the route's way; an answer where the route itself gives it. `group` stays undefined where no version can answer. */
-  take(route: BoundRoute, head: RequestHead, forwarding: ForwardingFacts): Answered | undefined {
+  /** Takes the route's way, `path` being the request's as routes are; an answer where the route itself gives it. `group` stays undefined where no version can answer. */
+  take(route: BoundRoute, head: RequestHead, path: string, forwarding: ForwardingFacts): Answered | undefined {
     this.#aim = route
     if (route.plan === undefined) this.group = pickGroup(route.groups, this.#core.random())
     else {
-      const answered = this.#steer(route, route.plan, head, forwarding)
+      const answered = this.#steer(route, route.plan, head, path, forwarding)
       if (answered) return answered
     }
     const { service } = this.#aim
@@ -84,8 +84,14 @@ export class Course {
     return undefined
   }
 
-  #steer(route: BoundRoute, plan: Plan, head: RequestHead, forwarding: ForwardingFacts): Answered | undefined {
-    const request = new SteeredRequest(head, clientAddress(head, this.#client, forwarding))
+  #steer(
+    route: BoundRoute,
+    plan: Plan,
+    head: RequestHead,
+    path: string,
+    forwarding: ForwardingFacts,
+  ): Answered | undefined {
+    const request = new SteeredRequest(head, path, clientAddress(head, this.#client, forwarding))
     const steered = steer(this.#core.bound, this.#core.random, route, plan, request)
     if (steered.kind !== 'forward') return steered
     this.#aim = steered.aim

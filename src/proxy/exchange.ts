@@ -83,7 +83,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     const route = this.#core.bound.match(head.routingHost, path)
     if (route === undefined) return this.#answerOwn(own.noRoute, 'no-route')
     this.#forwarding ??= new ForwardingFacts(this.#client)
-    const answered = this.#course.take(route, head, this.#forwarding)
+    const answered = this.#course.take(route, head, path, this.#forwarding)
     if (answered) return this.#answerByRoute(head, route, answered)
     const { service } = this.#course
     if (service === undefined) return

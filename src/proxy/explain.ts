@@ -15,7 +15,7 @@ import {
   type BoundTable,
 } from '../live/runtime.ts'
 import type { MirrorPolicy } from '../policy/traffic.ts'
-import { compileCondition } from '../table/condition.ts'
+import { allHold, compileConditions } from '../table/condition.ts'
 import { sharesOf } from '../table/shares.ts'
 import { leadsTo as whereTo } from '../table/leads-to.ts'
 import { actionText, conditionText, stickyText } from '../table/show-rule.ts'
@@ -131,7 +131,7 @@ export function explain(
   const considered = considerRoutes(bound.table.routes, head.routingHost, path, route?.route)
   if (!route) return { ...nothing(request), ...considered, result: 'No route matches: 404.' }
   return {
-    ...explainRoute(bound, random, route, head, new SteeredRequest(head, clientAddress)),
+    ...explainRoute(bound, random, route, head, new SteeredRequest(head, path, clientAddress)),
     request,
     ...considered,
   }
@@ -218,7 +218,7 @@ function explainRoute(
     matches: trace.rules[index] ?? null,
     conditions: rule.when.map((condition) => ({
       text: conditionText(condition),
-      holds: compileCondition(condition)(request),
+      holds: allHold(compileConditions([condition]), request),
     })),
   }))
   const said = { ...base, rules }

@@ -8,31 +8,28 @@ import type { Random } from '../core/random.ts'
 import type { BoundGroup, BoundPart, BoundRoute, BoundTable } from '../live/runtime.ts'
 import { type Ip, parseIp } from '../policy/ip.ts'
 import type { MirrorPolicy, RuleAction, StickyPolicy } from '../policy/traffic.ts'
-import type { RequestView } from '../table/condition.ts'
-import type { Plan, Shape } from '../table/plan.ts'
+import { firstMatch, type RequestView } from '../table/condition.ts'
+import type { Plan, PlannedRule, Shape } from '../table/plan.ts'
 import type { RequestHead } from '../wire/request-head.ts'
 import type { Aim } from './next-endpoint.ts'
-import { routingPath } from './path.ts'
 import { cookieLine, requestKey } from './request-key.ts'
 
 /** What decides: read from the request once, the address only where something asks for it. */
 export class SteeredRequest implements RequestView {
   readonly method: string
   readonly target: string
+  readonly path: string
   readonly lines: string
   readonly clientAddress: string
   #ip: Ip | undefined
-  #path: string | undefined
 
-  constructor(head: RequestHead, clientAddress: string) {
+  /** `path`: as {@link routingPath} has it. */
+  constructor(head: RequestHead, path: string, clientAddress: string) {
     this.method = head.method
     this.target = head.target
+    this.path = path
     this.lines = head.lines
     this.clientAddress = clientAddress
-  }
-
-  get path(): string {
-    return (this.#path ??= routingPath(this.target) ?? this.target)
   }
 
   get clientIp(): Ip | undefined {
@@ -79,32 +76,39 @@ export function steer(
 ): Steered {
   if (plan.admits && !plan.admits(request.clientIp)) return { kind: 'denied' }
   if (plan.redirect) return { kind: 'redirect', redirect: plan.redirect }
-  const { mirror } = plan
-  for (const { test, action, shape } of plan.rules) {
-    const matches = test(request)
-    trace?.rules.push(matches)
-    if (!matches) continue
-    if (action.kind !== 'version' && action.kind !== 'service') return action
-    let aim: Aim = route
-    const isOwn = action.kind === 'version' || action.service === route.service.table.name
-    let { sticky } = plan
-    // A rule that leads to the route's own service keeps what the route says of it.
-    if (!isOwn) {
-      const service = bound.services.get(action.service)
-      if (service === undefined) return forward(route, undefined, { shape })
-      const { policy } = service.table
-      aim = { service, groups: service.groups, strict: policy.fallback === 'none' }
-      ;({ sticky } = policy)
-    }
-    // A version of another service is no match for what this one mirrors.
-    const way: Way = { shape, mirror: isOwn ? mirror : undefined }
-    const group = action.version === undefined ? undefined : pickNamedGroup(aim.groups, action.version)
-    if (group || (aim.strict && action.version !== undefined)) return forward(aim, group, way)
-    if (isOwn && route.parts) return byParts(route.parts, plan, shape, random, request, trace)
-    return bySplit(aim, sticky, way, random, request, trace)
-  }
+  const rule = plan.rules[firstMatch(plan.conditions, request, trace?.rules)]
+  if (rule) return byRule(bound, random, route, plan, rule, request, trace)
   if (route.parts) return byParts(route.parts, plan, plan.shape, random, request, trace)
-  return bySplit(route, plan.sticky, { shape: plan.shape, mirror }, random, request, trace)
+  return bySplit(route, plan.sticky, { shape: plan.shape, mirror: plan.mirror }, random, request, trace)
+}
+
+function byRule(
+  bound: BoundTable,
+  random: Random,
+  route: BoundRoute,
+  plan: Plan,
+  { action, shape }: PlannedRule,
+  request: SteeredRequest,
+  trace: SteerTrace | undefined,
+): Steered {
+  if (action.kind !== 'version' && action.kind !== 'service') return action
+  let aim: Aim = route
+  const isOwn = action.kind === 'version' || action.service === route.service.table.name
+  let { sticky } = plan
+  // A rule that leads to the route's own service keeps what the route says of it.
+  if (!isOwn) {
+    const service = bound.services.get(action.service)
+    if (service === undefined) return forward(route, undefined, { shape })
+    const { policy } = service.table
+    aim = { service, groups: service.groups, strict: policy.fallback === 'none' }
+    ;({ sticky } = policy)
+  }
+  // A version of another service is no match for what this one mirrors.
+  const way: Way = { shape, mirror: isOwn ? plan.mirror : undefined }
+  const group = action.version === undefined ? undefined : pickNamedGroup(aim.groups, action.version)
+  if (group || (aim.strict && action.version !== undefined)) return forward(aim, group, way)
+  if (isOwn && route.parts) return byParts(route.parts, plan, shape, random, request, trace)
+  return bySplit(aim, sticky, way, random, request, trace)
 }
 
 /** What a request meets on its way, wherever it goes. */

@@ -1,12 +1,12 @@
 /**
- * Compiles a rule's conditions into one test, so that a request costs the length of the texts that are looked at. What is
- * compiled is what `explain` shows: it tells the same conditions one by one. Pure.
+ * Compiles a rule's conditions, so that a request costs the length of the texts that are looked at. What is compiled is what
+ * `explain` shows: it tells the same conditions one by one. Pure.
  */
-import { type Ip, isWithin, parseRange } from '../policy/ip.ts'
-import type { Condition, TextMatch } from '../policy/traffic.ts'
-import { compileGlob } from './glob.ts'
-import { normalPath } from './prefix.ts'
-import { someCookie, someHeader, someQuery } from './request-text.ts'
+import type { Ip } from '../policy/ip.ts'
+import type { Condition, Rule } from '../policy/traffic.ts'
+import { Check, subjects } from './check.ts'
+import { findCookies, findFields, findQuery, someCookie, someHeader, someQuery } from './request-text.ts'
+import { Spans } from './spans.ts'
 
 /** What a condition may ask of a request. */
 export interface RequestView {
@@ -21,107 +21,102 @@ export interface RequestView {
   readonly clientIp: Ip | undefined
 }
 
-export type Test = (request: RequestView) => boolean
-
-/** Whether one text matches; `present` matches any. Under `not`, the caller has to ask for none of several. */
-function compileText(match: TextMatch): (text: string) => boolean {
-  switch (match.kind) {
-    case 'equals':
-      return (text) => text === match.value
-    case 'prefix':
-      return (text) => text.startsWith(match.value)
-    case 'oneOf': {
-      const values = new Set(match.values)
-      return (text) => values.has(text)
-    }
-    case 'glob':
-      return compileGlob(match.value)
-    case 'present':
-      return () => true
-    default: {
-      const inner = compileText(match.match)
-      return (text) => !inner(text)
-    }
-  }
-}
-
-type Some = (request: RequestView, test: (value: string) => boolean) => boolean
-
-/** `some` of the values, or under `not` none of them. */
-function compileValues(match: TextMatch, some: Some): Test {
-  if (match.kind === 'not') {
-    const inner = compileText(match.match)
-    return (request) => !some(request, inner)
-  }
-  const test = compileText(match)
-  return (request) => some(request, test)
-}
-
-/** As the paths are that it is compared with: `/%61dmin` would else never be one. */
-function normalised(match: TextMatch): TextMatch {
-  switch (match.kind) {
-    case 'equals':
-    case 'prefix':
-    case 'glob':
-      return { kind: match.kind, value: normalPath(match.value) }
-    case 'oneOf':
-      return { kind: 'oneOf', values: match.values.map(normalPath) }
-    case 'not':
-      return { kind: 'not', match: normalised(match.match) }
+function holds(check: Check, request: RequestView): boolean {
+  switch (check.subject) {
+    case subjects.method:
+      return check.holds(request.method, 0, request.method.length) !== check.isNegated
+    case subjects.path:
+      return check.holds(request.path, 0, request.path.length) !== check.isNegated
+    case subjects.header:
+      return someHeader(request.lines, fieldsOf(request), check.name, check) !== check.isNegated
+    case subjects.cookie:
+      return someCookie(request.lines, cookiesOf(request), check.name, check) !== check.isNegated
+    case subjects.query:
+      return someQuery(request.target, queryOf(request), check.name, check) !== check.isNegated
     default:
-      return match
+      return check.isWithin(request.clientIp) !== check.isNegated
   }
 }
 
-/** Equal conditions share one test, so that what routes have in common stays near to the processor; this many at most. */
+// === What a request has, found when a condition first asks ===
+
+/** Of the request that was asked last: rules are asked of one request after the other, never of two at once. */
+class Found {
+  #request: RequestView | undefined
+  readonly spans = new Spans()
+
+  /** Whether `spans` has to be made anew, of this request. */
+  isStale(request: RequestView): boolean {
+    if (this.#request === request) return false
+    this.#request = request
+    return true
+  }
+}
+
+const fields = new Found()
+const cookies = new Found()
+const query = new Found()
+
+function fieldsOf(request: RequestView): Spans {
+  if (fields.isStale(request)) findFields(request.lines, fields.spans)
+  return fields.spans
+}
+
+function cookiesOf(request: RequestView): Spans {
+  if (cookies.isStale(request)) findCookies(request.lines, fieldsOf(request), cookies.spans)
+  return cookies.spans
+}
+
+function queryOf(request: RequestView): Spans {
+  if (query.isStale(request)) findQuery(request.target, query.spans)
+  return query.spans
+}
+
+// === Rules ===
+
+/** The conditions of one rule; undefined: it has none, and every request matches. */
+export type Conditions = Check | undefined
+
+/** Equal conditions are compiled once, so that what routes have in common stays near to the processor; this many at most. */
 const sharedMax = 4_096
-const shared = new Map<string, Test>()
-
-/** One condition. */
-export function compileCondition(condition: Condition): Test {
-  const key = JSON.stringify(condition)
-  const known = shared.get(key)
-  if (known) return known
-  const test = compile(condition)
-  if (shared.size >= sharedMax) shared.clear()
-  shared.set(key, test)
-  return test
-}
-
-function compile(condition: Condition): Test {
-  switch (condition.subject) {
-    case 'header': {
-      const { name } = condition
-      return compileValues(condition.match, ({ lines }, test) => someHeader(lines, name, test))
-    }
-    case 'cookie': {
-      const { name } = condition
-      return compileValues(condition.match, ({ lines }, test) => someCookie(lines, name, test))
-    }
-    case 'query': {
-      const { name } = condition
-      return compileValues(condition.match, ({ target }, test) => someQuery(target, name, test))
-    }
-    case 'method': {
-      const test = compileText(condition.match)
-      return ({ method }) => test(method)
-    }
-    case 'path': {
-      const test = compileText(normalised(condition.match))
-      return ({ path }) => test(path)
-    }
-    default: {
-      const ranges = condition.ranges.map(parseRange).filter((range) => range !== undefined)
-      const { within } = condition
-      return ({ clientIp }) =>
-        clientIp === undefined ? !within : ranges.some((range) => isWithin(clientIp, range)) === within
-    }
-  }
-}
+const shared = new Map<string, Check>()
 
 /** All of them. */
-export function compileConditions(conditions: readonly Condition[]): Test {
-  const tests = conditions.map(compileCondition)
-  const [only] = tests
-  return only && tests.length === 1 ? only : (request) => tests.every((test) => test(request))
+export function compileConditions(conditions: readonly Condition[]): Conditions {
+  if (conditions.length === 0) return undefined
+  const key = JSON.stringify(conditions)
+  const known = shared.get(key)
+  if (known) return known
+  let all: Conditions
+  for (const condition of conditions.toSorted((a, b) => subjects[b.subject] - subjects[a.subject]))
+    all = new Check(condition, all)
+  if (shared.size >= sharedMax) shared.clear()
+  if (all) shared.set(key, all)
+  return all
+}
+
+const compiled = new WeakMap<readonly Rule[], readonly Conditions[]>()
+
+/** Those of each rule. The routes of a service have its rules in common, from one table to the next. */
+export function compileRules(rules: readonly Rule[]): readonly Conditions[] {
+  const known = compiled.get(rules)
+  if (known) return known
+  const all = rules.map(({ when }) => compileConditions(when))
+  compiled.set(rules, all)
+  return all
+}
+
+export function allHold(conditions: Conditions, request: RequestView): boolean {
+  for (let check = conditions; check; check = check.and) if (!holds(check, request)) return false
+  return true
+}
+
+/** The first of `rules` whose conditions all hold, -1 where none's do; `asked` gets for each that was asked whether they did. */
+export function firstMatch(rules: readonly Conditions[], request: RequestView, asked?: boolean[]): number {
+  for (let at = 0; at < rules.length; at++) {
+    const matches = allHold(rules[at], request)
+    asked?.push(matches)
+    if (matches) return at
+  }
+  return -1
 }

@@ -1,17 +1,40 @@
 /** Globs without backtracking: `*` is any run of characters, all else is itself. A match costs the text's length. Pure. */
 
-/** Matches whole texts against `pattern`. */
-export function compileGlob(pattern: string): (text: string) => boolean {
-  const [first = '', ...rest] = pattern.split('*')
-  const last = rest.pop()
-  if (last === undefined) return (text) => text === first
-  const middle = rest.filter((part) => part !== '').map((part) => ({ part, next: failures(part) }))
-  return (text) => {
-    if (text.length < first.length + last.length || !text.startsWith(first) || !text.endsWith(last)) return false
-    const end = text.length - last.length
-    let at = first.length
-    for (const { part, next } of middle) {
-      at = findEnd(text, part, next, at, end)
+/** What stands between two `*`. */
+interface Part {
+  readonly part: string
+  readonly next: readonly number[]
+}
+
+/** Matches whole texts, or what stands between two places of one. */
+export class Glob {
+  /** What a text begins with, and what it ends with; '' where that is open. */
+  readonly first: string
+  readonly last: string
+  /** No shorter text matches. */
+  readonly least: number
+  readonly #isPlain: boolean
+  readonly #middle: readonly Part[]
+
+  constructor(pattern: string) {
+    const [first = '', ...rest] = pattern.split('*')
+    const last = rest.pop()
+    this.first = first
+    this.last = last ?? ''
+    this.#isPlain = last === undefined
+    this.#middle = rest.filter((part) => part !== '').map((part) => ({ part, next: failures(part) }))
+    this.least = pattern.replaceAll('*', '').length
+  }
+
+  matches(text: string, from = 0, end: number = text.length): boolean {
+    const { first, last } = this
+    if (end - from < this.least || (first !== '' && !text.startsWith(first, from))) return false
+    if (this.#isPlain) return end - from === first.length
+    const stop = end - last.length
+    if (last !== '' && !text.startsWith(last, stop)) return false
+    let at = from + first.length
+    for (const { part, next } of this.#middle) {
+      at = findEnd(text, part, next, at, stop)
       if (at < 0) return false
     }
     return true
@@ -40,9 +63,16 @@ function findEnd(text: string, part: string, next: readonly number[], from: numb
       i = text.indexOf(first, i)
       if (i < 0 || i >= end) return -1
     }
-    while (length > 0 && text[i] !== part[length]) length = next[length - 1] ?? 0
-    if (text[i] === part[length]) length++
+    const code = text.charCodeAt(i)
+    while (length > 0 && code !== part.charCodeAt(length)) length = next[length - 1] ?? 0
+    if (code === part.charCodeAt(length)) length++
     if (length === part.length) return i + 1
   }
   return -1
+}
+
+/** Matches whole texts against `pattern`. */
+export function compileGlob(pattern: string): (text: string) => boolean {
+  const glob = new Glob(pattern)
+  return (text) => glob.matches(text)
 }

@@ -15,7 +15,7 @@ import {
   type ShapingPolicy,
   type StickyPolicy,
 } from '../policy/traffic.ts'
-import { compileConditions, type Test } from './condition.ts'
+import { compileRules, type Conditions } from './condition.ts'
 import { mirrorOf, rulesOf } from './rule-targets.ts'
 import type { Route } from './table.ts'
 
@@ -43,7 +43,6 @@ export interface LineChanges {
 
 export interface PlannedRule {
   readonly rule: Rule
-  readonly test: Test
   readonly action: RuleAction
   /** What changes on the way of its requests: the route's own, or what the rule makes of it. */
   readonly shape: Shape | undefined
@@ -60,6 +59,8 @@ export interface Plan {
   /** Whether a client at this address may; undefined: an address that is none, such as a Unix socket's. */
   readonly admits: ((client: Ip | undefined) => boolean) | undefined
   readonly rules: readonly PlannedRule[]
+  /** Of each of them, apart: a rule that does not match is never looked at. */
+  readonly conditions: readonly Conditions[]
   /** Of the services that share the route, in order. */
   readonly parts: readonly PlannedPart[]
   readonly sticky: StickyPolicy | undefined
@@ -84,11 +85,12 @@ export function planOf({ policy, service, parts = [] }: Route): Plan | undefined
     redirect,
     admits: access && admission(access),
     rules: rules.map((rule) => {
-      const { when, action } = rule
+      const { action } = rule
       const rewrite = 'rewrite' in action ? action.rewrite : undefined
       const own = rewrite ? shapeOf({ ...noShaping, ...shaping, ...rewrite }) : shape
-      return { rule, test: compileConditions(when), action, shape: own }
+      return { rule, action, shape: own }
     }),
+    conditions: compileRules(rules),
     parts: parts.map(({ said }) => ({
       shape: said?.shaping ? shapeOf(said.shaping) : shape,
       admits: said?.access && admission(said.access),

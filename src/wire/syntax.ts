@@ -108,7 +108,7 @@ export function withoutFields(lines: string, names: ReadonlySet<string>): string
 export function nextField(lines: string, name: string, from: number): number {
   let at = from
   while (at < lines.length) {
-    if (lines.charCodeAt(at + name.length) === 0x3a && isNamed(lines, at, name)) return at
+    if (isFieldAt(lines, at, name)) return at
     const eol = lines.indexOf('\r\n', at)
     if (eol < 0) return -1
     at = eol + 2
@@ -116,8 +116,9 @@ export function nextField(lines: string, name: string, from: number): number {
   return -1
 }
 
-/** Whether the text at `at` is `name`, of which case is no matter; without a copy. */
-function isNamed(lines: string, at: number, name: string): boolean {
+/** Whether the line at `at` has that lower-case name; without a copy. */
+export function isFieldAt(lines: string, at: number, name: string): boolean {
+  if (lines.charCodeAt(at + name.length) !== 0x3a) return false
   for (let i = 0; i < name.length; i++) {
     const code = lines.charCodeAt(at + i)
     const lower = code >= 0x41 && code <= 0x5a ? code | 0x20 : code

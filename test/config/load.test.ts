@@ -211,6 +211,25 @@ void t.test('rules, stickiness and what a route changes: each mistake with what 
     [rule('when: { cookie: { x: { oneOf: [] } } }, version: 1')]: /oneOf is empty/,
     [rule('when: { client: 10.0.0 }, version: 1')]: /10\.0\.0 is no IP address/,
     [rule('when: { client: [] }, version: 1')]: /an empty list of ranges matches nobody/,
+    [rule('when: { method: post }, version: 1')]:
+      /rules\[0\]\.when\.method: expected a method such as GET; found "post": case matters .*; did you mean "POST"\?/,
+    [rule('when: { method: { not: { oneOf: [GET, Head] } } }, version: 1')]:
+      /rules\[0\]\.when\.method\.not\.oneOf\[1\]: .*found "Head".* did you mean "HEAD"\?/,
+    [rule('when: { method: { prefix: prop } }, version: 1')]: /when\.method\.prefix: .*did you mean "PROP"\?/,
+    [rule('when: { method: { glob: "*ock" } }, version: 1')]: /when\.method\.glob: .*did you mean "\*OCK"\?/,
+    [rule('when: { method: "GET, POST" }, version: 1')]: /when\.method: .*several are a list in oneOf/,
+    [rule('when: { method: "" }, version: 1')]: /when\.method: .*a method is one word/,
+    [rule('when: { path: cart }, version: 1')]: /when\.path: expected a path such as \/cart; .*it begins with \//,
+    [rule('when: { path: { oneOf: [/a, "/b?c=1"] } }, version: 1')]:
+      /when\.path\.oneOf\[1\]: .*query asks for parameters/,
+    [rule('when: { path: { glob: "/caf\u00e9/*" } }, version: 1')]: /when\.path\.glob: .*as %XX/,
+    [rule('when: { header: { Host: a.test } }, version: 1')]: /when\.header\.Host: .*host of a route asks for it/,
+    [rule('when: { header: { X-Forwarded-For: 10.0.0.1 } }, version: 1')]: /the client address is, as `trust` lets it/,
+    [rule('when: { header: { content-length: { present: true } } }, version: 1')]:
+      /of one connection, or Fairlead's own/,
+    [rule('when: { header: { x: { not: { present: false } } } }, version: 1')]: /under not is present: true/,
+    'services: { a: { sticky: { header: X-Real-IP } } }':
+      /sticky\.header: .*it is not seen here; the client address is/,
     [rule('when: { method: POST }, answer: { status: 204, body: x }')]: /204 has no body/,
     'services: { a: { sticky: { cookie: x, header: y } } }': /cookie and header stand here together/,
     'services: { a: { sticky: { header: y, maxAge: 1d } } }': /maxAge belongs to a cookie/,
@@ -230,6 +249,37 @@ void t.test('rules, stickiness and what a route changes: each mistake with what 
   for (const [text, message] of Object.entries(cases)) t.match(errorsOf(text), [message], text)
   t.end()
 })
+
+void t.test(
+  'a method in other letters is told with what was meant; what somebody made up, and what can match, stays',
+  (t) => {
+    const [error] =
+      load('services: { a: { rules: [{ when: { method: post }, version: 1 }] } }', {}, 'f.yaml').errors ?? []
+    t.match(error, {
+      path: 'services.a.rules[0].when.method',
+      line: 1,
+      column: 44,
+      found: '"post"',
+      suggestion: 'POST',
+    })
+    const texts = [
+      'POST',
+      'M-SEARCH',
+      'flush',
+      '{ prefix: P }',
+      '{ glob: "*" }',
+      '{ glob: "P*T" }',
+      '{ present: true }',
+    ]
+    for (const text of texts)
+      t.ok(configOf(`services: { a: { rules: [{ when: { method: ${text} }, version: 1 }] } }`), text)
+    for (const text of ['/', '{ glob: "*.png" }', '{ prefix: /a/. }', '/caf%C3%A9'])
+      t.ok(configOf(`services: { a: { rules: [{ when: { path: ${text} }, version: 1 }] } }`), text)
+    for (const name of ['X-A', 'via', 'Date', 'x-original-url', 'authorization', 'Cookie'])
+      t.ok(configOf(`services: { a: { rules: [{ when: { header: { ${name}: b } }, version: 1 }] } }`), name)
+    t.end()
+  },
+)
 
 void t.test('rules and routes as the program uses them', (t) => {
   const { services, routes } = configOf(`

@@ -66,3 +66,16 @@ t.test('a service that only a split or a failover leads to is one that a route l
   t.same(warnings('{ split: [{ service: next, weight: 1 }] }'), [])
   t.same(warnings('{ failover: [next] }'), [])
 })
+
+void t.test('settings from elsewhere than the file are refused for the same mistakes, with their place', (t) => {
+  const rules = [{ when: { method: 'post' }, version: '1' }]
+  t.match(parseServiceSettings({ rules }), {
+    kind: 'bad',
+    messages: [/^rules\[0\]\.when\.method: expected a method such as GET; found "post": .*did you mean "POST"\?$/],
+  })
+  t.match(parseRouteSettings({ service: 'a', rules: [{ when: { header: { Host: 'a' } }, version: '1' }] }), {
+    kind: 'bad',
+    messages: [/^rules\[0\]\.when\.header\.Host: .*host of a route asks for it$/],
+  })
+  t.end()
+})

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { parseIp } from '../../src/policy/ip.ts'
-import type { Condition, TextMatch } from '../../src/policy/traffic.ts'
-import { compileCondition, compileConditions, type RequestView } from '../../src/table/condition.ts'
+import type { Condition, Rule, TextMatch } from '../../src/policy/traffic.ts'
+import { allHold, compileConditions, compileRules, type RequestView } from '../../src/table/condition.ts'
 import { conditionText } from '../../src/table/show-rule.ts'
 
 const request = (parts: Partial<RequestView> & { readonly ip?: string } = {}): RequestView => ({
@@ -12,6 +12,11 @@ const request = (parts: Partial<RequestView> & { readonly ip?: string } = {}): R
   clientIp: parseIp(parts.ip ?? '10.1.2.3'),
   ...parts,
 })
+
+const compileCondition =
+  (condition: Condition) =>
+  (view: RequestView): boolean =>
+    allHold(compileConditions([condition]), view)
 
 const equals = (value: string): TextMatch => ({ kind: 'equals', value })
 
@@ -89,9 +94,9 @@ t.test('all must hold', async (t) => {
     { subject: 'method', match: equals('GET') },
     { subject: 'query', name: 'a', match: equals('1') },
   ]
-  t.ok(compileConditions(all)(request({ target: '/?a=1' })))
-  t.notOk(compileConditions(all)(request({ target: '/?a=2' })))
-  t.notOk(compileConditions(all)(request({ target: '/?a=1', method: 'PUT' })))
+  t.ok(allHold(compileConditions(all), request({ target: '/?a=1' })))
+  t.notOk(allHold(compileConditions(all), request({ target: '/?a=2' })))
+  t.notOk(allHold(compileConditions(all), request({ target: '/?a=1', method: 'PUT' })))
   t.same(all.map(conditionText), ["method is 'GET'", "query a is '1'"])
 })
 
@@ -105,18 +110,23 @@ t.test('a path in a condition is brought to the form that it is compared in', as
   t.notOk(holds({ kind: 'prefix', value: '/x/' }, '/x'), 'a slash at its end stays')
 })
 
-t.test('equal conditions share one test, and no others do', async (t) => {
-  const asked = (name: string, value: string): Condition => ({
-    subject: 'header',
-    name,
-    match: { kind: 'equals', value },
-  })
-  const first = compileCondition(asked('x-a', '1'))
-  t.equal(compileCondition(asked('x-a', '1')), first)
-  t.not(compileCondition(asked('x-a', '2')), first)
-  t.not(compileCondition(asked('x-b', '1')), first)
-  t.not(compileCondition({ ...asked('x-a', '1'), subject: 'cookie' } as Condition), first)
+t.test('equal conditions are compiled once, and no others are', async (t) => {
+  const asked = (name: string, value: string): readonly Condition[] => [
+    { subject: 'header', name, match: { kind: 'equals', value } },
+  ]
+  const first = compileConditions(asked('x-a', '1'))
+  t.equal(compileConditions(asked('x-a', '1')), first)
+  t.not(compileConditions(asked('x-a', '2')), first)
+  t.not(compileConditions(asked('x-b', '1')), first)
+  t.not(compileConditions([{ subject: 'cookie', name: 'x-a', match: { kind: 'equals', value: '1' } }]), first)
+  t.not(compileConditions([...asked('x-a', '1'), ...asked('x-a', '1')]), first)
   // However many there are, only so many are remembered, and all are right.
-  for (let i = 0; i < 10_000; i++) compileCondition(asked('x-a', `many ${String(i)}`))
-  t.not(compileCondition(asked('x-a', '1')), first)
+  for (let i = 0; i < 10_000; i++) compileConditions(asked('x-a', `many ${String(i)}`))
+  t.not(compileConditions(asked('x-a', '1')), first)
+})
+
+t.test('the same rules are compiled once', async (t) => {
+  const rules: readonly Rule[] = [{ when: [], action: { kind: 'version', version: '1' } }]
+  t.equal(compileRules(rules), compileRules(rules))
+  t.not(compileRules([...rules]), compileRules(rules))
 })
