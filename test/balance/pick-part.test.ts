@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { pickGroup, pickStickyGroup } from '../../src/balance/pick-group.ts'
-import { pickPart, pickStickyPart } from '../../src/balance/pick-part.ts'
+import { canServe, pickPart, pickStickyPart, pickWeighted } from '../../src/balance/pick-part.ts'
 import { hashText } from '../../src/balance/rendezvous.ts'
 import type { BoundPart } from '../../src/live/runtime.ts'
 import { boundEndpoint, boundGroup, boundService } from '../fixtures/tables.ts'
@@ -49,6 +49,35 @@ t.test('by weight, among those that can answer; then who stands by', async (t) =
   t.same(at(without('a', 'b', 'x', 'y')), [undefined, undefined, undefined, undefined])
   t.same(at(without('a'), true), ['x', 'x', 'b', 'b'], 'isolated: its share goes to who stands by, not to the others')
   t.same(at(without('a', 'x', 'y'), true), [undefined, undefined, 'b', 'b'])
+})
+
+t.test(
+  'a key goes to one that can answer, then to who stands by; a version without weight answers nothing',
+  async (t) => {
+    const keys = Array.from({ length: 40 }, (_, at) => `key-${String(at)}`)
+    const got = (wishes: readonly Wish[], isolated = false): ReadonlySet<unknown> =>
+      new Set(keys.map((key) => nameOf(pickStickyPart(partsOf(wishes, isolated), key))))
+    const a = { name: 'a', weight: 1 }
+    const b = { name: 'b', weight: 1 }
+    const x = { name: 'x', weight: 0, standby: true }
+    const down = { able: false }
+    t.same(got([a, b, x]), new Set(['a', 'b']))
+    t.same(got([{ ...a, ...down }, b, x]), new Set(['b']))
+    t.same(got([{ ...a, ...down }, { ...b, weight: 0 }, x]), new Set(['x']))
+    t.same(got([{ ...a, ...down }, b, x], true), new Set(['b', 'x']), 'isolated')
+    t.same(got([{ ...a, ...down }, b], true), new Set(['b', undefined]))
+    const groups = [boundGroup('1', 0, [boundEndpoint('one')]), boundGroup('2', 1, [])]
+    t.notOk(canServe({ groups }))
+    t.ok(canServe({ groups: [boundGroup('1', 1, [boundEndpoint('one')])] }))
+  },
+)
+
+t.test('by weight alone: bounds belong to the next, and rounding to the last', async (t) => {
+  const items = [{ weight: 0 }, { weight: 1 }, { weight: 1 }]
+  t.equal(pickWeighted(items, 0), items[1])
+  t.equal(pickWeighted(items, 0.5), items[2])
+  t.equal(pickWeighted(items, 1), items[2])
+  t.equal(pickWeighted([], 0.5), undefined)
 })
 
 t.test('a key stays with its part; raising a weight moves keys only to it', async () => {

@@ -41,6 +41,15 @@ function serviceOf(
 }
 
 const web = serviceOf('web', { '': [2, { '10.0.0.1': 1, '10.0.0.2': 1 }] })
+const two = serviceOf('two', { a: [2, { '10.0.1.1': 1 }], b: [3, { '10.0.1.2': 1 }] })
+const more = serviceOf('more', { a: [1, { '10.0.2.1': 1 }], b: [1, { '10.0.2.2': 1 }] })
+const odd = serviceOf(
+  'odd',
+  Object.fromEntries([
+    ['constructor', [1, { '10.0.3.1': 1 }]],
+    ['a', [1, { '10.0.3.2': 1 }]],
+  ] as const),
+)
 const named = serviceOf('named', { '': [1, { 'Node-a': 1 }] })
 const both = (place: string, opts = ''): FabioTarget[] => [
   target(place, 'web', 'http://10.0.0.1:80/', 0.5, opts),
@@ -79,9 +88,77 @@ t.test('what differs, and what does not', async (t) => {
     ],
     [
       'with an instance that tags weigh',
-      shared('/x', 0.2),
-      [sharing('/x', 0.2, { '10.0.0.1:80': 0.4, '10.0.0.2:80': 0.4 })],
+      [
+        target('/x', 'web', 'http://10.0.0.1:80/', 0.6),
+        target('/x', 'web', 'http://10.0.0.2:80/', 0.2),
+        target('/x', 'named', 'http://node-a:80/', 0.2),
+      ],
+      [sharing('/x', 0.2, { '10.0.0.1:80': 0.6, '10.0.0.2:80': 0.2 })],
       [],
+    ],
+    [
+      'with what the route does for all but one, and TLS of each its own',
+      [...both('/x', 'strip=/x'), target('/x', 'named', 'http://node-a:80/', 1, 'strip=/x prepend=/y')],
+      [
+        own('/x', 'web', {
+          options: { strip: '/x', proto: 'https' },
+          split: [
+            { service: 'web', version: null, weight: 1, share: 0.5 },
+            { service: 'named', version: null, weight: 1, share: 0.5, options: { strip: '/x', prepend: '/y' } },
+            { service: 'spare', version: null, weight: 0, share: 0, standby: true },
+          ],
+        }),
+      ],
+      [],
+    ],
+    [
+      'with one that stands by, whatever it weighs, and one without weight',
+      both('/x'),
+      [
+        own('/x', 'web', {
+          split: [
+            { service: 'web', version: null, weight: 1, share: 1 },
+            { service: 'named', version: null, weight: 1, share: 0, standby: true },
+            { service: 'spare', version: null, weight: 0, share: 0 },
+          ],
+        }),
+      ],
+      [],
+    ],
+    [
+      'with versions: weights of the route are of its own service, and one version has all of its part',
+      [
+        target('/x', 'two', 'http://10.0.1.1:80/', 0.2),
+        target('/x', 'two', 'http://10.0.1.2:80/', 0.4),
+        target('/x', 'more', 'http://10.0.2.1:80/', 0.3),
+        target('/x', 'more', 'http://10.0.2.2:80/', 0.1),
+      ],
+      [
+        own('/x', 'two', {
+          weights: { a: 3 },
+          split: [
+            { service: 'two', version: null, weight: 4, share: 0.4 },
+            { service: 'two', version: 'b', weight: 2, share: 0.2 },
+            { service: 'more', version: 'a', weight: 2, share: 0.2 },
+            { service: 'more', version: null, weight: 2, share: 0.2 },
+          ],
+        }),
+      ],
+      [],
+    ],
+    [
+      'a version by the name of what every object has',
+      [target('/x', 'odd', 'http://10.0.3.1:80/', 0.5), target('/x', 'odd', 'http://10.0.3.2:80/', 0.5)],
+      [own('/x', 'odd', { weights: { a: 1 } })],
+      [],
+    ],
+    [
+      'what cannot be said of a place that both have',
+      [target('T.test/t/', 'web', 'http://10.0.0.1:80/', 1, 'auth=x')],
+      [own('t.test/t', 'web')],
+      [
+        "t.test/t unsupported: fabio's route cannot be said here: auth= is not supported: nobody would be asked for a password, so the route is not made",
+      ],
     ],
     [
       'with one of them alone',
@@ -207,7 +284,7 @@ t.test('what differs, and what does not', async (t) => {
     ],
   ]
   for (const [name, fabio, routes, expected] of cases) {
-    const { differences } = compareTables(fabio, { routes, services: [web, named] })
+    const { differences } = compareTables(fabio, { routes, services: [web, named, two, more, odd] })
     t.same(
       differences.map(({ place, kind, message }) => `${place} ${kind}: ${message}`),
       expected,

@@ -51,6 +51,19 @@ t.test('what is refused', async (t) => {
     }),
     [/stand there twice/],
   )
+  const several = [{ service: 'a' }, { service: 'b' }, { service: 'a', version: '1' }, { service: 'b', version: '1' }]
+  t.same(
+    said({ split: several.map((one) => ({ ...one, weight: 1 })) }),
+    [],
+    'a service in several versions, a version of several',
+  )
+  const many = (count: number): object[] =>
+    Array.from({ length: count }, (_, at) => ({ service: `s${String(at)}`, weight: 1 }))
+  t.same(said({ split: many(100) }), [])
+  t.match(said({ split: many(101) }), [/split.*100/])
+  const names = (count: number): string[] => Array.from({ length: count }, (_, at) => `s${String(at)}`)
+  t.same(said({ failover: names(16) }), [])
+  t.match(said({ failover: names(17) }), [/failover.*16/])
   t.match(said({ split: [{ service: 'a' }] }), [/split\[0\]/])
   t.match(said({ failover: [{}] }), [/it names neither/])
 })
@@ -65,6 +78,15 @@ t.test('a service that only a split or a failover leads to is one that a route l
   t.match(warnings('{ retry: { attempts: 1 } }'), [/no route leads to this service/])
   t.same(warnings('{ split: [{ service: next, weight: 1 }] }'), [])
   t.same(warnings('{ failover: [next] }'), [])
+  const onRoute = (rest: string): readonly string[] =>
+    load(
+      `routes: [{ service: shop, ${rest} }]\nservices: { next: { retry: { attempts: 1 } } }\n`,
+      {},
+      'f',
+    ).warnings.map(({ message }) => message)
+  t.match(onRoute('path: /x'), [/no route leads to this service/])
+  t.same(onRoute('split: [{ service: next, weight: 1 }]'), [])
+  t.same(onRoute('failover: [next]'), [])
 })
 
 void t.test('settings from elsewhere than the file are refused for the same mistakes, with their place', (t) => {
