@@ -126,11 +126,11 @@ const queryName: Setting<string> = plainText('the name of a query parameter', 12
 const whenSchema: Setting<readonly Condition[]> = mapped(
   section({
     header: optional(
-      named(headerName(), matchSchema, 'conditions by header'),
+      named(headerName(), matchSchema, 'conditions by header', 100),
       'Headers. Hop-by-hop ones, and forwarding ones of peers that are not trusted, are not seen.',
     ),
-    cookie: optional(named(cookieName(), matchSchema, 'conditions by cookie'), 'Cookies.'),
-    query: optional(named(queryName, matchSchema, 'conditions by query parameter'), 'Query parameters, decoded.'),
+    cookie: optional(named(cookieName(), matchSchema, 'conditions by cookie', 100), 'Cookies.'),
+    query: optional(named(queryName, matchSchema, 'conditions by query parameter', 100), 'Query parameters, decoded.'),
     method: optional(matchSchema, 'The method.'),
     path: optional(matchSchema, 'The path, normalised, without its query.'),
     client: optional(clientsSchema, 'The client address, as `trust` lets it be known.'),
@@ -342,7 +342,7 @@ export const hashSchema: Setting<HashPolicy> = mapped(
 /** What a service has and a route may have of its own. */
 export const trafficKeys: { readonly [K in keyof TrafficSettings]-?: Setting<TrafficSettings[K]> } = {
   versions: optional(
-    named(plainText('a version, or * for every version not named', 128), weight(), 'weights by version'),
+    named(plainText('a version, or * for every version not named', 128), weight(), 'weights by version', 100),
     'Weights by version, on any scale; `*` is every version not named. A version not named gets nothing.',
     'all versions, by the weights of their instances',
   ),

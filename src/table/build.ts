@@ -12,7 +12,7 @@ import type { Policy, RoutePolicy, ServicePolicy } from '../policy/policy.ts'
 import { buildService, type BuiltService } from './build-service.ts'
 import { Claims } from './claims.ts'
 import { lastGoodRoutes } from './last-good.ts'
-import { type PartSource, isShared, partProblems, partsOf } from './parts.ts'
+import { type PartSource, partProblems, partsOf, sharingServices } from './parts.ts'
 import { orderRoutes, type OrderedRoutes } from './order-routes.ts'
 import { readService, type ReadService } from './read-service.ts'
 import { sameData } from './same.ts'
@@ -170,6 +170,12 @@ function buildEntries(
   const claims = follow(memo, reads)
   const verdict = claims.judge()
 
+  const shared = new Map<RoutePolicy, ReadonlySet<string>>()
+  const sharing = (route: RoutePolicy): ReadonlySet<string> => {
+    const known = shared.get(route) ?? sharingServices(route, policyOf(policy, route.service))
+    shared.set(route, known)
+    return known
+  }
   const entries = new Map<string, Entry>()
   const problems: Problem[] = []
   for (const [name, read] of reads) {
@@ -186,8 +192,7 @@ function buildEntries(
     entries.set(name, entry)
     const route = needed.get(name)
     // Where it is one of several, what becomes of its requests is said with the route.
-    if (route && isUnheard(entry) && !isShared(route, policyOf(policy, route.service), name))
-      problems.push(noSuchService(name, route))
+    if (route && isUnheard(entry) && !sharing(route).has(name)) problems.push(noSuchService(name, route))
     problems.push(...read.problems, ...entry.built.problems, ...schemeProblems(name, own, schemes))
   }
   return { entries, claims, problems: [...problems, ...verdict.problems] }

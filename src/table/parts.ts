@@ -19,16 +19,19 @@ export function failoverOf({ traffic }: RoutePolicy, service: ServicePolicy): re
   return traffic?.failover ?? service.failover
 }
 
-/** The services that a split and what stands by for it lead to, besides the route's own. */
+/**
+ * The services that a split and what stands by for it lead to, besides the route's own. A part of weight 0 leads nowhere: nobody
+ * has to follow its service before it weighs something.
+ */
 export function splitServices(route: RoutePolicy, service: ServicePolicy): readonly string[] {
-  const targets = [...(splitOf(route, service) ?? []), ...failoverOf(route, service)]
-  return targets.flatMap((target) => target.service ?? [])
+  const parts = (splitOf(route, service) ?? []).filter(({ weight }) => weight !== 0)
+  return [...parts, ...failoverOf(route, service)].flatMap((target) => target.service ?? [])
 }
 
-/** Whether `name` is the own service of a route that has a split or somebody who stands by, or one of those. */
-export function isShared(route: RoutePolicy, service: ServicePolicy, name: string): boolean {
-  const some = splitOf(route, service) !== undefined || failoverOf(route, service).length > 0
-  return some && (name === route.service || splitServices(route, service).includes(name))
+/** The services that share a route's requests, its own first; empty: there is neither a split nor somebody who stands by. */
+export function sharingServices(route: RoutePolicy, service: ServicePolicy): ReadonlySet<string> {
+  const alone = splitOf(route, service) === undefined && failoverOf(route, service).length === 0
+  return new Set(alone ? [] : [route.service, ...splitServices(route, service)])
 }
 
 /** A service as a build has it. */

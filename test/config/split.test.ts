@@ -55,6 +55,21 @@ t.test('what is refused', async (t) => {
   t.match(said({ failover: [{}] }), [/it names neither/])
 })
 
+t.test('mappings of more names than anybody means are refused before any of them is read', async (t) => {
+  const of = (count: number, value: unknown): object =>
+    Object.fromEntries(Array.from({ length: count }, (_, at) => [`v${String(at)}`, value]))
+  t.same(said({ versions: of(100, 1) }), [])
+  t.same(said({ versions: of(101, 'no weight') }), [
+    'versions: expected a mapping of weights by version, 100 at most; found a mapping',
+  ])
+  for (const subject of ['header', 'cookie', 'query'])
+    t.match(said({ rules: [{ when: { [subject]: of(101, []) }, version: '1' }] }), [/100 at most/], subject)
+  for (const change of ['set', 'add']) {
+    const parsed = parseRouteSettings({ service: 'shop', headers: { request: { [change]: of(101, []) } } })
+    t.match(parsed, { messages: [/100 at most/] }, change)
+  }
+})
+
 t.test('a service that only a split or a failover leads to is one that a route leads to', async (t) => {
   const warnings = (shop: string): readonly string[] =>
     load(
