@@ -309,7 +309,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     if (endpoint === undefined || head === undefined || group === undefined || service === undefined)
       return this.#answerOwn(own.noEndpoint, 'no-endpoint')
     // What cannot be repeated goes where no connection can have been closed meanwhile.
-    const idleMsMax = fresh ? 0 : isSafe(head.method) ? Infinity : unsafeIdleMsMax
+    const idleMsMax = fresh ? 0 : isSafe(head.meantMethod) ? Infinity : unsafeIdleMsMax
     const connection = endpoint.state.pool.acquire(idleMsMax)
     if (connection === undefined) {
       this.#tries.add(endpoint.state)
