@@ -8,7 +8,7 @@ import { withWishes } from '../policy/tag-weights.ts'
 import type { SplitPart, SplitTarget } from '../policy/traffic.ts'
 import type { ReadService } from './read-service.ts'
 import { sameData } from './same.ts'
-import type { RoutePart, ServiceTable } from './table.ts'
+import type { RoutePart, ServiceTable, VersionGroup } from './table.ts'
 
 /** What holds for a route: its own word, which may be that there is none, else its service's. */
 export function splitOf({ traffic }: RoutePolicy, service: ServicePolicy): readonly SplitPart[] | undefined {
@@ -133,6 +133,25 @@ function groupWeights(
   )
 }
 
+const canWeigh = ({ endpoints }: VersionGroup): boolean => endpoints.some(({ weight }) => weight > 0)
+
+/** Services that one problem names; more are counted. */
+const namedMax = 8
+
+/** Where instances decide: `weight=` in the tags of others asks for all there is. */
+function noShare({ origin }: RoutePolicy, service: string, takers: readonly string[]): Problem {
+  const more = takers.length - namedMax
+  const names = `${takers.slice(0, namedMax).join(' and ')}${more > 0 ? ` and ${String(more)} more` : ''}`
+  return Object.freeze({
+    code: 'no-share',
+    notice: true,
+    where: origin,
+    message:
+      `weight= in tags of ${takers.length === 1 ? 'service' : 'services'} ${names} asks for all requests here: service ${service} gets none, though it has instances, ` +
+      `and none either while nobody else answers, until the catalog takes away those who have them`,
+  })
+}
+
 /** What parts name that is not there, and what of their services is not asked. */
 export function partProblems(
   route: RoutePolicy,
@@ -143,11 +162,14 @@ export function partProblems(
   const tell = (code: string, message: string): void => {
     problems.set(message, Object.freeze({ code, where: route.origin, message }))
   }
+  const takers = parts.filter(({ weight }) => weight > 0).map(({ service }) => service)
   for (const { service, version, weight, standby, said } of parts) {
     const table = services.get(service)
     if (!table) continue
     const { groups, policy } = table
     if (weight === 0 && !standby && said?.weight !== undefined) continue
+    if (weight === 0 && !standby && takers.length > 0 && groups.some(canWeigh))
+      problems.set(`none ${service}`, noShare(route, service, takers))
     const what = standby ? 'requests fail over to' : said ? 'a split sends requests to' : 'requests go to'
     const then = standby ? '' : `; until one is, ${said ? 'the other parts have its share' : 'who stands by has them'}`
     if (version === undefined && groups.length === 0)

@@ -55,6 +55,12 @@ t.test('what is refused', async (t) => {
   t.match(said({ failover: [{}] }), [/it names neither/])
 })
 
+t.test('a weight above 0 is no less than a millionth', async (t) => {
+  t.same(said({ versions: { a: '0.000001', b: 0 } }), [])
+  t.match(said({ versions: { a: '0.0000009' } }), [/a weight above 0 is at least 0\.000001/])
+  t.match(said({ versions: { a: `0.${'0'.repeat(310)}5` } }), [/a weight above 0 is at least/])
+})
+
 t.test('mappings of more names than anybody means are refused before any of them is read', async (t) => {
   const of = (count: number, value: unknown): object =>
     Object.fromEntries(Array.from({ length: count }, (_, at) => [`v${String(at)}`, value]))
