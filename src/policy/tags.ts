@@ -9,7 +9,7 @@ import { sameData } from '../table/same.ts'
 import { claimFault, type HostClaim } from './host-claims.ts'
 import { parseTag } from './parse-tag.ts'
 import type { Policy, RoutePolicy } from './policy.ts'
-import { sharePlaces } from './shared-places.ts'
+import { originOf, sharePlaces } from './shared-places.ts'
 
 /** What the tags of one service say. */
 export interface TagRoutes {
@@ -21,10 +21,6 @@ export interface TagRoutes {
 
 const reads = new WeakMap<ServiceSnapshot, TagRoutes>()
 const merges = new WeakMap<Policy, { readonly parts: readonly TagRoutes[]; readonly merged: Policy }>()
-
-function originOf(service: string, tag: string): string {
-  return `tag:${service}:${tag}`
-}
 
 /** Of `shop.example.com/cart`. */
 function hostOf(place: string): string {

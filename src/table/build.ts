@@ -11,7 +11,7 @@ import type { Problem } from '../core/problem.ts'
 import type { Policy, RoutePolicy, ServicePolicy } from '../policy/policy.ts'
 import { buildService, type BuiltService } from './build-service.ts'
 import { Claims } from './claims.ts'
-import { lastGoodRoutes } from './last-good.ts'
+import { lastGoodRoutes, problemsOf, withLastGood } from './last-good.ts'
 import { type PartSource, partProblems, partsOf, sharingServices } from './parts.ts'
 import { orderRoutes, type OrderedRoutes } from './order-routes.ts'
 import { readService, type ReadService } from './read-service.ts'
@@ -50,6 +50,8 @@ interface Memo {
   readonly policies: Policy['services']
   readonly kept: readonly RoutePolicy[]
   readonly ordered: OrderedRoutes
+  /** See `withLastGood`. */
+  readonly shared: readonly Problem[] | undefined
   readonly schemes: Schemes
   /** First route of each service, by service name in order of names. */
   readonly needed: ReadonlyMap<string, RoutePolicy>
@@ -66,13 +68,14 @@ function arrange(
   snapshot: Snapshot,
   policy: Policy,
   memo: Memo | undefined,
-): Pick<Memo, 'given' | 'policies' | 'kept' | 'ordered' | 'schemes' | 'needed'> {
+): Pick<Memo, 'given' | 'policies' | 'kept' | 'ordered' | 'shared' | 'schemes' | 'needed'> {
   const sameRoutes = memo?.given === policy.routes && memo.policies === policy.services
   // Then every route of the table before is still the policy's, and none can be a last good one.
   if (memo && sameRoutes && memo.kept.length === 0) return memo
   const kept = lastGoodRoutes(previous, snapshot, policy)
   if (memo && sameRoutes && sameData(memo.kept, kept)) return memo
-  const ordered = orderRoutes(kept.length === 0 ? policy.routes : [...policy.routes, ...kept])
+  const { routes, shared } = withLastGood(policy, kept)
+  const ordered = orderRoutes(routes)
   const first = new Map<string, RoutePolicy>()
   for (const route of ordered.routes)
     for (const name of servicesOf(route, policy)) {
@@ -81,7 +84,7 @@ function arrange(
     }
   const needed = new Map([...first].sort(([a], [b]) => (a < b ? -1 : 1)))
   const schemes = schemesOf(ordered.routes)
-  return { given: policy.routes, policies: policy.services, kept, ordered, schemes, needed }
+  return { given: policy.routes, policies: policy.services, kept, ordered, shared, schemes, needed }
 }
 
 /** The previous build's index, brought to the services as they are read now; a new one when there is none to take over. */
@@ -215,7 +218,8 @@ export function buildTable(previous: RouteTable, snapshot: Snapshot, policy: Pol
   }
   const { routes, problems: wrong } = buildRoutes(arranged.ordered, services, entries, previous)
   const rules = ruleProblems(routes, services)
-  const all = [...snapshot.problems, ...policy.problems, ...arranged.ordered.problems, ...found, ...wrong, ...rules]
+  const said = problemsOf(policy, arranged)
+  const all = [...snapshot.problems, ...said, ...arranged.ordered.problems, ...found, ...wrong, ...rules]
   const problems = sameData(previous.problems, all) ? previous.problems : Object.freeze(all)
 
   const unchanged = sameServices && routes === previous.routes && problems === previous.problems
