@@ -28,7 +28,7 @@ export interface Instance {
   readonly meta: Readonly<Record<string, string>>
   /** Null-prototype, frozen: the node's own meta. */
   readonly nodeMeta: Readonly<Record<string, string>>
-  /** Consul's `Weights`: integers of at least 1 for passing and at least 0 for warning; 1 and 1 by default. */
+  /** Consul's `Weights`: integers of at least 1 for passing and at least 0 for warning, up to {@link instanceWeightMax}; 1 and 1 by default. */
   readonly weights: { readonly passing: number; readonly warning: number }
   readonly status: InstanceStatus
   /** True when nothing but the node's `serfHealth` makes it critical: its agent died, it may well live. */
@@ -38,6 +38,9 @@ export interface Instance {
   /** Consul's CreateIndex of the registration; the same identity with another value is a new life. 0: unknown. */
   readonly createIndex: number
 }
+
+/** The most that a Consul agent takes as a weight (it is one of DNS); what registers past it may say more. */
+export const instanceWeightMax = 65_535
 
 export interface ServiceSnapshot {
   readonly name: string

@@ -119,8 +119,19 @@ export function list<T>(item: Setting<T>, what: string, most = 10_000): Setting<
   return remember(schema as Setting<readonly T[]>, { kind: 'list', item })
 }
 
-/** A mapping from names that the user chooses. `key` says what they are and checks them; keeps the written order. */
-export function named<K, V>(key: Setting<K>, value: Setting<V>, what: string): Setting<ReadonlyMap<K, V>> {
+/** A mapping of at most `most` names that the user chooses. `key` says what they are and checks them; keeps the written order. */
+export function named<K, V>(
+  key: Setting<K>,
+  value: Setting<V>,
+  what: string,
+  most: number = 10_000,
+): Setting<ReadonlyMap<K, V>> {
+  const expected = `a mapping of ${what}`
+  // Before any of them is read: each costs its own checks.
+  const few = z.unknown().superRefine((entries, context) => {
+    if (typeof entries === 'object' && entries !== null && Object.keys(entries).length > most)
+      context.addIssue({ code: 'custom', message: `${expected}, ${String(most)} at most` })
+  })
   const checkKey = z.string().superRefine((text, context) => {
     const result = key.safeParse(text)
     for (const issue of result.error?.issues ?? [])
@@ -132,13 +143,13 @@ export function named<K, V>(key: Setting<K>, value: Setting<V>, what: string): S
   })
   const schema = z
     .record(checkKey, value, {
-      error: (issue) => (issue.code === 'invalid_type' ? `a mapping of ${what}` : undefined),
+      error: (issue) => (issue.code === 'invalid_type' ? expected : undefined),
     })
     .transform((entries): ReadonlyMap<K, V> => {
       const pairs = Object.entries(entries) as readonly (readonly [string, V])[]
       return new Map(pairs.map(([name, entry]) => [key.parse(name), entry]))
     })
-  return remember(schema, { kind: 'named', key: what, value })
+  return remember(few.pipe(schema), { kind: 'named', key: what, value })
 }
 
 /** A setting that may be left out and then is undefined; `without` says what that means. */

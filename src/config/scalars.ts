@@ -75,6 +75,7 @@ export function integer(bounds: Bounds): Setting<number> {
 /** Share of traffic against others, on any scale. */
 export function weight(): Setting<number> {
   const most = 1_000_000
+  const least = 0.000001
   return scalar({
     type: 'number',
     expected: `a weight, a number of 0 to ${String(most)}`,
@@ -83,7 +84,9 @@ export function weight(): Setting<number> {
       if (/^-\d/.test(text)) return new Because('a weight is not negative')
       if (/^\d+(\.\d+)?%$/.test(text)) return new Because('weights are on any scale, so leave out the %')
       if (!/^\d+(\.\d+)?$/.test(text)) return undefined
-      return Number(text) <= most ? Number(text) : undefined
+      const value = Number(text)
+      if (value > 0 && value < least) return new Because(`a weight above 0 is at least ${least.toFixed(6)}`)
+      return value <= most ? value : undefined
     },
   })
 }

@@ -71,13 +71,13 @@ const onceEach = (setting: Setting<ReadonlyMap<string, string>>): Setting<Readon
 const changesSchema: Setting<HeaderChanges> = section({
   remove: withDefault(list(changeable, 'header names', 100), [], 'Headers to take out.', 'none'),
   set: withDefault(
-    onceEach(named(changeableAsWritten, headerValue, 'values by header')),
+    onceEach(named(changeableAsWritten, headerValue, 'values by header', 100)),
     noHeaderChanges.set,
     'Headers to put in the place of those of the same name.',
     'none',
   ),
   add: withDefault(
-    named(changeableAsWritten, headerValue, 'values by header'),
+    named(changeableAsWritten, headerValue, 'values by header', 100),
     noHeaderChanges.add,
     'Headers to put beside those of the same name.',
     'none',

@@ -1,5 +1,5 @@
 /** The settings that share requests among several services, and that name who stands by. Declared as in `schema.ts`. Pure. */
-import type { SplitPart, SplitTarget } from '../policy/traffic.ts'
+import { failoverMax, type SplitPart, splitPartsMax, type SplitTarget } from '../policy/traffic.ts'
 import { Because, list, mapped, optional, required, section, shorthand } from './declare.ts'
 import type { Setting } from './declare.ts'
 import { plainText, weight } from './scalars.ts'
@@ -19,7 +19,7 @@ const partSchema: Setting<SplitPart> = mapped(
 )
 
 export const splitSchema: Setting<readonly SplitPart[]> = mapped(
-  list(partSchema, 'parts', 100),
+  list(partSchema, 'parts', splitPartsMax),
   'parts of which one at least has a weight above 0',
   (parts): readonly SplitPart[] | Because => {
     const keys = new Set(parts.map(({ service: name = '', version: one = '' }) => `${name}\n${one}`))
@@ -39,7 +39,7 @@ const targetSchema: Setting<SplitTarget> = mapped(
 )
 
 export const failoverSchema: Setting<readonly SplitTarget[]> = mapped(
-  list(targetSchema, 'services', 16),
+  list(targetSchema, 'services', failoverMax),
   'services, as texts, or with a version each',
   (targets): readonly SplitTarget[] => Object.freeze(targets),
 )

@@ -223,7 +223,7 @@ export const hashSchema: Setting<HashPolicy> = mapped(
 /** What a service has and a route may have of its own. */
 export const trafficKeys: { readonly [K in keyof TrafficSettings]-?: Setting<TrafficSettings[K]> } = {
   versions: optional(
-    named(plainText('a version, or * for every version not named', 128), weight(), 'weights by version'),
+    named(plainText('a version, or * for every version not named', 128), weight(), 'weights by version', 100),
     'Weights by version, on any scale; `*` is every version not named. A version not named gets nothing.',
     'all versions, by the weights of their instances',
   ),

@@ -164,11 +164,14 @@ const queryName: Setting<string> = plainText('the name of a query parameter', 12
 export const whenSchema: Setting<readonly Condition[]> = mapped(
   section({
     header: optional(
-      named(seenHeader, valueMatch, 'conditions by header'),
+      named(seenHeader, valueMatch, 'conditions by header', 100),
       'Headers, whose names have no case. Those of one connection, of framing and of forwarding are not seen.',
     ),
-    cookie: optional(named(cookieName(), valueMatch, 'conditions by cookie'), 'Cookies, whose names have their case.'),
-    query: optional(named(queryName, valueMatch, 'conditions by query parameter'), 'Query parameters, decoded.'),
+    cookie: optional(
+      named(cookieName(), valueMatch, 'conditions by cookie', 100),
+      'Cookies, whose names have their case.',
+    ),
+    query: optional(named(queryName, valueMatch, 'conditions by query parameter', 100), 'Query parameters, decoded.'),
     method: optional(methodMatch, 'The method, which has its case: `POST`, not `post`.'),
     path: optional(
       matchSchema(pathText(false), pathText(false), pathText(true)),

@@ -1,6 +1,7 @@
 /**
  * Several services whose tags name one host and path: fabio makes one route of them, whose targets are the instances of all. So
- * does this: one route with a split by instances. What a tag says of its route is of its own service's part. Pure.
+ * does this: one route with a split by instances. What a tag says of its route is of its own service's part. Such a route can be
+ * taken apart again. Pure.
  */
 import type { Problem } from '../core/problem.ts'
 import { routePrefix } from '../table/prefix.ts'
@@ -78,6 +79,34 @@ function shared(first: RoutePolicy, sharing: readonly RoutePolicy[], base: Polic
     ...(sameShaping && shaping ? { shaping } : {}),
     ...(sameAccess && access ? { access } : {}),
   })
+}
+
+/** The routes that {@link sharePlaces} made one of, as they were; one that nobody shares is the only one. */
+export function takenApart(route: RoutePolicy): readonly RoutePolicy[] {
+  const { origin, host, path, service, traffic, shaping, access } = route
+  if (!traffic?.split) return [route]
+  // Their origins differ in the name of the service alone.
+  const tag = origin.slice(originOf(service, '').length)
+  return traffic.split.map((part) => {
+    const { service: name = service, upstreamTls } = part
+    const own = {
+      shaping: 'shaping' in part ? part.shaping : shaping,
+      access: 'access' in part ? part.access : access,
+      upstreamTls,
+    }
+    const said = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined))
+    return Object.freeze({ origin: originOf(name, tag), host, path, ...said, service: name })
+  })
+}
+
+/** Names the route that a tag of `service` makes; `tag` is as it is written, without options where it is understood. */
+export function originOf(service: string, tag: string): string {
+  return `tag:${service}:${tag}`
+}
+
+/** The service whose tag makes `route`, a redirect's too, which leads to none. */
+export function tagOwner({ origin, host, path }: RoutePolicy, prefix: string): string {
+  return origin.slice(originOf('', '').length - 1, -`:${prefix}${host}${path}`.length)
 }
 
 function told(place: string, where: string, sharing: readonly RoutePolicy[]): Problem {

@@ -17,12 +17,12 @@ export interface TagOptions {
 }
 
 /** Why fabio's other options are refused, by name. */
-const refusals: Readonly<Record<string, string>> = {
-  register: 'register= is not supported: the setting register makes this proxy known to Consul',
-  auth: 'auth= is not supported: nobody would be asked for a password, so the route is not made',
-  tlsskipverify: 'tlsskipverify= is not supported: the configuration says which services are not verified',
-  pxyproto: 'pxyproto= is not supported',
-}
+const refusals: ReadonlyMap<string, string> = new Map([
+  ['register', 'register= is not supported: the setting register makes this proxy known to Consul'],
+  ['auth', 'auth= is not supported: nobody would be asked for a password, so the route is not made'],
+  ['tlsskipverify', 'tlsskipverify= is not supported: the configuration says which services are not verified'],
+  ['pxyproto', 'pxyproto= is not supported'],
+])
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -52,21 +52,27 @@ export function readTagOptions(options: readonly string[], path: string): TagOpt
   if (proto === 'https') read.upstreamTls = true
   else if (proto !== undefined && proto !== 'http') return `the option proto=${proto} is not supported`
   for (const [name, value] of given)
-    if (!known.has(name)) return refusals[name] ?? `the option ${name}=${value} is not supported`
+    if (!known.has(name)) return refusals.get(name) ?? `the option ${name}=${value} is not supported`
   return Object.freeze(read)
 }
 
 const known = new Set(['strip', 'prepend', 'host', 'allow', 'deny', 'redirect', 'weight', 'proto'])
+
+/** fabio deals a route out in 10,000 slots, of which one is the least that anybody has. */
+const tagWeightMin = 0.0001
+const tagWeightMax = 1_000
+
+const clipped = (text: string): string => (text.length > 32 ? `${text.slice(0, 32)}…` : text)
 
 /** The wish in `weight=`, which is of the instance that carries the tag and not of the route; a text says what is wrong with it. */
 export function readTagWeight(options: readonly string[]): number | string | undefined {
   const value = options.findLast((option) => /^weight=/i.test(option))?.slice('weight='.length)
   if (value === undefined) return undefined
   const weight = /^(?:\d+\.?\d*|\.\d+)$/.test(value) ? Number(value) : NaN
-  if (weight > 0 && weight <= 1_000) return weight
+  if (weight >= tagWeightMin && weight <= tagWeightMax) return weight
   if (weight === 0)
     return 'weight=0 is not supported: for fabio it is no weight at all; set the instance into maintenance'
-  return `weight=${value} is not supported: it is a part of the traffic, as 0.05 is 5 %`
+  return `weight=${clipped(value)} is not supported: it is a part of the traffic, as 0.05 is 5 %, from ${String(tagWeightMin)} to ${String(tagWeightMax)}`
 }
 
 function readShaping(given: ReadonlyMap<string, string>): ShapingPolicy | string | undefined {

@@ -5,6 +5,7 @@
  */
 import type { Instance } from '../catalog/snapshot.ts'
 import type { Problem } from '../core/problem.ts'
+import { claimFault, type HostClaim } from './host-claims.ts'
 import { parseTag } from './parse-tag.ts'
 
 /** What the tags of one instance wish for it; undefined: nothing. `torn`: they do not agree, and the first in order counts. */
@@ -13,15 +14,23 @@ export interface TagWish {
   readonly torn: boolean
 }
 
-/** Reads the tags of one instance. `prefix` undefined: tags make no routes, and wish nothing either. */
-export function tagWish({ tags }: Pick<Instance, 'tags'>, prefix: string | undefined): TagWish | undefined {
+/**
+ * Reads the tags of one instance. `prefix` undefined: tags make no routes, and wish nothing either; no more do those that `claims`
+ * refuse to its service.
+ */
+export function tagWish(
+  { service, tags }: Pick<Instance, 'service' | 'tags'>,
+  prefix: string | undefined,
+  claims?: readonly HostClaim[],
+): TagWish | undefined {
   // Most wish nothing, and their tags are read elsewhere already.
   if (prefix === undefined || !tags.some((tag) => /\sweight=/i.test(tag))) return undefined
   const wishes = new Set<number | undefined>()
   for (const tag of [...tags].sort()) {
     const parsed = parseTag(tag, prefix)
     // A redirect sends nothing to the instance.
-    if (parsed?.kind === 'route' && !parsed.options.redirect) wishes.add(parsed.weight)
+    if (parsed?.kind !== 'route' || parsed.options.redirect) continue
+    if (claimFault(claims, service, parsed.host) === undefined) wishes.add(parsed.weight)
   }
   const part = [...wishes].find((wish) => wish !== undefined)
   return part === undefined ? undefined : { part, torn: wishes.size > 1 }
@@ -52,7 +61,9 @@ export function withWishes<T extends Weighted>(
   }
   if (fixed === 0) return instances
   const scale = fixed > 1 || others === 0 ? 1 / fixed : 1
-  const rest = Math.max(0, 1 - fixed * scale)
+  const left = 1 - fixed * scale
+  // What is left of sums such as ten times 0.1 is no part for anybody.
+  const rest = left < 1e-9 ? 0 : left
   return instances.map((instance) => {
     if (instance.weight <= 0) return instance
     const part = wishes.get(instance.key)

@@ -9,7 +9,7 @@ import { sameData } from '../core/same.ts'
 import { claimFault, type HostClaim } from './host-claims.ts'
 import { parseTag } from './parse-tag.ts'
 import type { Policy, RoutePolicy } from './policy.ts'
-import { sharePlaces } from './shared-places.ts'
+import { originOf, sharePlaces } from './shared-places.ts'
 
 /** What the tags of one service say. */
 export interface TagRoutes {
@@ -29,10 +29,6 @@ interface Merge {
 }
 
 const merges = new WeakMap<Policy, Merge>()
-
-function originOf(service: string, tag: string): string {
-  return `tag:${service}:${tag}`
-}
 
 /** Of `shop.example.com/cart`. */
 function hostOf(place: string): string {

@@ -1,5 +1,5 @@
 /**
- * How the requests of a route or a service are shared among versions, and which instance of a version they get: types only.
+ * How the requests of a route or a service are shared among versions, and which instance of a version they get: types, and how many there may be.
  * What writes them is elsewhere (configuration, KV, Consul's entries, tags), and so is what carries them out.
  */
 
@@ -107,6 +107,11 @@ export interface HashPolicy {
   /** No instance gets more than this times the average of requests in flight; at least 1. */
   readonly loadFactor: number
 }
+
+/** Parts of one split, wherever it is written. */
+export const splitPartsMax = 100
+/** Those who stand by for one service or route. */
+export const failoverMax = 16
 
 /** Where requests go that one service alone does not take: another service, or a version. */
 export interface SplitTarget {

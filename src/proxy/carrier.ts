@@ -16,12 +16,12 @@ const unsafeIdleMsMax = 1_000
 export function carrierFor(
   { pool }: EndpointState,
   { pipelining }: ServicePolicy,
-  { method, hasBody }: RequestHead,
+  { meantMethod, hasBody }: RequestHead,
   { attempts }: Pick<Tries, 'attempts'>,
   fresh: boolean,
   upgrade: boolean,
 ): Carrier | undefined {
-  const safe = isSafe(method)
+  const safe = isSafe(meantMethod)
   // What was displaced, or met a connection's end, is not made to wait behind others again.
   const seat = pipelining && safe && attempts === 0 && !hasBody && !upgrade ? pool.join(pipelining) : undefined
   if (seat) return seat

@@ -58,6 +58,7 @@ export interface MirrorSource {
 /** Why this request is never mirrored; '': it may be. */
 export function whyNotMirrored(head: RequestHead): string {
   if (!isSafe(head.method)) return `${head.method} is not mirrored`
+  if (head.overridesMethod) return 'a request whose method is overridden is not mirrored'
   if (head.hasBody) return 'a request with a body is not mirrored'
   if (asksForWebSocket(head)) return 'a WebSocket is not mirrored'
   if (headerValue(head.lines, mirrorHeader) !== undefined) return 'it is mirrored already: it has Fairlead-Mirror'

@@ -16,6 +16,7 @@ export type Decision =
   | { readonly kind: 'answer' }
 
 export interface RequestFacts {
+  /** See `RequestHead.meantMethod`. */
   readonly method: string
   /** The request has an Idempotency-Key: whoever reads it executes it once, however often it comes. */
   readonly keyed: boolean

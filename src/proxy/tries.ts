@@ -143,8 +143,8 @@ export class Tries {
   /** What is known of the request for a decision about its repetition. */
   facts(head: RequestHead | undefined, replayable: boolean, attemptsMax: number): RequestFacts {
     return {
-      method: head?.method ?? '',
-      keyed: head !== undefined && fieldValue(head.lines, 'idempotency-key') !== undefined,
+      method: head?.meantMethod ?? '',
+      keyed: head !== undefined && isKeyed(head),
       replayable,
       attempts: this.attempts,
       sentAttempts: this.sent,
@@ -248,4 +248,10 @@ export class Tries {
     this.#retrying = undefined
     this.#rescuing = undefined
   }
+}
+
+/** An empty key is none: nothing tells one request that has it from another. */
+function isKeyed({ lines }: RequestHead): boolean {
+  const key = fieldValue(lines, 'idempotency-key') ?? ''
+  return key !== '' && key !== '""'
 }

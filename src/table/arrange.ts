@@ -1,7 +1,9 @@
 /** What a build needs to know of routes before any instance: their order, the services they lead to, and what of them asks for what. Pure. */
 import type { Problem } from '../core/problem.ts'
 import type { Policy, RoutePolicy } from '../policy/policy.ts'
+import { withLastGood } from './last-good.ts'
 import { orderRoutes, type OrderedRoutes } from './order-routes.ts'
+import { sharingServices } from './parts.ts'
 import { mirrorOf, rulesOf, servicesOf } from './rule-targets.ts'
 import { unreadProblems } from './unread.ts'
 import { type Schemes, schemesOf } from './upstream-scheme.ts'
@@ -20,12 +22,17 @@ export interface Arrangement {
   readonly places: ReadonlyMap<string, readonly number[]>
   /** Places of those that have rules or a mirror, in order. */
   readonly ruled: readonly number[]
+  /** Services that have the first route that leads to them together with others. */
+  readonly sharing: ReadonlySet<string>
+  /** See `withLastGood`. */
+  readonly shared: readonly Problem[] | undefined
   /** Of documents that nothing reads. */
   readonly unread: readonly Problem[]
 }
 
 export function arrange(policy: Policy, kept: readonly RoutePolicy[]): Arrangement {
-  const ordered = orderRoutes(kept.length === 0 ? policy.routes : [...policy.routes, ...kept])
+  const { routes, shared } = withLastGood(policy, kept)
+  const ordered = orderRoutes(routes)
   const first = new Map<string, RoutePolicy>()
   const places = new Map<string, number[]>()
   const ruled: number[] = []
@@ -40,8 +47,27 @@ export function arrange(policy: Policy, kept: readonly RoutePolicy[]): Arrangeme
     const own = policy.services.get(route.service) ?? policy.defaults
     if (rulesOf(route, own).length > 0 || mirrorOf(route, own)) ruled.push(place)
   }
+  const sharing = new Set<string>()
+  const partners = new Map<RoutePolicy, ReadonlySet<string>>()
+  for (const [name, route] of first) {
+    const all = partners.get(route) ?? sharingServices(route, policy.services.get(route.service) ?? policy.defaults)
+    partners.set(route, all)
+    if (all.has(name)) sharing.add(name)
+  }
   const needed = new Map([...first].sort(([a], [b]) => (a < b ? -1 : 1)))
   const schemes = schemesOf(ordered.routes)
   const unread = unreadProblems(policy, needed)
-  return { given: policy.routes, policies: policy.services, kept, ordered, schemes, needed, places, ruled, unread }
+  return {
+    given: policy.routes,
+    policies: policy.services,
+    kept,
+    ordered,
+    schemes,
+    needed,
+    places,
+    ruled,
+    sharing,
+    shared,
+    unread,
+  }
 }

@@ -4,7 +4,6 @@ import type { Problem } from '../core/problem.ts'
 import type { Policy, RoutePolicy, ServicePolicy } from '../policy/policy.ts'
 import type { Arrangement } from './arrange.ts'
 import { buildService, type BuiltService } from './build-service.ts'
-import { isShared } from './parts.ts'
 import type { ReadService } from './read-service.ts'
 import { sameData } from '../core/same.ts'
 import type { ServiceTable } from './table.ts'
@@ -36,7 +35,7 @@ const policyOf = ({ services, defaults }: Policy, name: string): ServicePolicy =
 export function buildEntry(
   { name, snapshot, read, handles }: EntryParts,
   policy: Policy,
-  { schemes, needed }: Pick<Arrangement, 'schemes' | 'needed'>,
+  { schemes, needed, sharing }: Pick<Arrangement, 'schemes' | 'needed' | 'sharing'>,
   known: Entry | undefined,
   previous: ServiceTable | undefined,
 ): Entry {
@@ -48,8 +47,7 @@ export function buildEntry(
   const route = needed.get(name)
   const unheard = !snapshot || snapshot.instances.length === 0
   // Where it is one of several, what becomes of its requests is said with the route.
-  if (route && unheard && !isShared(route, policyOf(policy, route.service), name))
-    problems.push(noSuchService(name, route))
+  if (route && unheard && !sharing.has(name)) problems.push(noSuchService(name, route))
   problems.push(...read.problems, ...built.problems, ...schemeProblems(name, own, schemes))
   return { snapshot, read, policy: wanted, handles, built, problems }
 }

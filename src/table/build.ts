@@ -13,7 +13,7 @@ import { arrange, type Arrangement } from './arrange.ts'
 import { buildEntry, type Entry } from './build-entry.ts'
 import { type BuiltRoute, buildRoute } from './build-route.ts'
 import { Claims, type Verdict } from './claims.ts'
-import { lastGoodRoutes } from './last-good.ts'
+import { lastGoodRoutes, problemsWithLastGood } from './last-good.ts'
 import { readService, type ReadService } from './read-service.ts'
 import { ruleProblems } from './rule-targets.ts'
 import { sameData } from '../core/same.ts'
@@ -267,7 +267,7 @@ function problemsOf(
     before.rules === rules
   )
     return previous.problems
-  const told = [...snapshot, ...policy.problems, ...order.ordered.problems, ...order.unread]
+  const told = [...snapshot, ...problemsWithLastGood(policy, order), ...order.ordered.problems, ...order.unread]
   const all = [...told, ...services, ...routes, ...rules]
   return sameData(previous.problems, all) ? previous.problems : Object.freeze(all)
 }

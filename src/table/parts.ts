@@ -8,7 +8,7 @@ import { withWishes } from '../policy/tag-weights.ts'
 import type { SplitPart, SplitTarget } from '../policy/traffic.ts'
 import type { ReadService } from './read-service.ts'
 import { sameData } from '../core/same.ts'
-import type { RoutePart, ServiceTable } from './table.ts'
+import type { RoutePart, ServiceTable, VersionGroup } from './table.ts'
 
 /** What holds for a route: its own word, which may be that there is none, else its service's. */
 export function splitOf({ traffic }: RoutePolicy, service: ServicePolicy): readonly SplitPart[] | undefined {
@@ -19,16 +19,19 @@ export function failoverOf({ traffic }: RoutePolicy, service: ServicePolicy): re
   return traffic?.failover ?? service.failover
 }
 
-/** The services that a split and what stands by for it lead to, besides the route's own. */
+/**
+ * The services that a split and what stands by for it lead to, besides the route's own. A part of weight 0 leads nowhere: nobody
+ * has to follow its service before it weighs something.
+ */
 export function splitServices(route: RoutePolicy, service: ServicePolicy): readonly string[] {
-  const targets = [...(splitOf(route, service) ?? []), ...failoverOf(route, service)]
-  return targets.flatMap((target) => target.service ?? [])
+  const parts = (splitOf(route, service) ?? []).filter(({ weight }) => weight !== 0)
+  return [...parts, ...failoverOf(route, service)].flatMap((target) => target.service ?? [])
 }
 
-/** Whether `name` is the own service of a route that has a split or somebody who stands by, or one of those. */
-export function isShared(route: RoutePolicy, service: ServicePolicy, name: string): boolean {
-  const some = splitOf(route, service) !== undefined || failoverOf(route, service).length > 0
-  return some && (name === route.service || splitServices(route, service).includes(name))
+/** The services that share a route's requests, its own first; empty: there is neither a split nor somebody who stands by. */
+export function sharingServices(route: RoutePolicy, service: ServicePolicy): ReadonlySet<string> {
+  const alone = splitOf(route, service) === undefined && failoverOf(route, service).length === 0
+  return new Set(alone ? [] : [route.service, ...splitServices(route, service)])
 }
 
 /** A service as a build has it. */
@@ -130,6 +133,25 @@ function groupWeights(
   )
 }
 
+const canWeigh = ({ endpoints }: VersionGroup): boolean => endpoints.some(({ weight }) => weight > 0)
+
+/** Services that one problem names; more are counted. */
+const namedMax = 8
+
+/** Where instances decide: `weight=` in the tags of others asks for all there is. */
+function noShare({ origin }: RoutePolicy, service: string, takers: readonly string[]): Problem {
+  const more = takers.length - namedMax
+  const names = `${takers.slice(0, namedMax).join(' and ')}${more > 0 ? ` and ${String(more)} more` : ''}`
+  return Object.freeze({
+    code: 'no-share',
+    notice: true,
+    where: origin,
+    message:
+      `weight= in tags of ${takers.length === 1 ? 'service' : 'services'} ${names} asks for all requests here: service ${service} gets none, though it has instances, ` +
+      `and none either while nobody else answers, until the catalog takes away those who have them`,
+  })
+}
+
 /** What parts name that is not there, and what of their services is not asked. */
 export function partProblems(
   route: RoutePolicy,
@@ -140,11 +162,14 @@ export function partProblems(
   const tell = (code: string, message: string): void => {
     problems.set(message, Object.freeze({ code, where: route.origin, message }))
   }
+  const takers = parts.filter(({ weight }) => weight > 0).map(({ service }) => service)
   for (const { service, version, weight, standby, said } of parts) {
     const table = services.get(service)
     if (!table) continue
     const { groups, policy } = table
     if (weight === 0 && !standby && said?.weight !== undefined) continue
+    if (weight === 0 && !standby && takers.length > 0 && groups.some(canWeigh))
+      problems.set(`none ${service}`, noShare(route, service, takers))
     const what = standby ? 'requests fail over to' : said ? 'a split sends requests to' : 'requests go to'
     const then = standby ? '' : `; until one is, ${said ? 'the other parts have its share' : 'who stands by has them'}`
     if (version === undefined && groups.length === 0)

@@ -2,9 +2,10 @@
  * Reads one service of a snapshot into endpoints: what can be said of each instance by itself. What depends on other
  * services (an address claimed twice, a handle taken) comes later, in `claims.ts`; shares of versions in `weigh.ts`.
  */
-import type { Instance, ServiceSnapshot } from '../catalog/snapshot.ts'
+import { type Instance, instanceWeightMax, type ServiceSnapshot } from '../catalog/snapshot.ts'
 import type { Problem } from '../core/problem.ts'
 import type { AddressCheck } from '../policy/addresses.ts'
+import type { HostClaim } from '../policy/host-claims.ts'
 import type { Policy, VersionFrom } from '../policy/policy.ts'
 import { tagWish, tornProblem, withWishes } from '../policy/tag-weights.ts'
 import { isPlausibleAddress } from './address.ts'
@@ -35,6 +36,7 @@ const cache = new WeakMap<
     readonly versionFrom: VersionFrom
     readonly checkAddress: AddressCheck
     readonly tagPrefix: string | undefined
+    readonly claims: readonly HostClaim[] | undefined
     readonly read: ReadService
   }
 >()
@@ -70,7 +72,7 @@ function zoneOf({ meta, nodeMeta }: Instance): string {
 function weightOf({ status, weights, agentLost }: Instance): number {
   const passing = status === 'passing' || (status === 'critical' && agentLost)
   const weight = passing ? weights.passing : status === 'warning' ? weights.warning : 0
-  return Number.isFinite(weight) && weight > 0 ? weight : 0
+  return Number.isFinite(weight) && weight > 0 ? Math.min(weight, instanceWeightMax) : 0
 }
 
 function showAt(address: string, port: number): string {
@@ -114,13 +116,19 @@ function readInstance(instance: Instance, versionFrom: VersionFrom): Endpoint {
 /** Reads `service`; undefined reads as one without instances. The same arguments give the same object. */
 export function readService(
   service: ServiceSnapshot | undefined,
-  { versionFrom, checkAddress, tagPrefix }: Pick<Policy, 'versionFrom' | 'checkAddress' | 'tagPrefix'>,
+  {
+    versionFrom,
+    checkAddress,
+    tagPrefix,
+    claims,
+  }: Pick<Policy, 'versionFrom' | 'checkAddress' | 'tagPrefix' | 'claims'>,
 ): ReadService {
   if (!service) return none
   const known = cache.get(service)
   const sameFrom =
     known?.versionFrom.metaKey === versionFrom.metaKey && known.versionFrom.tagPrefix === versionFrom.tagPrefix
-  if (known && sameFrom && known.checkAddress === checkAddress && known.tagPrefix === tagPrefix) return known.read
+  const sameTags = known?.tagPrefix === tagPrefix && known?.claims === claims
+  if (known && sameFrom && sameTags && known.checkAddress === checkAddress) return known.read
 
   const endpoints = new Map<string, Endpoint>()
   const wishes = new Map<string, number>()
@@ -140,7 +148,7 @@ export function readService(
       if (twin.life >= instance.createIndex) continue
     }
     endpoints.set(instance.key, readInstance(instance, versionFrom))
-    const wish = tagWish(instance, tagPrefix)
+    const wish = tagWish(instance, tagPrefix, claims)
     if (wish) wishes.set(instance.key, wish.part)
     else wishes.delete(instance.key)
     torn ||= wish?.torn === true
@@ -157,6 +165,6 @@ export function readService(
     plain: wished === sorted ? undefined : new Map(sorted.map(({ key, weight }) => [key, weight])),
     wishes,
   })
-  cache.set(service, { versionFrom, checkAddress, tagPrefix, read })
+  cache.set(service, { versionFrom, checkAddress, tagPrefix, claims, read })
   return read
 }

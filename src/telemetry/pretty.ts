@@ -4,7 +4,11 @@
  */
 import { escapeField, escapeText } from './escape.ts'
 
-const colors: Readonly<Record<string, string>> = { debug: '\u001b[2m', warn: '\u001b[33m', error: '\u001b[31m' }
+const colors: ReadonlyMap<string, string> = new Map([
+  ['debug', '\u001b[2m'],
+  ['warn', '\u001b[33m'],
+  ['error', '\u001b[31m'],
+])
 const reset = '\u001b[0m'
 
 /** A line with its newline, from a line with or without. */
@@ -15,7 +19,7 @@ export function prettyLine(json: string, color: boolean): string {
   const word = typeof level === 'string' ? level : ''
   const clock = typeof time === 'string' ? time.slice(11, 23) : ''
   const sentence = word === 'access' ? access(fields) : `${text(msg)}${list(fields)}`
-  const paint = color ? (colors[word] ?? '') : ''
+  const paint = color ? (colors.get(word) ?? '') : ''
   return `${clock} ${paint}${word.padEnd(6)}${paint ? reset : ''} ${sentence}\n`
 }
 

@@ -28,6 +28,8 @@ export const field = {
   keepAlive: 18,
   date: 19,
   realIp: 20,
+  /** Names another method to the application than the request line does. */
+  methodOverride: 21,
 } as const
 
 export type FieldId = (typeof field)[keyof typeof field]
@@ -55,6 +57,9 @@ const names = new Map<string, FieldId>([
   ['x-forwarded-port', field.forwardedPort],
   ['x-real-ip', field.realIp],
   ['x-rewrite-url', field.identity],
+  ['x-http-method-override', field.methodOverride],
+  ['x-method-override', field.methodOverride],
+  ['x-http-method', field.methodOverride],
   ['x-request-id', field.requestId],
   ['max-forwards', field.maxForwards],
   ['date', field.date],

@@ -46,6 +46,13 @@ export class RequestHead {
   requestId = ''
   /** -1 when absent. */
   maxForwards = -1
+  /** A line such as X-HTTP-Method-Override asks the application for another method than {@link method}. */
+  overridesMethod = false
+
+  /** What executing it means: {@link method}, or '' where another one is asked for, which may be any. */
+  get meantMethod(): string {
+    return this.overridesMethod ? '' : this.method
+  }
 
   /** True when body bytes follow. */
   get hasBody(): boolean {
@@ -230,6 +237,9 @@ function take(
       head.requestId = ++seen.requestIds === 1 ? value : ''
       return drop
     case field.date:
+      return keep
+    case field.methodOverride:
+      head.overridesMethod = true
       return keep
     case field.identity:
       return trusted ? keep : drop

@@ -141,6 +141,7 @@ services:
   const cases: readonly (readonly [query: string, applies: boolean, why: string])[] = [
     ['url=/', true, 'by chance, unless it goes to this version already'],
     ['url=/&method=POST', false, 'POST is not mirrored'],
+    ['url=/&header=X-HTTP-Method-Override:%20POST', false, 'a request whose method is overridden is not mirrored'],
     ['url=/&header=Content-Length:%201', false, 'a request with a body is not mirrored'],
     ['url=/&header=Fairlead-Mirror:%201', false, 'it is mirrored already: it has Fairlead-Mirror'],
     ['url=/&header=X-Canary:%20always', false, 'it goes to this version already'],

@@ -35,7 +35,7 @@ function sourceFor(t: Tap, options: ConsulOptions): CatalogSource {
 
 const list = (ids: string): FakeInstance[] => ids.split('').map((id, n) => ({ id, port: n + 1 }))
 
-void t.test('an answer of 100 MB is refused, with a reason, and the last good snapshot stays', async (t) => {
+void t.test('an answer of 100 MB is refused, with a reason, and what was known of that service stays', async (t) => {
   const fake = await fakeFor(t)
   fake.set('web', list('ab'))
   const seen = collect(sourceFor(t, { address: fake.address }), ['web'])
@@ -46,11 +46,14 @@ void t.test('an answer of 100 MB is refused, with a reason, and the last good sn
     fake.script = (request) => (request.path.endsWith('/web') ? { body, headers } : undefined)
     fake.set('web', list('abc'))
     fake.cut()
-    await seen.untilState('stale', /the answer is larger than 64 MiB, the most that is taken/)
-    t.equal(seen.last(), before)
+    await seen.until((snapshot) => snapshot.problems.length === 1)
+    t.match(seen.last().problems, [
+      { code: 'service-unread', message: /the answer is larger than 64 MiB, the most that is taken.*last stands/ },
+    ])
+    t.equal(seen.last().services.get('web'), before.services.get('web'))
     fake.set('web', list('ab'))
     fake.script = undefined
-    await seen.untilState('current')
+    await seen.until((snapshot) => snapshot.problems.length === 0)
   }
   fake.set('web', list('abc'))
   await seen.until(() => seen.of('web').length === 3, 'and then it goes on')

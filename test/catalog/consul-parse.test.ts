@@ -123,11 +123,32 @@ void t.test('a bad entry costs only itself and is named', (t) => {
 })
 
 void t.test('weights that are none are even, and it is said', (t) => {
-  for (const weights of [{ Passing: -1, Warning: 1 }, { Passing: 1.5, Warning: 1 }, { Passing: 'x' }, { Passing: 2 }]) {
+  for (const weights of [
+    { Passing: 65_536, Warning: 1 },
+    { Passing: -1, Warning: 1 },
+    { Passing: 1.5, Warning: 1 },
+    { Passing: 'x' },
+    { Passing: 2 },
+  ]) {
     const { instances, problems } = parseHealthService([entry({ Weights: weights })], 'consul', 'web')
     t.strictSame(instances[0]?.weights, { passing: 1, warning: 1 })
     t.match(problems, [{ message: /Weights/ }])
   }
+  t.end()
+})
+
+void t.test('what nobody can show costs its own instance alone', (t) => {
+  const nest: unknown = JSON.parse('['.repeat(20_000) + ']'.repeat(20_000))
+  for (const odd of [
+    { ID: 'x', Meta: { a: nest } },
+    { ID: 'x', Port: nest },
+  ]) {
+    const { instances, problems } = parseHealthService([entry({}), entry(odd)], 'consul', 'web')
+    t.equal(instances.length, 1)
+    t.match(problems, [{ message: /nested too deeply to be shown.*; this instance is not used$/ }])
+  }
+  const deep = parseHealthService([entry({ Weights: nest })], 'consul', 'web')
+  t.same(deep.instances[0]?.weights, { passing: 1, warning: 1 })
   t.end()
 })
 

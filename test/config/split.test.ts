@@ -68,6 +68,27 @@ t.test('what is refused', async (t) => {
   t.match(said({ failover: [{}] }), [/it names neither/])
 })
 
+t.test('a weight above 0 is no less than a millionth', async (t) => {
+  t.same(said({ versions: { a: '0.000001', b: 0 } }), [])
+  t.match(said({ versions: { a: '0.0000009' } }), [/a weight above 0 is at least 0\.000001/])
+  t.match(said({ versions: { a: `0.${'0'.repeat(310)}5` } }), [/a weight above 0 is at least/])
+})
+
+t.test('mappings of more names than anybody means are refused before any of them is read', async (t) => {
+  const of = (count: number, value: unknown): object =>
+    Object.fromEntries(Array.from({ length: count }, (_, at) => [`v${String(at)}`, value]))
+  t.same(said({ versions: of(100, 1) }), [])
+  t.same(said({ versions: of(101, 'no weight') }), [
+    'versions: expected a mapping of weights by version, 100 at most; found a mapping',
+  ])
+  for (const subject of ['header', 'cookie', 'query'])
+    t.match(said({ rules: [{ when: { [subject]: of(101, []) }, version: '1' }] }), [/100 at most/], subject)
+  for (const change of ['set', 'add']) {
+    const parsed = parseRouteSettings({ service: 'shop', headers: { request: { [change]: of(101, []) } } })
+    t.match(parsed, { messages: [/100 at most/] }, change)
+  }
+})
+
 t.test('a service that only a split or a failover leads to is one that a route leads to', async (t) => {
   const warnings = (shop: string): readonly string[] =>
     load(

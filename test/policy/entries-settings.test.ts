@@ -271,6 +271,21 @@ t.test('what is too much costs itself alone', async (t) => {
   t.match(settingsOf({ 'service-router/web': { Routes: many } }).problems, [
     { message: /Routes are 1001, at most 1000/ },
   ])
+  const splits = (count: number): object => ({
+    Splits: [{ Weight: 100 }, ...Array.from({ length: count - 1 }, (_, at) => ({ Service: `a${String(at)}` }))],
+  })
+  const full = settingsOf({ 'service-splitter/web': splits(100) })
+  t.equal(full.services.get('web')?.settings.split?.length, 100)
+  t.match(settingsOf({ 'service-splitter/web': splits(101) }).problems, [
+    { where: 'config-entries/service-splitter/web', message: /Splits are 101, at most 100/ },
+  ])
+  const targets = (count: number): object => ({
+    Failover: { '*': { Targets: Array.from({ length: count }, (_, at) => ({ Service: `a${String(at)}` })) } },
+  })
+  t.equal(settingsOf({ 'service-resolver/web': targets(16) }).services.get('web')?.settings.failover?.length, 16)
+  t.match(settingsOf({ 'service-resolver/web': targets(17) }).problems, [
+    { where: 'config-entries/service-resolver/web', message: /Failover\.\*\.Targets are 17, at most 16/ },
+  ])
   let deep: unknown = []
   for (let i = 0; i < 20_000; i++) deep = [deep]
   const documents = entryDocuments('service-router', [

@@ -88,6 +88,38 @@ t.test('each instance gets the share that fabio gives it', async (t) => {
   }
 })
 
+t.test('where tags ask for all there is, the others are told', async (t) => {
+  const noShare = (services: Services): readonly unknown[] =>
+    built(services).problems.filter(({ code }) => code === 'no-share')
+  t.match(noShare({ shop: [tagOf(undefined)], zevil: [tagOf(1)] }), [
+    {
+      notice: true,
+      where: 'tag:shop:urlprefix-/',
+      message: /^weight= in tags of service zevil asks for all requests here: service shop gets none/,
+    },
+  ])
+  t.equal(noShare({ a: [tagOf(0.7)], b: [tagOf(0.3)], c: [tagOf(undefined)] }).length, 1)
+  t.match(noShare({ a: [tagOf(0.7)], b: [tagOf(0.3)], c: [tagOf(undefined)] }), [
+    { message: /of services a and b asks/ },
+  ])
+  t.same(noShare({ shop: [tagOf(undefined)], zevil: [tagOf(0.9)] }), [])
+  t.same(noShare({ shop: [tagOf(undefined)], zevil: [tagOf(undefined)] }), [])
+})
+
+t.test('a wish in a tag that claims refuse takes nothing from others', async (t) => {
+  const claims = ['shop', 'zevil'].map((name) => ({ service: name, hosts: ['shop.example.com'] }))
+  const tags = (...more: readonly string[]) => ({ tags: ['urlprefix-shop.example.com/', ...more] })
+  const from = snapshot(
+    service('shop', [instance('shop', 'a', tags())]),
+    service('zevil', [instance('zevil', 'b', tags('urlprefix-foreign.example.com/ weight=1'))]),
+  )
+  const { table } = buildTable(emptyTable, from, mergePolicy({ ...base, claims }, from))
+  t.match(table.routes[0]?.parts, [
+    { service: 'shop', weight: 1 },
+    { service: 'zevil', weight: 1 },
+  ])
+})
+
 t.test('whatever services and weights there are', async () => {
   const weights = fc.array(fc.option(fc.integer({ min: 1, max: 150 }), { nil: undefined }), {
     minLength: 1,

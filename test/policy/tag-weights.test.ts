@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { parseTag } from '../../src/policy/parse-tag.ts'
+import type { Policy } from '../../src/policy/policy.ts'
 import { tagWish, withWishes } from '../../src/policy/tag-weights.ts'
 import { buildTable, emptyTable } from '../../src/table/build.ts'
 import { instance, policy, route, service, snapshot } from '../fixtures/tables.ts'
@@ -11,12 +12,54 @@ const prefix = 'urlprefix-'
 t.test('a weight is of the instance, not of the route', async (t) => {
   t.match(parseTag('urlprefix-/x weight=.05', prefix), { kind: 'route', options: {}, weight: 0.05 })
   t.match(parseTag('urlprefix-/x weight=1 weight=2.5', prefix), { weight: 2.5 }, 'the later one wins')
-  t.equal(tagWish({ tags: ['urlprefix-/', 'blue', 'weight=3'] }, prefix), undefined)
-  t.equal(tagWish({ tags: ['urlprefix-/ weight=.5'] }, undefined), undefined, 'tags make no routes')
-  t.same(tagWish({ tags: ['urlprefix-/ weight=.5', 'urlprefix-/b weight=0.5'] }, prefix), { part: 0.5, torn: false })
-  t.same(tagWish({ tags: ['urlprefix-/b', 'urlprefix-/a weight=.2'] }, prefix), { part: 0.2, torn: true })
-  t.same(tagWish({ tags: ['urlprefix-/b weight=.3', 'urlprefix-/a weight=.2'] }, prefix), { part: 0.2, torn: true })
-  t.equal(tagWish({ tags: ['urlprefix-/a weight=.2 redirect=301,https://b.test/'] }, prefix), undefined)
+  t.equal(tagWish({ service: 'web', tags: ['urlprefix-/', 'blue', 'weight=3'] }, prefix), undefined)
+  t.equal(tagWish({ service: 'web', tags: ['urlprefix-/ weight=.5'] }, undefined), undefined, 'tags make no routes')
+  t.same(tagWish({ service: 'web', tags: ['urlprefix-/ weight=.5', 'urlprefix-/b weight=0.5'] }, prefix), {
+    part: 0.5,
+    torn: false,
+  })
+  t.same(tagWish({ service: 'web', tags: ['urlprefix-/b', 'urlprefix-/a weight=.2'] }, prefix), {
+    part: 0.2,
+    torn: true,
+  })
+  t.same(tagWish({ service: 'web', tags: ['urlprefix-/b weight=.3', 'urlprefix-/a weight=.2'] }, prefix), {
+    part: 0.2,
+    torn: true,
+  })
+  t.equal(tagWish({ service: 'web', tags: ['urlprefix-/a weight=.2 redirect=301,https://b.test/'] }, prefix), undefined)
+})
+
+t.test('a weight is bounded, and so is what becomes of it', async (t) => {
+  const weightOf = (text: string): unknown => {
+    const tag = parseTag(`urlprefix-/x weight=${text}`, prefix)
+    return tag?.kind === 'route' ? tag.weight : tag?.reason
+  }
+  t.equal(weightOf('0.0001'), 0.0001)
+  t.equal(weightOf('1000'), 1_000)
+  for (const text of ['0.00009', `0.${'0'.repeat(310)}5`, '1000.1', '9'.repeat(400)])
+    t.match(weightOf(text), /^weight=.{1,40} is not supported: .*, from 0\.0001 to 1000$/, text)
+  const tags = (text: string) => [`urlprefix-/x weight=${text}`]
+  const web = service('web', [instance('web', 'a', { tags: tags(`0.${'0'.repeat(310)}5`) })])
+  const { table } = buildTable(emptyTable, snapshot(web), policy([route('/', 'web')], {}, { tagPrefix: prefix }))
+  t.match(table.services.get('web')?.groups, [{ weight: 1, endpoints: [{ weight: 1 }] }])
+})
+
+t.test('a tag that claims refuse wishes nothing', async (t) => {
+  const claims = [{ service: 'web', hosts: ['web.example.com'] }]
+  const own = 'urlprefix-web.example.com/'
+  const foreign = 'urlprefix-foreign.example.com/ weight=1'
+  t.equal(tagWish({ service: 'web', tags: [own, foreign] }, prefix, claims), undefined)
+  t.same(tagWish({ service: 'web', tags: [`${own} weight=.2`, foreign] }, prefix, claims), { part: 0.2, torn: false })
+  t.same(tagWish({ service: 'web', tags: [own, foreign] }, prefix), { part: 1, torn: true })
+  const web = snapshot(
+    service('web', [instance('web', 'a', { tags: [own, foreign] }), instance('web', 'b', { tags: [own] })]),
+  )
+  const weights = (said: Policy['claims']): readonly number[] => {
+    const { table } = buildTable(emptyTable, web, policy([route('/', 'web')], {}, { tagPrefix: prefix, claims: said }))
+    return table.services.get('web')?.groups[0]?.endpoints.map(({ weight }) => weight) ?? []
+  }
+  t.same(weights(undefined), [1, 0])
+  t.same(weights(claims), [1, 1], 'also for a snapshot that was read by other claims before')
 })
 
 t.test('parts of the traffic', async (t) => {
@@ -32,6 +75,13 @@ t.test('parts of the traffic', async (t) => {
   t.same(shares({ a: 1, b: 1, c: 1 }, { a: 3, b: 1 }), { a: 0.75, b: 0.25, c: 0 }, 'more than all')
   t.same(shares({ a: 3, b: 1, c: 1 }, { c: 0.2 }), { a: 0.6, b: 0.2, c: 0.2 }, "the rest by Consul's weights")
   t.same(shares({ a: 1, b: 0 }, { b: 0.9 }), { a: 1, b: 0 }, 'a critical one stays at nothing, and leaves its part')
+  const tenths = Object.fromEntries(Array.from({ length: 10 }, (_, at) => [`t${String(at)}`, 0.1]))
+  const ones = Object.fromEntries(Object.keys(tenths).map((key) => [key, 1]))
+  const left = withWishes(
+    Object.entries({ ...ones, a: 1 }).map(([key, weight]) => ({ key, weight })),
+    new Map(Object.entries(tenths)),
+  )
+  t.equal(left.find(({ key }) => key === 'a')?.weight, 0, 'ten times 0.1 is all')
   const as = [{ key: 'a', weight: 2 }]
   t.equal(withWishes(as, new Map()), as)
 })

@@ -111,6 +111,10 @@ void t.test("fabio's documented examples", async (t) => {
     'urlprefix-example.com:80/ redirect=301,https://example.com$path': /host with a port/,
     'urlprefix-/x register=name': /^register= is not supported/,
     'urlprefix-/x auth=name': /^auth= is not supported/,
+    'urlprefix-/x allow=ip:10.0.0.0/8 constructor=1': /^the option constructor=1 is not supported$/,
+    'urlprefix-/x redirect=301,https://a/ __proto__=1': /^the option __proto__=1 is not supported$/,
+    'urlprefix-/x toString=1': /^the option tostring=1 is not supported$/,
+    'urlprefix-/x hasOwnProperty=1': /^the option hasownproperty=1 is not supported$/,
     'urlprefix-/x weight=0': /^weight=0 is not supported: for fabio it is no weight at all/,
     'urlprefix-/x weight=-1': /^weight=-1 is not supported/,
   }

@@ -68,6 +68,9 @@ t.test('silence: what is not safe waits, whatever its key, and gets its answer i
     ['PUT', ''],
     ['DELETE', ''],
     ['POST', 'Idempotency-Key: 1'],
+    ['GET', 'X-HTTP-Method-Override: POST'],
+    ['OPTIONS', 'x-method-override: PUT'],
+    ['GET', 'X-HTTP-Method: DELETE'],
   ] as const)
     await withFrozen(async (rig, health) => {
       const client = await held(rig, health, request(method, '/x', ...(key === '' ? [] : [key])))
@@ -86,7 +89,11 @@ t.test('proof after silence: the idempotent is taken too, the rest is ended', as
     ['DELETE', 200, ''],
     ['POST', 200, 'Idempotency-Key: 1'],
     ['POST', 502, ''],
+    ['POST', 502, 'Idempotency-Key:'],
+    ['POST', 502, 'Idempotency-Key: ""'],
     ['PATCH', 502, ''],
+    ['PUT', 502, 'X-HTTP-Method-Override: PATCH'],
+    ['GET', 502, 'X-HTTP-Method-Override: POST'],
   ] as const)
     // prettier-ignore
     await withFrozen(async (rig, health) => {

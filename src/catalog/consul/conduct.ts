@@ -1,11 +1,13 @@
 /**
  * What a source says of itself: waiting, current or stale, with the reason that matters most, said once. It keeps which
- * streams fail at the moment and when trouble was last; it does nothing about either.
+ * streams fail at the moment and when trouble was last; it does nothing about either. A service that cannot be read while all
+ * else is well is that service's trouble and not the source's.
  */
 import type { Clock, Milliseconds } from '../../core/clock.ts'
 import { errorText } from '../../core/errors.ts'
 import type { SourceState } from '../source.ts'
 import type { Failure } from './service-reader.ts'
+import { UnreadableService } from './unreadable.ts'
 
 /** The key of the stream that everything else stands on; its failure is the one to show. */
 export const catalogKey = 'catalog'
@@ -16,6 +18,8 @@ export class Conduct {
   readonly #emit: (state: SourceState) => void
   readonly #failing = new Map<string, { readonly reason: string; readonly doubt: boolean }>()
   readonly #attempts = new Map<string, number>()
+  /** Streams that fail by themselves: when last, and what was answered. */
+  readonly #alone = new Map<string, { readonly atMs: Milliseconds; readonly reason: string }>()
   #said = ''
   #published = false
   #troubleMs: Milliseconds | undefined
@@ -28,9 +32,20 @@ export class Conduct {
     this.#emit = emit
   }
 
-  /** When a request last failed, on the injected clock. */
+  /** When a request last failed, on the injected clock, but for those that failed by themselves. */
   get troubleMs(): Milliseconds | undefined {
     return this.#troubleMs
+  }
+
+  /** As {@link troubleMs}, with what this stream alone had. */
+  troubleMsOf(key: string): Milliseconds | undefined {
+    const own = this.#alone.get(key)?.atMs
+    return own === undefined || (this.#troubleMs ?? own) > own ? this.#troubleMs : own
+  }
+
+  /** Why this stream fails by itself, in words that stay the same from try to try; undefined: it does not. */
+  aloneReason(key: string): string | undefined {
+    return this.#failing.has(key) ? undefined : this.#alone.get(key)?.reason
   }
 
   get successMs(): Milliseconds | undefined {
@@ -48,10 +63,16 @@ export class Conduct {
   }
 
   failed(key: string, failure: Failure): void {
-    if (!failure.doubt) this.#troubleMs = this.#clock.now()
     this.#attempts.set(key, this.attempts(key) + 1)
-    const next = `next try in ${(failure.retryMs / 1000).toFixed(1)} s`
-    const reason = `Consul at ${this.#shown}: ${errorText(failure.error)}; ${next}`
+    const what = `Consul at ${this.#shown}: ${errorText(failure.error)}`
+    if (failure.error instanceof UnreadableService) {
+      this.#failing.delete(key)
+      this.#alone.set(key, { atMs: this.#clock.now(), reason: what })
+      this.say()
+      return
+    }
+    if (!failure.doubt) this.#troubleMs = this.#clock.now()
+    const reason = `${what}; next try in ${(failure.retryMs / 1000).toFixed(1)} s`
     this.#failing.set(key, { reason, doubt: failure.doubt })
     this.say()
   }
@@ -66,6 +87,7 @@ export class Conduct {
 
   forget(key: string): void {
     this.#attempts.delete(key)
+    this.#alone.delete(key)
     if (this.#failing.delete(key)) this.say()
   }
 

@@ -4,7 +4,7 @@
  * Source: Consul's health API; the order of statuses is that of its own Go client (`AggregatedStatus`).
  */
 import type { Problem } from '../../core/problem.ts'
-import { type Instance, type InstanceStatus, instanceKey } from '../snapshot.ts'
+import { type Instance, type InstanceStatus, instanceKey, instanceWeightMax } from '../snapshot.ts'
 
 export interface ParsedService {
   /** Sorted by key, without duplicates. */
@@ -102,7 +102,7 @@ function weights(value: unknown, problem: (message: string) => void): Instance['
 const evenWeights: Instance['weights'] = Object.freeze({ passing: 1, warning: 1 })
 
 function isWeight(value: unknown, least: number): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= least
+  return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= instanceWeightMax
 }
 
 function host(own: unknown, ofNode: unknown): string {
@@ -150,7 +150,13 @@ function object(value: unknown, what: string): Json {
 }
 
 function show(value: unknown): string {
-  return value === undefined ? 'missing' : (JSON.stringify(value) ?? typeof value).slice(0, 80)
+  if (value === undefined) return 'missing'
+  try {
+    return (JSON.stringify(value) ?? typeof value).slice(0, 80)
+  } catch {
+    // What JSON brought goes back into it, but for a nest deeper than the stack.
+    return 'nested too deeply to be shown'
+  }
 }
 
 /** `consul:web-1 on n1`, as far as the entry tells. */

@@ -22,6 +22,7 @@ import { RateBucket } from './rate.ts'
 import { Rests } from './rests.ts'
 import { type Failure, type Scheme, type ServiceReader, serviceKey, streamKey } from './service-reader.ts'
 import { ServiceStore } from './store.ts'
+import { UnreadableServices } from './unreadable.ts'
 import { type Doubt, watch } from './watch.ts'
 import { WatchEach } from './watch-each.ts'
 import { WatchStreams } from './watch-streams.ts'
@@ -68,6 +69,7 @@ class ConsulSource implements CatalogSource, ServiceReader {
   readonly #catalogReader: CatalogReader
   readonly #confirms: ConfirmingReads
   readonly #rests: Rests
+  readonly #unreadable: UnreadableServices
   readonly #store = new ServiceStore()
   readonly #belief: Belief
   readonly #holdMs: Milliseconds
@@ -81,6 +83,8 @@ class ConsulSource implements CatalogSource, ServiceReader {
   #scheme: { readonly kind: 'each' | 'streams'; readonly scheme: Scheme } | undefined
   #version = 0
   #changed = false
+  /** Services that the last snapshot said could not be read. */
+  #unread = 0
   /** The latest index among the answers that changed something since the last snapshot. */
   #index: bigint | undefined
   #publishTimer: Timer | undefined
@@ -96,6 +100,9 @@ class ConsulSource implements CatalogSource, ServiceReader {
     this.#catalogReader = new CatalogReader(this.#client, this.#ended.signal)
     this.#confirms = new ConfirmingReads(async (service) => this.#sureRead(service))
     this.#rests = new Rests(deps.clock, deps.random)
+    this.#unreadable = new UnreadableServices(async () =>
+      this.#client.get({ kind: 'json' }, '/health/service/consul', { signal: this.#ended.signal }),
+    )
     this.#publishPace = new RateBucket(publishRate, deps.clock.now())
     this.#holdMs = options.emptyHoldMs ?? emptyHoldDefaultMs
     this.#belief = new Belief(this.#holdMs, 'instances')
@@ -164,7 +171,11 @@ class ConsulSource implements CatalogSource, ServiceReader {
     const streamed = following ? this.#consistency(serviceKey(name), index) : 'default'
     const consistency = this.#belief.isHeld(name) ? 'consistent' : streamed
     const path = `/health/service/${encodeURIComponent(name)}`
-    return await this.#client.get(kind, path, { index, waitMs: this.#waitMs, consistency, signal })
+    try {
+      return await this.#client.get(kind, path, { index, waitMs: this.#waitMs, consistency, signal })
+    } catch (error) {
+      throw signal.aborted ? error : await this.#unreadable.judge(error)
+    }
   }
 
   async readHealthState(index: bigint | undefined, signal: AbortSignal): ReturnType<ServiceReader['readHealthState']> {
@@ -179,7 +190,7 @@ class ConsulSource implements CatalogSource, ServiceReader {
       if (!(await this.#emptyIsPlain(name))) return this.#doubt(blindText(name))
     const verdict = await this.#belief.judge(name, before, next, {
       nowMs: this.clock.now(),
-      troubleMs: this.#conduct.troubleMs,
+      troubleMs: this.#conduct.troubleMsOf(serviceKey(name)),
       leader: answer.leader,
       filtered: answer.filtered,
       look: async () => objections[await this.#catalogReader.presence(name, this.#catalog)],
@@ -196,11 +207,14 @@ class ConsulSource implements CatalogSource, ServiceReader {
 
   failed(key: string, failure: Failure): void {
     if (this.#ended.signal.aborted) return
+    const before = this.#conduct.aloneReason(key)
     this.#conduct.failed(key, failure)
+    if (this.#conduct.aloneReason(key) !== before) this.#changed = true
     this.#publishSoon()
   }
 
   succeeded(key: string): void {
+    if (this.#conduct.aloneReason(key) !== undefined) this.#changed = true
     if (this.#conduct.succeeded(key)) this.#rests.wakeAll()
     this.#publishSoon()
   }
@@ -264,6 +278,8 @@ class ConsulSource implements CatalogSource, ServiceReader {
       for (const [name, tags] of catalog) if (tags.some((tag) => tag.startsWith(tagPrefix))) wanted.add(name)
     this.#forgetUnwanted(wanted)
     this.#wanted = wanted
+    // What was said of one that is not wanted any more must go with it.
+    if (this.#unread > 0) this.#changed = true
     this.#chooseScheme()
     this.#scheme?.scheme.follow(wanted)
     this.#publishSoon()
@@ -317,12 +333,12 @@ class ConsulSource implements CatalogSource, ServiceReader {
     this.#publishTimer = this.clock.setTimer(this.#publishPace.take(this.clock.now()), () => this.#publish())
   }
 
-  /** Every service that matters was read, or has failed often enough to be left out at first. */
+  /** Every service that matters was read or cannot be, or has failed often enough to be left out at first. */
   #isComplete(): boolean {
     if (!this.#catalog) return false
     let read = 0
     for (const name of this.#wanted)
-      if (this.#store.get(name) !== undefined) read += 1
+      if (this.#store.get(name) !== undefined || this.#conduct.aloneReason(serviceKey(name)) !== undefined) read += 1
       else if (this.#conduct.attempts(serviceKey(name)) < attemptsBeforeFirst) return false
     return read > 0 || this.#wanted.size === 0
   }
@@ -331,12 +347,8 @@ class ConsulSource implements CatalogSource, ServiceReader {
     this.#publishTimer = undefined
     this.#changed = false
     this.#version += 1
-    const unread: Problem[] = []
-    for (const name of this.#wanted)
-      if (this.#store.get(name) === undefined) {
-        const message = this.#conduct.reason(serviceKey(name)) ?? 'not read yet'
-        unread.push(Object.freeze({ code: 'service-unread', where: `${this.name}:${name}`, message }))
-      }
+    const unread = this.#unreadProblems()
+    this.#unread = unread.length
     const snapshot = this.#store.snapshot(this.#version, unread, this.#index)
     this.#index = undefined
     try {
@@ -346,6 +358,22 @@ class ConsulSource implements CatalogSource, ServiceReader {
       this.#log.error({ source: this.name, err: error }, 'a snapshot was refused by its listener')
     }
     this.#conduct.published()
+  }
+
+  #unreadProblems(): readonly Problem[] {
+    const problems: Problem[] = []
+    for (const name of this.#wanted) {
+      const key = serviceKey(name)
+      const known = this.#store.get(name) !== undefined
+      const alone = this.#conduct.aloneReason(key)
+      if (known && alone === undefined) continue
+      const message =
+        alone === undefined
+          ? (this.#conduct.reason(key) ?? 'not read yet')
+          : `${alone}; this is of service ${JSON.stringify(name)} alone, and ${known ? 'what was known of it last stands' : 'it gets no traffic'} until it can be read`
+      problems.push(Object.freeze({ code: 'service-unread', where: `${this.name}:${name}`, message }))
+    }
+    return problems
   }
 
   #doubt(reason: string): Doubt {

@@ -78,7 +78,7 @@ export function nodeMetaFilter(query: URLSearchParams): (entry: NodeEntry) => bo
     const at = pair.indexOf(':')
     return at < 0 ? ([pair, ''] as const) : ([pair.slice(0, at), pair.slice(at + 1)] as const)
   })
-  return (entry) => pairs.every(([key, value]) => (entry.record.meta[key] ?? '') === value)
+  return ({ record: { meta } }) => pairs.every(([key, value]) => (Object.hasOwn(meta, key) ? meta[key] : '') === value)
 }
 
 function findNode(nodes: ReadonlyMap<string, NodeEntry>, nameOrId: string): NodeEntry | undefined {

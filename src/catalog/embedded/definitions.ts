@@ -148,7 +148,7 @@ function refuseOtherProbes(fields: Fields): void {
 }
 
 function parseHeader(fields: Fields): Record<string, readonly string[]> {
-  const header: Record<string, readonly string[]> = {}
+  const header: Record<string, readonly string[]> = Object.create(null) as Record<string, readonly string[]>
   for (const [name, values] of Object.entries(fields.object('Header') ?? {})) {
     if (
       !Array.isArray(values) ||
@@ -202,7 +202,7 @@ function metaProblem(key: string, value: string): string | undefined {
 
 /** Consul adds the service's own address under its family's names, so that others can ask for a family. */
 function parseTaggedAddresses(body: object | undefined, address: string, port: number): Record<string, ServiceAddress> {
-  const result: Record<string, ServiceAddress> = {}
+  const result: Record<string, ServiceAddress> = Object.create(null) as Record<string, ServiceAddress>
   for (const [name, value] of Object.entries(body ?? {})) {
     const fields = new Fields(asObject(value, 'TaggedAddresses'), ['Address', 'Port'])
     result[name] = { Address: fields.string('Address'), Port: fields.integer('Port') }

@@ -123,7 +123,7 @@ export class CatalogServer {
     const { route, rest } = found
     const allow = ['OPTIONS', ...Object.keys(route.methods)].join(',')
     if (method === 'OPTIONS') return { status: 200, body: '', type: undefined, headers: { Allow: allow } }
-    const handler = route.methods[method]
+    const handler = Object.hasOwn(route.methods, method) ? route.methods[method] : undefined
     if (!handler) return text(405, `method ${method} not allowed`, { Allow: allow })
     const query = new URLSearchParams(search)
     const body = await readBody(req)

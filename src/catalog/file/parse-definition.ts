@@ -4,7 +4,7 @@
  */
 import { isList } from '../../config/locate.ts'
 import { clip } from '../../config/read-yaml.ts'
-import { instanceKey } from '../snapshot.ts'
+import { instanceKey, instanceWeightMax } from '../snapshot.ts'
 import type { Instance, InstanceStatus } from '../snapshot.ts'
 import { Fields } from './fields.ts'
 import type { Field } from './fields.ts'
@@ -122,7 +122,7 @@ function weightsOf(fields: Fields, service: string, faults: Fault[]): Instance['
 function weight(field: Field | undefined, least: number): number | undefined {
   if (!field) return 1
   if (typeof field.raw !== 'string' || !/^\d{1,5}$/.test(field.raw)) return undefined
-  return Number(field.raw) >= least && Number(field.raw) <= 65_535 ? Number(field.raw) : undefined
+  return Number(field.raw) >= least && Number(field.raw) <= instanceWeightMax ? Number(field.raw) : undefined
 }
 
 const statuses: readonly InstanceStatus[] = ['passing', 'warning', 'critical', 'maintenance']

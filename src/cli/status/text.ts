@@ -72,10 +72,10 @@ function routesLine({ routes }: ServiceStatus): string {
   return `${indent}${routes.length === 0 ? 'no route leads here' : routesText(routes)}`
 }
 
-const origins: Readonly<Record<string, string>> = {
-  tags: 'weight= in tags of its instances',
-  instances: 'its instances (the default)',
-}
+const origins: ReadonlyMap<string, string> = new Map([
+  ['tags', 'weight= in tags of its instances'],
+  ['instances', 'its instances (the default)'],
+])
 
 /** Who says how its requests are shared, and what else decides. */
 function steeringLines({ steering: { weights, rules, sticky, fallback } }: ServiceStatus): readonly string[] {
@@ -88,7 +88,7 @@ function steeringLines({ steering: { weights, rules, sticky, fallback } }: Servi
     `fallback ${fallback}`,
   ]
   return [
-    `${indent}weights from ${origins[origin] ?? safe(origin, 255)}${written}${hidden}`,
+    `${indent}weights from ${origins.get(origin) ?? safe(origin, 255)}${written}${hidden}`,
     `${indent}${rest.join(', ')}`,
   ]
 }

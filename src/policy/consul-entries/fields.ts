@@ -73,10 +73,13 @@ export class EntryFields {
     return Math.round(ms) === 0 ? undefined : Math.round(ms)
   }
 
-  list(name: string): readonly unknown[] {
+  /** Of at most `most` items. */
+  list(name: string, most: number = Infinity): readonly unknown[] {
     const value = this.#values.get(name) ?? []
-    if (Array.isArray(value)) return value as unknown[]
-    throw new Unusable(this.path(name), 'is no list')
+    if (!Array.isArray(value)) throw new Unusable(this.path(name), 'is no list')
+    if (value.length > most)
+      throw new Unusable(this.path(name), `are ${String(value.length)}, at most ${String(most)} are taken`)
+    return value as unknown[]
   }
 
   /** The inner object, empty when it is left out. */

@@ -1,4 +1,5 @@
 /** A `service-resolver`. Pure; throws {@link Unusable} for what cannot be expressed. */
+import { failoverMax } from '../traffic.ts'
 import { EntryFields, Unusable } from './fields.ts'
 import { readFilter } from './filter.ts'
 import type { EntryResolver, EntrySubset, Target } from './result.ts'
@@ -47,7 +48,7 @@ function readTarget(name: string, fields: EntryFields, service: string): Target 
 
 function readFailover(path: string, value: unknown, service: string): readonly Target[] {
   const fields = new EntryFields(path, value, ['Service', 'ServiceSubset', 'Targets'])
-  const targets = fields.list('Targets').map((one, at) => {
+  const targets = fields.list('Targets', failoverMax).map((one, at) => {
     return targetOf(
       new EntryFields(`${fields.path('Targets')}[${String(at)}]`, one, ['Service', 'ServiceSubset']),
       service,

@@ -9,9 +9,7 @@ const routesMax = 1_000
 
 /** `service` is the one that the router is of, where a destination names none. */
 export function readRoutes(fields: EntryFields, service: string): readonly EntryRoute[] {
-  const routes = fields.list('Routes')
-  if (routes.length > routesMax)
-    throw new Unusable('Routes', `are ${String(routes.length)}, at most ${String(routesMax)} are taken`)
+  const routes = fields.list('Routes', routesMax)
   return Object.freeze(routes.map((value, at) => readRoute(`Routes[${String(at)}]`, value, service)))
 }
 

@@ -6,6 +6,7 @@
  */
 import type { Problem } from '../../core/problem.ts'
 import type { PolicyDocument } from '../documents/documents.ts'
+import { splitPartsMax } from '../traffic.ts'
 import { badEntry } from './bad-entry.ts'
 import { type EntryKind, entryKinds } from './entries.ts'
 import { EntryFields, Unusable } from './fields.ts'
@@ -73,7 +74,7 @@ function readInto(parts: Parts, kind: EntryKind, json: unknown): void {
 const wholeWeight = 10_000
 
 function readSplit(fields: EntryFields, service: string): readonly EntryShare[] {
-  const shares = fields.list('Splits').map((value, at) => {
+  const shares = fields.list('Splits', splitPartsMax).map((value, at) => {
     const split = new EntryFields(`Splits[${String(at)}]`, value, ['Weight', 'Service', 'ServiceSubset'])
     const weight = Math.round((split.number('Weight', 0, 100) ?? 0) * 100)
     return Object.freeze({
