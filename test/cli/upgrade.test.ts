@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { ask, freePort } from '../fixtures/app.ts'
 import { fairlead } from '../fixtures/command.ts'
+import { workersOf } from '../fixtures/held-upgrade.ts'
 import { echoBackend, load, placeOf, ready, rolling, slow, tookOver, watchReadiness } from '../fixtures/upgrade.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -44,6 +45,37 @@ for (const workers of [1, 2])
     t.equal(await running.exit, 0)
   })
 
+t.test('another number of workers: more open sockets of their own, none of those that ran is left', async (t) => {
+  const backend = await echoBackend(t)
+  const place = await placeOf(t, backend, `workers: 2\n${times}`)
+  let running = place.start()
+  await ready(place, running)
+  const traffic = load({
+    port: () => place.port,
+    clients: 4,
+    requestsPerS: 200,
+    connectionsPerS: 100,
+    webSockets: 4,
+    socketLifeMs: 1_000,
+  })
+  for (const [wanted, workers] of [
+    [3, 3],
+    [2, 3],
+    [1, 3],
+  ]) {
+    place.write(`workers: ${wanted}\n${times}`)
+    const next = place.start('--replace')
+    t.equal(await tookOver(running, next), 0)
+    running = next
+    t.equal(workersOf(next), workers)
+    t.equal(next.out().includes(`${workers} workers and not ${wanted}`), workers !== wanted)
+  }
+  const before = traffic.done.connections
+  await until(() => traffic.done.connections > before + 20, slow)
+  await traffic.stop()
+  t.same(Object.fromEntries(traffic.failures), {})
+})
+
 t.test('without --replace a second start ends, says what would help, and the first goes on', async (t) => {
   for (const workers of [1, 2]) {
     const place = await placeOf(t, await echoBackend(t), `workers: ${workers}\n${times}`)
@@ -73,7 +105,7 @@ t.test('one that cannot start leaves the running one as it is, whatever stops it
   const taken = await echoBackend(t)
   const bad: readonly (readonly [string, RegExp])[] = [
     [`routes2: x\n${times}`, /routes2/],
-    [`workers: 2\n${times}`, /fewer workers than this one is to have \(2\)/],
+    [`workers: 2\n${times}`, /has no workers, or they are ending, and this one is to have 2/],
     // Found only when its listeners are open and share the first one's connections.
     [`workers: 1\nstatus: { address: "127.0.0.1:${taken}" }\n${times}`, /status address.*in use/],
   ]
