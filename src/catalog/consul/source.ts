@@ -22,7 +22,7 @@ import { RateBucket } from './rate.ts'
 import { Rests } from './rests.ts'
 import { type Failure, type Scheme, type ServiceReader, serviceKey, streamKey } from './service-reader.ts'
 import { ServiceStore } from './store.ts'
-import { UnreadableServices } from './unreadable.ts'
+import { unreadableText, UnreadableServices } from './unreadable.ts'
 import { type Doubt, watch } from './watch.ts'
 import { WatchEach } from './watch-each.ts'
 import { WatchStreams } from './watch-streams.ts'
@@ -84,7 +84,7 @@ class ConsulSource implements CatalogSource, ServiceReader {
   #version = 0
   #changed = false
   /** Services that the last snapshot said could not be read. */
-  #unread = 0
+  #unread: ReadonlySet<string> = new Set()
   /** The latest index among the answers that changed something since the last snapshot. */
   #index: bigint | undefined
   #publishTimer: Timer | undefined
@@ -279,7 +279,7 @@ class ConsulSource implements CatalogSource, ServiceReader {
     this.#forgetUnwanted(wanted)
     this.#wanted = wanted
     // What was said of one that is not wanted any more must go with it.
-    if (this.#unread > 0) this.#changed = true
+    if ([...this.#unread].some((name) => !wanted.has(name))) this.#changed = true
     this.#chooseScheme()
     this.#scheme?.scheme.follow(wanted)
     this.#publishSoon()
@@ -348,8 +348,8 @@ class ConsulSource implements CatalogSource, ServiceReader {
     this.#changed = false
     this.#version += 1
     const unread = this.#unreadProblems()
-    this.#unread = unread.length
-    const snapshot = this.#store.snapshot(this.#version, unread, this.#index)
+    this.#unread = new Set(unread.keys())
+    const snapshot = this.#store.snapshot(this.#version, [...unread.values()], this.#index)
     this.#index = undefined
     try {
       this.#listener?.onSnapshot(snapshot)
@@ -360,18 +360,17 @@ class ConsulSource implements CatalogSource, ServiceReader {
     this.#conduct.published()
   }
 
-  #unreadProblems(): readonly Problem[] {
-    const problems: Problem[] = []
+  /** By service. One that was only just found is none of them. */
+  #unreadProblems(): ReadonlyMap<string, Problem> {
+    const problems = new Map<string, Problem>()
     for (const name of this.#wanted) {
       const key = serviceKey(name)
       const known = this.#store.get(name) !== undefined
       const alone = this.#conduct.aloneReason(key)
-      if (known && alone === undefined) continue
-      const message =
-        alone === undefined
-          ? (this.#conduct.reason(key) ?? 'not read yet')
-          : `${alone}; this is of service ${JSON.stringify(name)} alone, and ${known ? 'what was known of it last stands' : 'it gets no traffic'} until it can be read`
-      problems.push(Object.freeze({ code: 'service-unread', where: `${this.name}:${name}`, message }))
+      const reason = alone ?? this.#conduct.reason(key)
+      if (reason === undefined || (known && alone === undefined)) continue
+      const message = alone === undefined ? reason : unreadableText(alone, name, known)
+      problems.set(name, Object.freeze({ code: 'service-unread', where: `${this.name}:${name}`, message }))
     }
     return problems
   }

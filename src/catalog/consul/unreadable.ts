@@ -7,10 +7,11 @@ import { FairleadError } from '../../core/errors.ts'
 import { SharedRead } from './shared-read.ts'
 import { StatusError } from './status-error.ts'
 
-/** Consul is well, and has no answer about this one service that can be used. */
+/** Consul is well, and has no answer about this one service that can be used. The message stays the same from try to try. */
 export class UnreadableService extends FairleadError {
   constructor(cause: FairleadError) {
-    super(cause.code, cause.message, { cause })
+    // A redirect's text has the query in it, which changes.
+    super(cause.code, cause instanceof StatusError ? `answered ${String(cause.status)}` : cause.message, { cause })
   }
 }
 
@@ -38,4 +39,10 @@ export class UnreadableServices {
 /** It says of the server and not of what was asked: an error of its own, its time is up, it is asked too often. */
 function isOfServer(status: number): boolean {
   return status >= 500 || status === 408 || status === 425 || status === 429
+}
+
+/** What a problem says of such a service; `known`: it was read before. */
+export function unreadableText(reason: string, service: string, known: boolean): string {
+  const meanwhile = known ? 'what was known of it last stands' : 'it gets no traffic'
+  return `${reason}; this is of service ${JSON.stringify(service)} alone, and ${meanwhile} until it can be read`
 }
