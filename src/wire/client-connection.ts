@@ -261,14 +261,11 @@ export class ClientConnection implements Watched, ChunkSink, Carrier {
   }
 
   readonly #onRead = (bytes: number): boolean => {
+    // The request is still with us: this answers nothing that anybody sent (RFC 9112 section 9.2).
+    if (this.#state === state.head && !this.#isSent) this.#fail('closed', 'unasked')
     switch (this.#state) {
       case state.head: {
         const exchange = this.#exchange
-        // The request is still with us: this answers nothing that anybody sent (RFC 9112 section 9.2).
-        if (!this.#isSent) {
-          this.#fail('closed', 'unasked')
-          return true
-        }
         this.#received = true
         this.#readHead(0, bytes)
         exchange?.onReadEnd()
@@ -455,8 +452,7 @@ export class ClientConnection implements Watched, ChunkSink, Carrier {
         return
       }
       case state.tunnel:
-        this.#exchange?.onTunnelEnd()
-        return
+        return this.#exchange?.onTunnelEnd()
       case state.idle:
         return this.#endIdle()
       default:
@@ -483,13 +479,7 @@ export class ClientConnection implements Watched, ChunkSink, Carrier {
   /** Ends the connection and tells its exchange, if it has one. */
   #fail(kind: FailureKind, detail: string): void {
     const exchange = this.#exchange
-    const failure = {
-      kind,
-      detail,
-      reused: this.#served > 0,
-      sent: this.#isSent,
-      received: this.#received,
-    }
+    const failure = { kind, detail, reused: this.#served > 0, sent: this.#isSent, received: this.#received }
     this.destroy()
     exchange?.onFailure(failure)
   }
