@@ -12,19 +12,16 @@ if (process.platform !== 'linux') t.bailout('sockets are handed over on Linux on
 
 const times = 'shutdown: { lameDuck: 500ms, deadline: 20s }\n'
 
+/** Every kind of traffic, and little of it. */
+const light = { clients: 4, requestsPerS: 200, connectionsPerS: 100, webSockets: 4, socketLifeMs: 500 }
+
 for (const workers of [1, 2])
   t.test(`under load, twice in a row, with workers: ${workers}`, async (t) => {
     const place = await placeOf(t, await echoBackend(t), `workers: ${workers}\n${times}`)
     let running = place.start()
     await ready(place, running)
-    const traffic = load({
-      port: () => place.port,
-      clients: 8,
-      requestsPerS: 400,
-      connectionsPerS: 100,
-      webSockets: 10,
-      socketLifeMs: 2_000,
-    })
+    // More of them, and of some length, so that there are some at every moment.
+    const traffic = load({ port: () => place.port, ...light, clients: 8, webSockets: 10, socketLifeMs: 2_000 })
     const looks = watchReadiness(place)
     for (let i = 0; i < 2; i++) {
       const next = place.start('--replace')
@@ -50,14 +47,7 @@ t.test('another number of workers: more open sockets of their own, none of those
   const place = await placeOf(t, backend, `workers: 2\n${times}`)
   let running = place.start()
   await ready(place, running)
-  const traffic = load({
-    port: () => place.port,
-    clients: 4,
-    requestsPerS: 200,
-    connectionsPerS: 100,
-    webSockets: 4,
-    socketLifeMs: 1_000,
-  })
+  const traffic = load({ port: () => place.port, ...light })
   for (const [wanted, workers] of [
     [3, 3],
     [2, 3],
@@ -94,14 +84,7 @@ t.test('one that cannot start leaves the running one as it is, whatever stops it
   const first = place.start()
   await ready(place, first)
   const looks = watchReadiness(place)
-  const traffic = load({
-    port: () => place.port,
-    clients: 4,
-    requestsPerS: 200,
-    connectionsPerS: 50,
-    webSockets: 4,
-    socketLifeMs: 500,
-  })
+  const traffic = load({ port: () => place.port, ...light })
   const taken = await echoBackend(t)
   const bad: readonly (readonly [string, RegExp])[] = [
     [`routes2: x\n${times}`, /routes2/],
