@@ -67,6 +67,8 @@ interface Variation {
   readonly pollMs?: number
   /** Undefined: the default. */
   readonly workers?: number
+  /** Lines at the end of the configuration. */
+  readonly more?: string
 }
 
 /** Starts Fairlead from the tree in `root` with a configuration of `bench/contestants/`; resolves when it is ready. */
@@ -75,7 +77,7 @@ async function startFairlead(
   name: string,
   template: string,
   { backendPort, core, dir, clients }: Setting,
-  { main = 'src/main.ts', pollMs, workers }: Variation = {},
+  { main = 'src/main.ts', pollMs, workers, more = '' }: Variation = {},
 ): Promise<StartedServer & RunningContestant> {
   mkdirSync(dir, { recursive: true, mode: 0o755 })
   const [port, statusPort, adminPort] = await Promise.all([freePort(), freePort(), freePort()])
@@ -87,6 +89,7 @@ async function startFairlead(
   if (clients !== undefined)
     appendFileSync(config, `limits: { connectionsPerEndpoint: ${connectionBound(clients, 1)} }\n`)
   if (workers !== undefined) appendFileSync(config, `workers: ${workers}\n`)
+  appendFileSync(config, more)
   const args = [...heapSettings(root), join(root, main), 'serve', '--config', config]
   const ready = (): Promise<boolean> => isReady(statusPort)
   const server = { name, core, command: process.execPath, args, cwd: root, port, ready, pollMs }
@@ -97,6 +100,13 @@ async function startFairlead(
 export function fairleadFrom(root: string, name: string, version: string): Contestant {
   const start: Contestant['start'] = (setting) => startFairlead(root, name, 'fairlead.yaml', setting)
   return { name, readsHttp: true, version, install: '', start }
+}
+
+/** Fairlead of the working tree where the backend takes several requests at once on a connection. */
+function fairleadPipelining(): Contestant {
+  const start: Contestant['start'] = (setting) =>
+    startFairlead(projectRoot, 'fairlead', 'fairlead.yaml', setting, { more: 'defaults: { pipelining: on }\n' })
+  return { name: 'pipelining', readsHttp: true, version: packageVersion('package.json'), install: '', start }
 }
 
 /** Fairlead of the working tree with so many workers, all on the core it is given. */
@@ -199,6 +209,7 @@ function caddyContestant(): Contestant {
 
 const contestants: Readonly<Record<ContestantName, () => Contestant>> = {
   fairlead: () => fairleadFrom(projectRoot, 'fairlead', packageVersion('package.json')),
+  pipelining: fairleadPipelining,
   relay: () => nodeContestant('relay', false, process.version),
   'http-proxy': () => nodeContestant('http-proxy', true, packageVersion('node_modules/http-proxy/package.json')),
   fastify: () => nodeContestant('fastify', true, packageVersion('node_modules/@fastify/http-proxy/package.json')),

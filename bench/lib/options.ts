@@ -13,6 +13,7 @@ export type QuestionName = (typeof questionNames)[number]
 
 export const contestantNames = [
   'fairlead',
+  'pipelining',
   'relay',
   'http-proxy',
   'fastify',
