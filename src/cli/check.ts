@@ -8,6 +8,7 @@ import { formatConfigError } from '../config/config-error.ts'
 import type { ConfigError } from '../config/config-error.ts'
 import type { Config } from '../config/config.ts'
 import { checkCatalogs } from './check-catalogs.ts'
+import { jsonText } from './known-answer.ts'
 import { load } from '../config/load.ts'
 import type { LoadResult } from '../config/load.ts'
 import type { Environment } from '../config/substitute.ts'
@@ -50,7 +51,7 @@ function runCheck(file: string | undefined, json: boolean, io: CheckIo): number 
     if (file !== undefined) text = readFileSync(file, 'utf8')
   } catch (error) {
     const message = `cannot read the configuration: ${fileErrorText(error, file ?? '')}; --config names another`
-    if (json) io.out(`${JSON.stringify({ file, ok: false, message, errors: [], warnings: [] }, undefined, 2)}\n`)
+    if (json) io.out(jsonText({ file, ok: false, message, errors: [], warnings: [] }))
     else io.err(`fairlead check: ${message}\n`)
     return 2
   }
@@ -78,7 +79,7 @@ function unreadable(file: string): string | undefined {
 
 function asJson(file: string, result: LoadResult): string {
   const { errors = [], warnings } = result
-  return `${JSON.stringify({ file, ok: errors.length === 0, errors, warnings }, undefined, 2)}\n`
+  return jsonText({ file, ok: errors.length === 0, errors, warnings })
 }
 
 function asText(file: string, result: LoadResult): string {

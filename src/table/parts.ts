@@ -3,8 +3,9 @@
  * for one place. Each part is entered by the weights of its service. Pure.
  */
 import type { Problem } from '../core/problem.ts'
-import type { RoutePolicy, ServicePolicy } from '../policy/policy.ts'
+import type { Policy, RoutePolicy, ServicePolicy } from '../policy/policy.ts'
 import { withWishes } from '../policy/tag-weights.ts'
+import { sayerOf } from '../policy/weights.ts'
 import type { SplitPart, SplitTarget } from '../policy/traffic.ts'
 import type { ReadService } from './read-service.ts'
 import { sameData } from '../core/same.ts'
@@ -135,10 +136,13 @@ export function partProblems(
   route: RoutePolicy,
   parts: readonly RoutePart[],
   services: ReadonlyMap<string, ServiceTable>,
+  sayers: Pick<Policy, 'weights' | 'defaults'>,
 ): readonly Problem[] {
   const problems = new Map<string, Problem>()
-  const tell = (code: string, message: string): void => {
-    problems.set(message, Object.freeze({ code, where: route.origin, message }))
+  /** Where that stands which has to be mended. */
+  const placeOf = (key: 'split' | 'failover'): string => {
+    const own = route.traffic && (key === 'split' ? 'split' in route.traffic : route.traffic.failover)
+    return (own ? undefined : sayerOf(sayers, route.service, key)) ?? route.origin
   }
   for (const { service, version, weight, standby, said } of parts) {
     const table = services.get(service)
@@ -146,6 +150,10 @@ export function partProblems(
     const { groups, policy } = table
     if (weight === 0 && !standby && said?.weight !== undefined) continue
     const what = standby ? 'requests fail over to' : said ? 'a split sends requests to' : 'requests go to'
+    const where = standby ? placeOf('failover') : said?.weight === undefined ? route.origin : placeOf('split')
+    const tell = (code: string, message: string): void => {
+      problems.set(message, Object.freeze({ code, where, message }))
+    }
     const then = standby ? '' : `; until one is, ${said ? 'the other parts have its share' : 'who stands by has them'}`
     if (version === undefined && groups.length === 0)
       tell('no-such-service', `${what} service ${service}, of which no instance is registered${then}`)
