@@ -95,7 +95,7 @@ t.test('shares and load, now and after it', async (t) => {
     ['service=web&split=1', 400, /^split: a version and its weight/],
     ['service=web&split=1=1,1=2', 400, /^split: .*twice/],
     ['service=web&split=1=x', 400, /^split: .*weight/],
-    ['service=web&split=1=0', 400, /^split: Every weight is zero/],
+    ['service=web&split=1=0', 400, /^split: versions: every weight is zero/],
     ['service=web&spilt=1=0', 400, /no such parameter.*split/],
   ] as const)
     t.match(await get(query), { status, json: { error } }, query)
