@@ -11,6 +11,7 @@ import { sameData } from '../core/same.ts'
 import { routeText } from '../table/table.ts'
 import { unknownService } from './asked.ts'
 import { json, type Answer } from './door.ts'
+import { isNamed } from './endpoints.ts'
 import { readQuery } from './query.ts'
 import {
   type IsGone,
@@ -117,8 +118,12 @@ function goneBy(without: string, service: BoundService, routes: readonly BoundRo
   const all = new Set([service, ...routes.flatMap(({ parts = [] }) => parts.map((part) => part.service))])
   const endpoints = [...all].flatMap(({ groups }) => groups.flatMap((group) => group.endpoints))
   const handles = new Set(endpoints.map(({ endpoint }) => endpoint.handle))
+  const named = new Set(endpoints.flatMap(({ endpoint }) => (isNamed(endpoint, without) ? [endpoint.handle] : [])))
+  const [one, ...more] = named
   if (handles.has(without)) return ({ endpoint }) => endpoint.handle === without
   const names = new Set([...all].map(({ table }) => table.name))
+  // A name of several is none.
+  if (one !== undefined && more.length === 0 && !names.has(without)) return ({ endpoint }) => endpoint.handle === one
   if (names.has(without)) return ({ endpoint }) => endpoint.service === without
   const near = nearest(without, [...handles, ...names])
   return `no endpoint that the catalog gives traffic has this handle, and no service this name, here or behind a route shared with it.${near === undefined ? '' : ` Did you mean ${near}?`}`
