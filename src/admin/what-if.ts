@@ -80,7 +80,7 @@ interface AskedWeights {
   /** They end the split among several services that it has itself. */
   readonly endsSplit: boolean
   /** What it has with them. */
-  readonly then: Sharing
+  readonly sharing: Sharing
 }
 
 /** `beneath`: what a service has where the KV, which `split` writes to, says nothing of it. */
@@ -108,8 +108,8 @@ export function whatIfAnswer(
   const { split: own, failover } = service.table.policy
   // One that the KV says itself stays beside weights that are written there.
   const endsSplit = own !== undefined && sameData(own, beneath ? beneath(name).split : own)
-  const then = { versions, split: endsSplit ? undefined : own, failover }
-  const weights = versions && { versions, endsSplit, then }
+  const sharing = { versions, split: endsSplit ? undefined : own, failover }
+  const weights = versions && { versions, endsSplit, sharing }
   return json(200, viewOf(bound, service, routes, { isGone: gone ?? (() => false), asked: weights }))
 }
 
@@ -221,7 +221,7 @@ function sharedView(
   { isGone, asked }: Case,
 ): Omit<SharedView, 'routes'> {
   const before = namedParts(bound)
-  const then = asked ? partsThen(service, bound, services, asked.then) : before
+  const then = asked ? partsThen(service, bound, services, asked.sharing) : before
   const now = loadOfParts(before)
   const after = loadOfParts(then, isGone)
   const find = (list: readonly NamedPart[], { parts }: PartsLoad, part: NamedPart): readonly [number, Load] => {

@@ -25,14 +25,14 @@ export type Question = Pick<Exchange, 'path' | 'token' | 'body'>
 export async function askAdmin(
   address: Address,
   question: Question,
-  setTimer: Clock['setTimer'] = systemClock.setTimer,
+  clock: Pick<Clock, 'setTimer'> = systemClock,
 ): Promise<unknown> {
   const where = showAddress(address)
   const place =
     address.kind === 'unix'
       ? { origin: 'http://localhost', socketPath: address.path }
       : { origin: `http://${bracketed(address.host)}:${address.port}` }
-  const patience = setTimer(patienceMs, () => {
+  const patience = clock.setTimer(patienceMs, () => {
     process.stderr.write(
       `fairlead: still waiting for the proxy at ${where}${question.body ? ', which may wait for Consul' : ''}\n`,
     )

@@ -193,8 +193,7 @@ function considerRoutes(
           : !pathFits
             ? `${path} is not below ${route.path}`
             : `it matches, but ${taken ? routeText(taken) : 'another'} is more exact`
-    const leadsTo = route.policy.redirect ? `redirect to ${route.policy.redirect.to}` : whereTo(route)
-    shown.push({ route: routeText(route), origin: route.origin, leadsTo, taken: route === taken, why })
+    shown.push({ route: routeText(route), origin: route.origin, leadsTo: whereTo(route), taken: route === taken, why })
   }
   return { routes: shown, otherRoutes: others }
 }
@@ -235,7 +234,7 @@ function explainRoute(
     return { ...said, result: `Clients at ${request.clientAddress} may not: 403 (allow, deny).` }
   if (steered.kind !== 'forward') {
     const answer = routeAnswer(steered, head, route.route.path)
-    const where = answer?.lines.trim() ?? ''
+    const where = steered.kind === 'redirect' ? (answer?.lines.trim() ?? '') : ''
     return {
       ...said,
       result: `It is answered ${String(answer?.answer.status ?? 400)}${where === '' ? '' : `, ${where}`}.`,
