@@ -67,7 +67,10 @@ async function admin(
     metrics,
     notReady: () => reasons,
     dataPlane: { current: table },
-    problems: () => [{ code: 'bad-tag', where: 'consul:web', message: 'no' }],
+    problems: () => [
+      { code: 'bad-tag', where: 'consul:web', message: 'no' },
+      { code: 'place-shared', where: '/', message: 'so it is', notice: true },
+    ],
     kills: scriptedLedger(),
     ...more,
   })
@@ -97,6 +100,8 @@ t.test('the table and its services', async (t) => {
   const table = JSON.parse((await ask(where, '/v1/table')).body)
   t.match(table, {
     version: 1,
+    // Of all sources, and without notices.
+    problems: 1,
     routes: [{ host: '', path: '/', service: 'shop', origin: 'config:routes[0]' }],
     services: [{ name: 'shop', versions: [{ version: '9.7.0' }, { version: '9.8.0' }] }],
   })

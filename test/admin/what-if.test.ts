@@ -62,6 +62,8 @@ t.test('shares and load, now and after it', async (t) => {
       unanswered: { now: 0, after: 0 },
     },
   })
+  for (const name of ['127.0.0.1:4002', 'w2'])
+    t.same(await get(`service=web&without=${name}`), await get(`service=web&without=${c}`), `one alone is ${name}`)
   t.match((await get(`service=web&without=${c}`)).json, {
     versions: [
       { now: 0.8, after: 1 },
