@@ -59,14 +59,9 @@ class TokenAccess implements Access {
   }
 
   async load(tokens: readonly AdminToken[]): Promise<LoadedTokens> {
-    const loaded = tokens.map((token) => new TokenFile(token))
-    await Promise.all(loaded.map((token) => token.look()))
-    for (const [index, token] of loaded.entries()) {
-      const twin = loaded.slice(0, index).find((other) => other.isSame(token))
-      const problem = token.problem ?? (twin && `it is the token of ${twin.name}, too`)
-      if (problem === undefined) continue
-      throw new FairleadError('FL_CONFIG', `The token of ${token.name} (${token.file}) cannot be used: ${problem}`)
-    }
+    const { loaded, faults } = await readTokens(tokens)
+    const [fault] = faults
+    if (fault) throw new FairleadError('FL_CONFIG', fault.message)
     return loaded
   }
 
@@ -136,6 +131,22 @@ class TokenAccess implements Access {
       return
     }
   }
+}
+
+/** The tokens, and what is wrong with those that cannot be used, in order; never what is in a file. */
+export async function readTokens(tokens: readonly AdminToken[]): Promise<{
+  readonly loaded: LoadedTokens
+  readonly faults: readonly { readonly file: string; readonly message: string }[]
+}> {
+  const loaded = tokens.map((token) => new TokenFile(token))
+  await Promise.all(loaded.map((token) => token.look()))
+  const faults = loaded.flatMap((token, index) => {
+    const { name, file } = token
+    const twin = loaded.slice(0, index).find((other) => other.isSame(token))
+    const problem = token.problem ?? (twin && `it is the token of ${twin.name}, too`)
+    return problem === undefined ? [] : [{ file, message: `The token of ${name} (${file}) cannot be used: ${problem}` }]
+  })
+  return { loaded, faults }
 }
 
 /** One token, as its file has it. */

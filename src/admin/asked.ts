@@ -20,8 +20,8 @@ export function isReason(value: unknown, charsMax: number): value is string {
   return typeof value === 'string' && value.length <= charsMax && !/\p{Cc}|\p{Cs}|[\u2028\u2029]/u.test(value)
 }
 
-/** Of a service that no route leads to: a sentence, with the name that was probably meant. */
-export function unknownService(name: string, known: Iterable<string>): string {
+/** Of a service that no route leads to: a sentence that may go on with `also`, and the name that was probably meant. */
+export function unknownService(name: string, known: Iterable<string>, also = ''): string {
   const near = nearest(name, known)
-  return `No route leads to a service of this name.${near === undefined ? '' : ` Did you mean ${near}?`}`
+  return `No route leads to a service of this name${also}.${near === undefined ? '' : ` Did you mean ${near}?`}`
 }

@@ -135,7 +135,9 @@ function doneHere(found: Found, command: OperatorCommand, parts: Acting): Answer
   const { key, life, handle } = found.endpoint
   const document = plane.stateOf(key, life)?.order?.document
   if (command.kind === 'restore' && document !== undefined)
-    return json(409, { error: `${document} drains it at every proxy; restore it without local.` })
+    return json(409, {
+      error: `${document} drains it at every proxy; restore it without --local ("local": true over HTTP).`,
+    })
   const outcome = plane.operate(key, life, command)
   if (outcome === 'unknown') return unknown(plane.current(), handle)
   const answer = answerOf(found, parts)
@@ -164,7 +166,7 @@ function readCommand(verb: Verb, body: Readonly<Record<string, unknown>>, by: st
   const forMs = typeof time === 'string' ? parseDuration(time) : undefined
   if (forMs === undefined || forMs < forBounds.minMs || forMs > forBounds.maxMs) {
     const { minMs, maxMs } = forBounds
-    return `What stands in for is a time such as 30m, ${formatDuration(minMs)} to ${formatDuration(maxMs)}.`
+    return `How long (--for; "for" over HTTP) is a time such as 30m, from ${formatDuration(minMs)} to ${formatDuration(maxMs)}.`
   }
   return { kind: verb, forMs, reason, by }
 }
@@ -174,12 +176,21 @@ interface Found {
   readonly endpoint: Endpoint
 }
 
+/** By its handle, else by its address and port or its id where those are of one alone. */
 function find({ services }: BoundTable, handle: string): Found | undefined {
+  const named: Found[] = []
   for (const service of services.values())
     for (const { endpoints } of service.table.groups)
-      for (const endpoint of endpoints) if (endpoint.handle === handle) return { service, endpoint }
-  return undefined
+      for (const endpoint of endpoints) {
+        if (endpoint.handle === handle) return { service, endpoint }
+        if (named.length < 2 && isNamed(endpoint, handle)) named.push({ service, endpoint })
+      }
+  return named.length === 1 ? named[0] : undefined
 }
+
+/** Whether it is what `name` says beside its handle. */
+export const isNamed = ({ id, address, port }: Endpoint, name: string): boolean =>
+  name === id || name === showHostPort(address, port)
 
 function unknown({ services }: BoundTable, handle: string): Answer {
   const meant: string[] = []
@@ -187,8 +198,9 @@ function unknown({ services }: BoundTable, handle: string): Answer {
   const compared: string[] = []
   for (const service of services.values())
     for (const { endpoints } of service.table.groups)
-      for (const { handle: known, address, port, id } of endpoints) {
-        if (meant.length < 3 && (handle === id || handle === address || handle === showHostPort(address, port)))
+      for (const endpoint of endpoints) {
+        const { handle: known } = endpoint
+        if (meant.length < 3 && (isNamed(endpoint, handle) || handle === endpoint.address))
           meant.push(`${known} (service ${service.table.name})`)
         if (begun.length < 3 && handle.length >= 3 && known.startsWith(handle)) begun.push(known)
         if (compared.length < comparedMax && known[0] === handle[0]) compared.push(known)

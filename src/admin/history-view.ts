@@ -3,6 +3,7 @@ import { isoTime } from '../core/clock.ts'
 import type { History, HistoryReport } from '../control/history.ts'
 import { entriesMax } from '../control/history.ts'
 import type { HistoryEntry, RecordedCause, RecordedChange } from '../control/history-entry.ts'
+import { unknownService } from './asked.ts'
 import { json, type Answer } from './door.ts'
 import { readQuery } from './query.ts'
 import { jsonList } from './views.ts'
@@ -33,10 +34,10 @@ function entryView({ atMs, ...rest }: HistoryEntry): HistoryEntryView {
   return { at: isoTime(atMs), ...rest }
 }
 
-/** `isRouted`: whether a route leads to a service of that name. */
+/** `routed`: the services that routes lead to, by name. */
 export function historyAnswer(
   history: Pick<History, 'read'>,
-  isRouted: (service: string) => boolean,
+  routed: Pick<ReadonlyMap<string, unknown>, 'has' | 'keys'>,
   query: string,
 ): Answer {
   const asked = readQuery(query, ['service', 'limit'])
@@ -46,8 +47,8 @@ export function historyAnswer(
   if (limit === undefined) return json(400, { error: `The parameter limit is a whole number from 1 to ${entriesMax}.` })
   const report = history.read(service, limit)
   // A slip of the pen must not read as a service that never changed.
-  if (service !== undefined && report.entries.length === 0 && !isRouted(service))
-    return json(404, { error: 'No route leads to a service of this name, and no change of it is known.' })
+  if (service !== undefined && report.entries.length === 0 && !routed.has(service))
+    return json(404, { error: unknownService(service, routed.keys(), ', and no change of it is known') })
   return { status: 200, type: 'application/json; charset=utf-8', body: historyJson(report) }
 }
 

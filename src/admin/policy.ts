@@ -19,6 +19,7 @@ import { servicesAt } from '../table/table.ts'
 import { weighGroups } from '../table/weigh.ts'
 import { decodedPart, isObject, isReason, unknownService } from './asked.ts'
 import { type RevisionView, type RollbackView, rollbackView } from './rollback-view.ts'
+import { type SharedChange, sharedChanges } from './shared-then.ts'
 import { endOfSplit, readVersions, unregistered } from './versions.ts'
 import { json, type Action, type ActionRouter, type Answer } from './door.ts'
 
@@ -56,6 +57,8 @@ export interface PolicyAnswer {
   /** As they are now, or were before it was written. */
   readonly before: readonly VersionShare[]
   readonly after: readonly VersionShare[]
+  /** The same of the routes that it shares with other services, or would: there these are what counts. */
+  readonly shared: readonly SharedChange[]
   /** The weights before, as a policy wrote them; null: none did, instances decided. */
   readonly weightsBefore: Readonly<Record<string, number>> | null
   /** Where the settings come from, the strongest first. */
@@ -190,9 +193,9 @@ function splitAction(plane: PolicyPlane, name: string): Action {
     if (typeof versions === 'string') return json(400, { error: versions })
     const now = await lookUp(plane, name)
     if ('status' in now) return now
-    const { refusal, warnings } = unregistered(now.service, versions)
+    const { refusal, isService, warnings } = unregistered(now.service, versions, plane.current().services)
     if (refusal !== undefined && body['force'] !== true)
-      return json(409, { error: `${refusal} It is set all the same with --force ("force": true over HTTP).` })
+      return json(409, { error: `${refusal}${isService ? '' : ` ${byForce}`}` })
     const own = { versions: Object.fromEntries(versions) }
     const whole = readSettings({ ...now.settings, ...own })
     const fault = typeof whole === 'string' ? whole : now.fault
@@ -204,6 +207,8 @@ function splitAction(plane: PolicyPlane, name: string): Action {
     return await change(plane, name, now, settings, { ...common, by, warnings: [...warnings, ...ends] })
   }
 }
+
+const byForce = 'It is set all the same with --force ("force": true over HTTP).'
 
 /** Written over as it is, it would stay without effect or lose what its last good form says besides weights. */
 function brokenDocument(name: string, fault: string): Answer {
@@ -289,16 +294,18 @@ async function change(
   const before = sharesNow(now.service)
   const { policy } = now.service.table
   const then = servicePolicy(read, plane.beneath(name))
+  const { shared, unknown } = sharedChanges(plane.current(), now.service, then)
   const answer: PolicyAnswer = {
     service: name,
     before,
+    shared,
     after: sharesWith(now.service, then.versions),
     weightsBefore: policy.versions ? Object.fromEntries(policy.versions) : null,
     origins: plane.origins(name),
     modifyIndex: now.modifyIndex,
     affected: affectedBy(plane.current(), name),
     changes: changesOf(now.settings, settings),
-    warnings: [...warnings, ...warningsOf(then)],
+    warnings: [...warnings, ...unknown, ...warningsOf(then)],
     ...(rollback ? { rollback } : {}),
   }
   if (dryRun) return json(200, answer)

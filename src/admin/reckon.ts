@@ -5,6 +5,7 @@
 import { partShares } from '../balance/part-shares.ts'
 import { effectiveWeight, isUsable } from '../balance/usable.ts'
 import type { BoundEndpoint, BoundGroup, BoundPart, BoundRoute, BoundTable } from '../live/runtime.ts'
+import type { ServicePolicy } from '../policy/policy.ts'
 import { sharesOf } from '../table/shares.ts'
 import { servicesAt } from '../table/table.ts'
 
@@ -43,7 +44,11 @@ export function loadOf(groups: readonly BoundGroup[], strict: boolean, isGone: I
 }
 
 /** What a part is reckoned by. */
-export type ReckonedPart = Pick<BoundPart, 'service' | 'groups' | 'strict' | 'weight' | 'standby' | 'isolated'>
+export interface ReckonedPart extends Pick<BoundPart, 'groups' | 'strict' | 'weight' | 'standby' | 'isolated'> {
+  readonly service: { readonly table: { readonly name: string; readonly policy: Pick<ServicePolicy, 'fallback'> } }
+  /** What it has is not known; it is taken as able to answer. */
+  readonly assumed?: boolean
+}
 
 export interface PartsLoad {
   /** Of each part in order, its share of all, and what it has of that for its own. */
@@ -53,9 +58,14 @@ export interface PartsLoad {
 
 /** Of a route that several services share. */
 export function loadOfParts(parts: readonly ReckonedPart[], isGone: IsGone = nobody): PartsLoad {
-  const loads = parts.map(({ groups, strict }) => loadOf(groups, strict, isGone))
-  const able = parts.map(({ groups }) =>
-    groups.some(({ weight, endpoints }) => weight > 0 && endpoints.some((one) => !isGone(one) && isUsable(one, []))),
+  const loads = parts.map(({ groups, strict, assumed }) => {
+    const load = loadOf(groups, strict, isGone)
+    return assumed ? { ...load, unanswered: 0 } : load
+  })
+  const able = parts.map(
+    ({ groups, assumed = false }) =>
+      assumed ||
+      groups.some(({ weight, endpoints }) => weight > 0 && endpoints.some((one) => !isGone(one) && isUsable(one, []))),
   )
   const shares = partShares(parts, able)
   const reckoned = loads.map((load, at) => ({ share: shares[at] ?? 0, load }))

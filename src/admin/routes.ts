@@ -3,7 +3,7 @@
  * Everything here reads; what changes something is in `endpoints.ts` and `policy.ts`.
  */
 import type { History } from '../control/history.ts'
-import type { Problem } from '../core/problem.ts'
+import { type Problem, problemCount } from '../core/problem.ts'
 import { nextTurn } from '../core/turn.ts'
 import type { BoundTable } from '../live/runtime.ts'
 import type { DataPlane } from '../proxy/options.ts'
@@ -81,6 +81,16 @@ async function* inTurns(pieces: readonly string[]): AsyncGenerator<string> {
   }
 }
 
+/** For the status address alone: whoever asks there for what is on the other one is told where that is. */
+export function statusAddressRouter(sources: StatusSources): Router {
+  const router = statusRouter(sources)
+  const elsewhere = json(404, {
+    error:
+      'This is the status address. What is asked for is on the admin address: 127.0.0.1:8082, unless admin.address says another.',
+  })
+  return (path) => router(path) ?? (path.startsWith('/v1/') ? () => elsewhere : undefined)
+}
+
 /** Askers that come while an answer is being made share it. */
 function shared<T>(make: () => Promise<T>): () => Promise<T> {
   let underWay: Promise<T> | undefined
@@ -98,8 +108,9 @@ export function adminRouter(sources: AdminSources): Router {
   const status = statusRouter(sources)
   const { dataPlane, health, history, kills, troubles } = sources
   const weights = sources.policy?.weights ?? (() => [])
+  const wholeTable = () => tableJson(dataPlane.current(), health, weights, problemCount(sources.problems()))
   const paths = new Map<string, Handler>([
-    ['/v1/table', () => ({ status: 200, type: jsonType, body: tableJson(dataPlane.current(), health, weights) })],
+    ['/v1/table', () => ({ status: 200, type: jsonType, body: wholeTable() })],
     ['/v1/services', () => json(200, { services: serviceSummaries(dataPlane.current(), weights) })],
     ['/v1/problems', () => json(200, { problems: sources.problems() })],
   ])
@@ -108,8 +119,7 @@ export function adminRouter(sources: AdminSources): Router {
   if (explain) paths.set('/v1/explain', (query) => explainAnswer(explain, query))
   if (kills) paths.set('/v1/kills', (query) => killsAnswer(kills, dataPlane, query))
   if (history) {
-    const isRouted = (service: string): boolean => dataPlane.current().services.has(service)
-    paths.set('/v1/history', (query) => historyAnswer(history, isRouted, query))
+    paths.set('/v1/history', (query) => historyAnswer(history, dataPlane.current().services, query))
   }
   return (path) => {
     const handler = paths.get(path) ?? status(path)
@@ -143,7 +153,9 @@ function killsAnswer(kills: Pick<KillLedger, 'read'>, dataPlane: AdminSources['d
   const report = kills.read(service)
   // A slip of the pen must not read as a service that never lost anything.
   if (service !== undefined && report.kills.length === 0 && !dataPlane.current().services.has(service)) {
-    return json(404, { error: 'No route leads to a service of this name, and no death of it is known.' })
+    return json(404, {
+      error: unknownService(service, dataPlane.current().services.keys(), ', and no death of it is known'),
+    })
   }
   return { status: 200, type: jsonType, body: killsJson(report) }
 }

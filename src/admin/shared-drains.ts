@@ -52,7 +52,7 @@ async function write({ drains, clock }: Sharing, change: DocumentChange): Promis
   const result = await writeDocument(store, clock, change)
   if (result.kind !== 'written') {
     const status = { conflict: 409, refused: 403, unreachable: 502 }[result.kind]
-    const error = `${result.message}. With "local": true it is done at this proxy alone.`
+    const error = `${result.message}. With --local ("local": true over HTTP) it is done at this proxy alone.`
     return { kind: 'failed', answer: json(status, { error }) }
   }
   const seen = await drains.changed(change.name, before)

@@ -252,16 +252,17 @@ export async function* jsonList<T>(
   yield ']}\n'
 }
 
-/** The whole table as JSON text, in pieces: a service each. */
+/** The whole table as JSON text, in pieces: a service each. `problems`: how many there are to mend, of whatever kind. */
 export function tableJson(
   bound: BoundTable,
   health: HealthSource | undefined,
   weights: WeightsSource,
+  problems: number,
 ): AsyncGenerator<string> {
   const { table } = bound
   const routes = table.routes.map((route) => routeView(route, table.services))
-  const { version, problems } = table
-  const head = `{"version":${version},"problems":${problems.length},"routes":${JSON.stringify(routes)},"services":[`
+  const { version } = table
+  const head = `{"version":${version},"problems":${problems},"routes":${JSON.stringify(routes)},"services":[`
   const found = routesOf(bound)
   return jsonList(head, bound.services.values(), (service) => serviceView(service, health, weights, found), 1)
 }

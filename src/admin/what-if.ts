@@ -9,9 +9,9 @@ import type { BoundGroup, BoundRoute, BoundService, BoundTable } from '../live/r
 import type { ServicePolicy } from '../policy/policy.ts'
 import { sameData } from '../core/same.ts'
 import { routeText } from '../table/table.ts'
-import { weighGroups } from '../table/weigh.ts'
 import { unknownService } from './asked.ts'
 import { json, type Answer } from './door.ts'
+import { isNamed } from './endpoints.ts'
 import { readQuery } from './query.ts'
 import {
   type IsGone,
@@ -23,6 +23,7 @@ import {
   type PartsLoad,
   sharedRoutes,
 } from './reckon.ts'
+import { partsThen, type Sharing, weighed } from './shared-then.ts'
 import { endOfSplit, readVersions, unregistered } from './versions.ts'
 
 /** Parts of the requests that no rule decides, 0 to 1. */
@@ -78,6 +79,8 @@ interface AskedWeights {
   readonly versions: ReadonlyMap<string, number>
   /** They end the split among several services that it has itself. */
   readonly endsSplit: boolean
+  /** What it has with them. */
+  readonly sharing: Sharing
 }
 
 /** `beneath`: what a service has where the KV, which `split` writes to, says nothing of it. */
@@ -102,11 +105,12 @@ export function whatIfAnswer(
   if (typeof gone === 'string') return json(404, { error: `without: ${gone}` })
   const versions = split === undefined ? undefined : readSplit(split)
   if (typeof versions === 'string') return json(400, { error: `split: ${versions}` })
-  const { split: own } = service.table.policy
+  const { split: own, failover } = service.table.policy
   // One that the KV says itself stays beside weights that are written there.
   const endsSplit = own !== undefined && sameData(own, beneath ? beneath(name).split : own)
-  const weights = versions && { versions, endsSplit }
-  return json(200, viewOf(service, routes, { isGone: gone ?? (() => false), asked: weights }))
+  const sharing = { versions, split: endsSplit ? undefined : own, failover }
+  const weights = versions && { versions, endsSplit, sharing }
+  return json(200, viewOf(bound, service, routes, { isGone: gone ?? (() => false), asked: weights }))
 }
 
 /** What dies with an endpoint or with a service, or a sentence about why it is neither. */
@@ -114,8 +118,12 @@ function goneBy(without: string, service: BoundService, routes: readonly BoundRo
   const all = new Set([service, ...routes.flatMap(({ parts = [] }) => parts.map((part) => part.service))])
   const endpoints = [...all].flatMap(({ groups }) => groups.flatMap((group) => group.endpoints))
   const handles = new Set(endpoints.map(({ endpoint }) => endpoint.handle))
+  const named = new Set(endpoints.flatMap(({ endpoint }) => (isNamed(endpoint, without) ? [endpoint.handle] : [])))
+  const [one, ...more] = named
   if (handles.has(without)) return ({ endpoint }) => endpoint.handle === without
   const names = new Set([...all].map(({ table }) => table.name))
+  // A name of several is none.
+  if (one !== undefined && more.length === 0 && !names.has(without)) return ({ endpoint }) => endpoint.handle === one
   if (names.has(without)) return ({ endpoint }) => endpoint.service === without
   const near = nearest(without, [...handles, ...names])
   return `no endpoint that the catalog gives traffic has this handle, and no service this name, here or behind a route shared with it.${near === undefined ? '' : ` Did you mean ${near}?`}`
@@ -134,17 +142,22 @@ function readSplit(text: string): ReadonlyMap<string, number> | string {
   return readVersions(raw)
 }
 
-function viewOf(service: BoundService, routes: readonly BoundRoute[], what: Case): WhatIfView {
+function viewOf(
+  { services }: BoundTable,
+  service: BoundService,
+  routes: readonly BoundRoute[],
+  what: Case,
+): WhatIfView {
   const { groups, table } = service
   const strict = table.policy.fallback === 'none'
   const { isGone, asked } = what
   const split = asked?.versions
   const now = loadOf(groups, strict)
-  const after = loadOf(weighed(service, groups, split), strict, isGone)
+  const after = loadOf(split ? weighed(service, groups, split) : groups, strict, isGone)
   const missing = [...(split?.keys() ?? [])].filter(
     (one) => one !== '*' && !groups.some(({ version }) => version === one),
   )
-  const { refusal, warnings } = split ? unregistered(service, split) : { refusal: undefined, warnings: [] }
+  const { refusal, warnings } = split ? unregistered(service, split, services) : { refusal: undefined, warnings: [] }
   return {
     service: table.name,
     versions: [
@@ -157,19 +170,9 @@ function viewOf(service: BoundService, routes: readonly BoundRoute[], what: Case
     ],
     endpoints: endpointViews(groups, [1, now], [1, after]),
     unanswered: { now: now.unanswered, after: after.unanswered },
-    shared: sharedViews(service, routes, what),
+    shared: sharedViews(service, routes, services, what),
     warnings: [...(refusal === undefined ? warnings : [refusal]), ...(asked?.endsSplit ? [endOfSplit] : [])],
   }
-}
-
-function weighed(
-  { table }: BoundService,
-  groups: readonly BoundGroup[],
-  versions: ReadonlyMap<string, number> | undefined,
-): readonly BoundGroup[] {
-  if (!versions) return groups
-  const { weights } = weighGroups('', table.groups, versions)
-  return groups.map((group) => ({ ...group, weight: weights.get(group.version) ?? 0 }))
 }
 
 /** `now` and `after`: the share of all and the load that it is of. */
@@ -193,10 +196,15 @@ function endpointViews(
 
 // === Routes that several services share ===
 
-function sharedViews(service: BoundService, routes: readonly BoundRoute[], what: Case): readonly SharedView[] {
+function sharedViews(
+  service: BoundService,
+  routes: readonly BoundRoute[],
+  services: BoundTable['services'],
+  what: Case,
+): readonly SharedView[] {
   const views: (Omit<SharedView, 'routes'> & { readonly routes: string[] })[] = []
   for (const bound of routes) {
-    const { parts, unanswered } = sharedView(service, bound, what)
+    const { parts, unanswered } = sharedView(service, bound, services, what)
     const same = views.find((one) => sameData(one.parts, parts) && sameData(one.unanswered, unanswered))
     if (same) same.routes.push(routeText(bound.route))
     else views.push({ routes: [routeText(bound.route)], parts, unanswered })
@@ -206,9 +214,14 @@ function sharedViews(service: BoundService, routes: readonly BoundRoute[], what:
 
 const none: Load = { versions: [], endpoints: new Map(), unanswered: 0 }
 
-function sharedView(service: BoundService, bound: BoundRoute, { isGone, asked }: Case): Omit<SharedView, 'routes'> {
+function sharedView(
+  service: BoundService,
+  bound: BoundRoute,
+  services: BoundTable['services'],
+  { isGone, asked }: Case,
+): Omit<SharedView, 'routes'> {
   const before = namedParts(bound)
-  const then = asked ? partsWith(service, bound, before, asked) : before
+  const then = asked ? partsThen(service, bound, services, asked.sharing) : before
   const now = loadOfParts(before)
   const after = loadOfParts(then, isGone)
   const find = (list: readonly NamedPart[], { parts }: PartsLoad, part: NamedPart): readonly [number, Load] => {
@@ -237,28 +250,4 @@ function sharedView(service: BoundService, bound: BoundRoute, { isGone, asked }:
 }
 
 const isSame = (a: NamedPart, b: NamedPart): boolean =>
-  a.service === b.service && a.version === b.version && a.standby === b.standby
-
-/** As they would be with these weights of `service`: they may end its own split, and hold where its weights decide. */
-function partsWith(
-  service: BoundService,
-  { route, groups: own, strict, plan }: BoundRoute,
-  parts: readonly NamedPart[],
-  { versions, endsSplit }: AskedWeights,
-): readonly NamedPart[] {
-  const { traffic } = route.policy
-  const isOwn = route.service.name === service.table.name
-  if (endsSplit && isOwn && service.table.policy.split && !(traffic && 'split' in traffic)) {
-    const isolated = plan?.fallback === 'none'
-    const groups = weighed(service, own, versions)
-    const whole: NamedPart = { service, groups, strict, weight: 1, standby: false, isolated, version: null }
-    return [whole, ...parts.filter(({ standby }) => standby)]
-  }
-  // A route with weights of its own goes by those, and a part of one version by that.
-  if (isOwn && route.weights) return parts
-  return parts.map((part) =>
-    part.service === service && part.version === null
-      ? { ...part, groups: weighed(service, part.groups, versions) }
-      : part,
-  )
-}
+  a.service.table.name === b.service.table.name && a.version === b.version && a.standby === b.standby

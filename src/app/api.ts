@@ -3,7 +3,7 @@ import type { Access } from '../admin/access.ts'
 import { endpointActions } from '../admin/endpoints.ts'
 import type { ExplainSources } from '../admin/explain.ts'
 import { policyActions, type PolicyPlane } from '../admin/policy.ts'
-import { type AdminSources, adminRouter, statusRouter } from '../admin/routes.ts'
+import { type AdminSources, adminRouter, statusAddressRouter } from '../admin/routes.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Inherit } from '../core/inherit.ts'
 import type { Logger } from '../core/log.ts'
@@ -42,5 +42,8 @@ export function createApi(options: ApiOptions): Doors {
   const endpoints = endpointActions(plane, sources.health, sources.sharing)
   const policies = policyActions(inForce)
   const actions = (path: string): ReturnType<typeof endpoints> => endpoints(path) ?? policies(path)
-  return createDoors({ status: statusRouter(sources), admin: adminRouter(sources), actions, access, inherit }, log)
+  return createDoors(
+    { status: statusAddressRouter(sources), admin: adminRouter(sources), actions, access, inherit },
+    log,
+  )
 }

@@ -20,7 +20,11 @@ export function adminOption(): Option {
 function parse(text: string): Address {
   // An empty variable is an unset one.
   if (text === '') return standard
-  const parsed = parseAddress(text)
+  if (/^\d+$/.test(text)) throw new InvalidArgumentError(`Write 127.0.0.1:${text}.`)
+  if (/^https:\/\//i.test(text)) throw new InvalidArgumentError('It speaks plain HTTP: leave out https://.')
+  const parsed = parseAddress(text.replace(/^http:\/\/([^/]+)\/?$/i, '$1'))
+  if (/^http:\/\//i.test(text) && parsed instanceof Because)
+    throw new InvalidArgumentError('An admin address is host:port or unix:/path, with no path behind the port.')
   if (parsed instanceof Because) throw new InvalidArgumentError(`${parsed.reason}.`)
   return parsed
 }

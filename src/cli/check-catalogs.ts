@@ -41,10 +41,15 @@ export function checkCatalogs(catalog: readonly CatalogConfig[]): CatalogFinding
 /** `told` is `line:column: message`. */
 function placed(file: string, told: string): ConfigError {
   const [, line = '1', column = '1', message = told] = /^(\d+):(\d+): (.*)$/s.exec(told) ?? []
+  return { ...findingIn(file, message), line: Number(line), column: Number(column) }
+}
+
+/** What is wrong with a file that the configuration names. */
+export function findingIn(file: string, message: string): ConfigError {
   return {
     file,
-    line: Number(line),
-    column: Number(column),
+    line: 1,
+    column: 1,
     path: '',
     message,
     expected: undefined,

@@ -7,7 +7,8 @@ import type { Command } from 'commander'
 import { formatConfigError } from '../config/config-error.ts'
 import type { ConfigError } from '../config/config-error.ts'
 import type { Config } from '../config/config.ts'
-import { checkCatalogs } from './check-catalogs.ts'
+import { checkCatalogs, findingIn } from './check-catalogs.ts'
+import { jsonText } from './known-answer.ts'
 import { load } from '../config/load.ts'
 import type { LoadResult } from '../config/load.ts'
 import type { Environment } from '../config/substitute.ts'
@@ -39,23 +40,23 @@ export function addCheckCommand(program: Command, io: CheckIo = processIo): void
     .option('-c, --config <file>', 'the configuration file; without it, the defaults and the environment are checked')
     .option('--json', 'print what was found as JSON')
     .addHelpText('after', '\nExit codes: 0 it can be used, 1 it cannot, 2 the file could not be read.')
-    .action((options: { readonly config?: string; readonly json?: boolean }) => {
-      io.exitCode(runCheck(options.config, options.json === true, io))
+    .action(async (options: { readonly config?: string; readonly json?: boolean }) => {
+      io.exitCode(await runCheck(options.config, options.json === true, io))
     })
 }
 
-function runCheck(file: string | undefined, json: boolean, io: CheckIo): number {
+async function runCheck(file: string | undefined, json: boolean, io: CheckIo): Promise<number> {
   let text = ''
   try {
     if (file !== undefined) text = readFileSync(file, 'utf8')
   } catch (error) {
     const message = `cannot read the configuration: ${fileErrorText(error, file ?? '')}; --config names another`
-    if (json) io.out(`${JSON.stringify({ file, ok: false, message, errors: [], warnings: [] }, undefined, 2)}\n`)
+    if (json) io.out(jsonText({ file, ok: false, message, errors: [], warnings: [] }))
     else io.err(`fairlead check: ${message}\n`)
     return 2
   }
   const name = file ?? '(no file)'
-  const result = withCatalogs(load(text, io.env, name, unreadable))
+  const result = await withTokens(withCatalogs(load(text, io.env, name, unreadable)))
   io.out(json ? asJson(name, result) : asText(name, result))
   return result.errors ? 1 : 0
 }
@@ -65,6 +66,16 @@ function withCatalogs(result: LoadResult): LoadResult {
   const { errors, warnings } = checkCatalogs(result.config.catalog)
   const all = [...result.warnings, ...warnings]
   return errors.length > 0 ? { errors, warnings: all } : { config: result.config, warnings: all }
+}
+
+/** Those that can be read here: others may exist only where the proxy will run. */
+async function withTokens(result: LoadResult): Promise<LoadResult> {
+  const tokens = (result.config?.adminTokens ?? []).filter(({ file }) => unreadable(file) === undefined)
+  if (tokens.length === 0) return result
+  const { readTokens } = await import('../admin/access.ts')
+  const { faults } = await readTokens(tokens)
+  const errors = faults.map(({ file, message }) => findingIn(file, message))
+  return errors.length > 0 ? { errors, warnings: result.warnings } : result
 }
 
 function unreadable(file: string): string | undefined {
@@ -78,7 +89,7 @@ function unreadable(file: string): string | undefined {
 
 function asJson(file: string, result: LoadResult): string {
   const { errors = [], warnings } = result
-  return `${JSON.stringify({ file, ok: errors.length === 0, errors, warnings }, undefined, 2)}\n`
+  return jsonText({ file, ok: errors.length === 0, errors, warnings })
 }
 
 function asText(file: string, result: LoadResult): string {

@@ -30,7 +30,7 @@ export function addOperatorCommands(program: Command): void {
     const command = program
       .command(verb)
       .description(`${descriptions[verb]}, at ${verb === 'eject' ? 'one proxy' : 'every proxy'}`)
-      .argument('<endpoint>', 'its handle, as /v1/services/NAME and fairlead kills show it')
+      .argument('<endpoint>', 'its handle, as fairlead status and kills show it, or its address:port or id')
       .option('--reason <text>', 'why, for the log and whoever looks')
       .option('-y, --yes', 'do not ask first')
       .option('-n, --dry-run', 'show what it would do, and do nothing')

@@ -16,7 +16,10 @@ export function addWhatIfCommand(program: Command): void {
     .command('what-if')
     .description('shares of versions and load of endpoints, now and if one died or the split were another')
     .argument('<service>', 'its name in the catalog')
-    .option('--without <endpoint or service>', 'if this one died: its handle; or all of a service: its name')
+    .option(
+      '--without <endpoint or service>',
+      'if this one died: its handle, address:port or id; or all of a service: its name',
+    )
     .option('--split <weights>', 'with these weights, such as 9.7.0=90,9.8.0=10')
     .addOption(adminOption())
     .addOption(tokenOption())

@@ -275,6 +275,15 @@ function ruleTargets(file: Raw): readonly string[] {
   )
 }
 
+/** What is wrong between the settings of one service or route that is written elsewhere than in the file, each with its path there. */
+export function crossCheckSettings(settings: Raw): readonly string[] {
+  const found: Findings = { errors: [], warnings: [] }
+  checkBalance({}, settings, [], found)
+  checkVersions(childOf(settings, 'versions'), ['versions'], found)
+  checkHealth(childOf(settings, 'health'), ['health'], found)
+  return found.errors.map(({ path, message }) => `${showPath(path)}: ${message}`)
+}
+
 function checkServices(file: Raw, found: Findings): void {
   const services = childOf(file, 'services')
   const paths: Path[] = [

@@ -4,6 +4,7 @@
 import type * as z from 'zod'
 import { errorMaker } from './config-error.ts'
 import type { RouteConfig, ServiceSettings } from './config.ts'
+import { crossCheckSettings } from './cross-check.ts'
 import { explainIssues } from './explain-issues.ts'
 import { readJson } from './read-json.ts'
 import { routeSchema } from './schema-route.ts'
@@ -34,7 +35,10 @@ function parse<T>(json: unknown, schema: z.ZodType<T>): Parsed<T> {
   const mistakes = read.mistakes.map(({ path, message }) => said(path, message))
   if (mistakes.length > 0) return { kind: 'bad', messages: mistakes }
   const result = schema.safeParse(read.value)
-  if (result.success) return { kind: 'good', settings: result.data }
+  if (result.success) {
+    const between = crossCheckSettings(read.value)
+    return between.length > 0 ? { kind: 'bad', messages: between } : { kind: 'good', settings: result.data }
+  }
   const issues = firstOf(result.error.issues)
   const errors = explainIssues(issues, schema, '', read, errorMaker('', '', read))
   return { kind: 'bad', messages: errors.map(({ path, message }) => said(path, message)) }

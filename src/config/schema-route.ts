@@ -152,7 +152,14 @@ export const routeSchema: Setting<RouteConfig> = mapped(
     deny,
     ...traffic
   }): RouteConfig | Because => {
-    if (service === undefined && redirect === undefined) return new Because('neither stands here')
+    if (service === undefined && redirect === undefined) {
+      const shared = (['split', 'failover', 'versions'] as const).find((key) => traffic[key] !== undefined)
+      return new Because(
+        shared === undefined
+          ? 'neither stands here'
+          : `beside ${shared} a route needs service: the one whose settings hold for it and that parts without a service mean`,
+      )
+    }
     if (service !== undefined && redirect !== undefined) return new Because('both stand here')
     const access: AccessPolicy | undefined = allow.length + deny.length > 0 ? Object.freeze({ allow, deny }) : undefined
     const shaped = strip !== undefined || prepend !== undefined || hostHeader !== undefined || headers !== undefined

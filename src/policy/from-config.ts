@@ -33,16 +33,16 @@ export function policyFromConfig(
   for (const [name, entry] of entries?.services ?? []) {
     services.set(name, servicePolicy(entry.settings, defaults))
     origins.set(name, entry.origins)
-    const { versions } = entry.settings
-    const origin = entry.origins.find((one) => entries?.parts.get(one.slice('config-entries/'.length))?.versions)
-    if (versions && origin !== undefined) weights.set(name, [{ origin, versions }])
+    const layers = entry.origins.flatMap((origin) =>
+      layerOf(origin, entries?.parts.get(origin.slice('config-entries/'.length)) ?? {}),
+    )
+    if (layers.length > 0) weights.set(name, layers)
   }
   for (const [name, settings] of config.services) {
     services.set(name, servicePolicy(settings, services.get(name) ?? defaults))
     const origin = `config:services.${name}`
-    const { versions } = settings
     origins.set(name, [origin, ...(origins.get(name) ?? [])])
-    if (versions) weights.set(name, [{ origin, versions }, ...(weights.get(name) ?? [])])
+    weights.set(name, [...layerOf(origin, settings), ...(weights.get(name) ?? [])])
   }
   return Object.freeze({
     routes: Object.freeze(config.routes.map((route, index) => routePolicy(route, `config:routes[${String(index)}]`))),
@@ -56,6 +56,16 @@ export function policyFromConfig(
     weights,
     problems: entries?.problems ?? Object.freeze([]),
   })
+}
+
+/** What settings say of how requests are shared; empty: nothing. */
+export function layerOf(
+  origin: string,
+  { versions, split, failover }: Pick<ServiceSettings, 'versions' | 'split' | 'failover'>,
+  written?: WeightsLayer['written'],
+): readonly WeightsLayer[] {
+  if (!versions && !split && !failover) return []
+  return [{ origin, versions, split, failover, ...(written ? { written } : {}) }]
 }
 
 /** One route as it was written there. */

@@ -8,10 +8,10 @@ import type { Problem } from '../core/problem.ts'
 import type { AddressCheck } from './addresses.ts'
 import type { EntrySettings } from './consul-entries/settings.ts'
 import { type DrainDocument, parseDrain } from './kv/drain-document.ts'
-import { policyFromConfig, routePolicy, servicePolicy } from './from-config.ts'
+import { layerOf, policyFromConfig, routePolicy, servicePolicy } from './from-config.ts'
 import type { DecodedDocuments, ParseSettings } from './kv/decode-documents.ts'
 import type { Policy, ServicePolicy } from './policy.ts'
-import { overriddenProblem } from './weights.ts'
+import { overriddenProblem, sharingLayers } from './weights.ts'
 
 /** What a document holds. */
 export type DocumentSettings =
@@ -63,12 +63,11 @@ export function layeredPolicy(
     if (of === 'services') {
       services.set(name, servicePolicy(settings, services.get(name) ?? base.defaults))
       origins.set(name, [origin, ...(origins.get(name) ?? [])])
-      const { versions } = settings
-      if (!versions) continue
       const { by, revision } = envelope
-      const layers = [{ origin, versions, written: { by, revision } }, ...(weights.get(name) ?? [])]
-      weights.set(name, layers)
-      const problem = overriddenProblem(name, layers)
+      const said = layerOf(origin, settings, { by, revision })
+      if (said.length === 0) continue
+      weights.set(name, [...said, ...(weights.get(name) ?? [])])
+      const problem = overriddenProblem(name, sharingLayers({ weights, defaults: base.defaults }, name))
       if (problem) overridden.push(problem)
     } else if (of === 'routes') routes.push(routePolicy(settings, origin))
   }

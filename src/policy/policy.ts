@@ -124,11 +124,13 @@ export interface VersionFrom {
   readonly tagPrefix: string
 }
 
-/** One place that says weights of a service. */
+/** One place that says how the requests of a service are shared; what is undefined it does not say. */
 export interface WeightsLayer {
   /** Such as `kv:fairlead/services/web`, `config:services.web`, `config-entries/service-splitter/web`, `config:defaults`. */
   readonly origin: string
-  readonly versions: ReadonlyMap<string, number>
+  readonly versions?: ReadonlyMap<string, number> | undefined
+  readonly split?: ServicePolicy['split']
+  readonly failover?: ServicePolicy['failover'] | undefined
   /** Of a document in the KV: who wrote it last, and which revision that is. */
   readonly written?: { readonly by: string; readonly revision: number }
 }
@@ -148,7 +150,7 @@ export interface Policy {
   readonly checkAddress: AddressCheck
   /** Where a service's settings come from, the strongest first; a service that is absent has the defaults. */
   readonly origins: ReadonlyMap<string, readonly string[]>
-  /** The same of its weights by version, but for the defaults'; see `weights.ts`. */
+  /** The same of its weights by version, its split and its failover, but for the defaults'; see `weights.ts`. */
   readonly weights: ReadonlyMap<string, readonly WeightsLayer[]>
   readonly problems: readonly Problem[]
 }

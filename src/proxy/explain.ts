@@ -19,15 +19,18 @@ import { allHold, compileConditions } from '../table/condition.ts'
 import { sharesOf } from '../table/shares.ts'
 import { leadsTo as whereTo } from '../table/leads-to.ts'
 import { actionText, conditionText, stickyText } from '../table/show-rule.ts'
+import type { Shape } from '../table/plan.ts'
 import { type Route, routeText } from '../table/table.ts'
 import type { WireLimits } from '../wire/limits.ts'
 import { parseRequestHead, type RequestHead } from '../wire/request-head.ts'
 import { Refusal } from '../wire/syntax.ts'
 import type { Aim } from './next-endpoint.ts'
 import { type ConsideredInstance, considerInstance } from './consider-instance.ts'
+import { type Drawn, resultText } from './explain-result.ts'
 import { whyNotMirrored } from './mirror.ts'
 import { routingPath } from './path.ts'
 import { routeAnswer } from './redirect.ts'
+import { shapeTarget } from './shape.ts'
 import { SteeredRequest, steer, type SteerTrace } from './steer.ts'
 
 export interface Question {
@@ -103,6 +106,11 @@ export interface Explanation {
   readonly sticky: { readonly by: string; readonly key: string; readonly isNew: boolean } | null
   /** Where such requests go as well; null: nowhere. */
   readonly mirror: ConsideredMirror | null
+  /**
+   * What an instance sees where that is not what the client sent, and it is certain: the target, and `instance` (its own address) or a
+   * name as Host, null: the client's.
+   */
+  readonly onward: { readonly target: string; readonly host: string | null } | null
   readonly fallback: 'others' | 'none'
   readonly balance: string | null
   /** What ties it to an instance of its version, such as `header x-user`, and to which; null: nothing. */
@@ -146,6 +154,7 @@ function nothing(request: Explanation['request']): Explanation {
     service: null,
     sticky: null,
     mirror: null,
+    onward: null,
     fallback: 'others',
     balance: null,
     instance: null,
@@ -184,8 +193,7 @@ function considerRoutes(
           : !pathFits
             ? `${path} is not below ${route.path}`
             : `it matches, but ${taken ? routeText(taken) : 'another'} is more exact`
-    const leadsTo = route.policy.redirect ? `redirect to ${route.policy.redirect.to}` : whereTo(route)
-    shown.push({ route: routeText(route), origin: route.origin, leadsTo, taken: route === taken, why })
+    shown.push({ route: routeText(route), origin: route.origin, leadsTo: whereTo(route), taken: route === taken, why })
   }
   return { routes: shown, otherRoutes: others }
 }
@@ -226,7 +234,7 @@ function explainRoute(
     return { ...said, result: `Clients at ${request.clientAddress} may not: 403 (allow, deny).` }
   if (steered.kind !== 'forward') {
     const answer = routeAnswer(steered, head, route.route.path)
-    const where = answer?.lines.trim() ?? ''
+    const where = steered.kind === 'redirect' ? (answer?.lines.trim() ?? '') : ''
     return {
       ...said,
       result: `It is answered ${String(answer?.answer.status ?? 400)}${where === '' ? '' : `, ${where}`}.`,
@@ -239,15 +247,30 @@ function explainRoute(
     sticky && trace.key !== undefined && !byChance
       ? { by: stickyText(sticky), key: trace.key, isNew: newKey !== undefined }
       : null
-  const byRule = trace.rules.at(-1) === true && stuck === null && !trace.parts
+  const hit = trace.rules.at(-1) === true ? plan.rules[trace.rules.length - 1]?.action : undefined
+  const wanted = hit?.kind === 'version' || hit?.kind === 'service' ? hit.version : undefined
+  const fellBack = wanted !== undefined && steered.group?.version !== wanted && !steered.aim.strict
+  const byRule = hit !== undefined && !fellBack && stuck === null && !trace.parts
   const how = byRule ? `by rule ${String(trace.rules.length)}` : stuck ? `by ${stuck.by}` : 'by weight'
   const service = steered.aim.service.table.name
   // A key that was drawn here is nobody's: another request would have another.
-  const chosen = byRule || (stuck && !stuck.isNew) ? steered.group : undefined
-  const drawn = stuck?.isNew ? { by: stuck.by, key: stuck.key, version: steered.group?.version } : undefined
+  const chosen = (byRule && wanted !== undefined) || (stuck && !stuck.isNew) ? steered.group : undefined
+  const drawn = stuck?.isNew ? { by: stuck.by, key: stuck.key, service, version: steered.group?.version } : undefined
   const mirror = plan.mirror ? considerMirror(plan.mirror, route, steered.aim, chosen, head) : null
   const of = { ...said, service: trace.parts && !chosen ? route.service.table.name : service, sticky: stuck, mirror }
-  return explainAim(of, steered.aim, chosen, how, random, request, drawn, trace.parts)
+  const onward = trace.parts && !chosen ? null : onwardOf(steered.shape, request.target)
+  const told = explainAim({ ...of, onward }, steered.aim, chosen, how, random, request, drawn, trace.parts)
+  if (!fellBack) return told
+  const rule = `Rule ${String(trace.rules.length)} leads to version ${wanted}, of which no instance can answer`
+  return { ...told, result: `${told.result} ${rule}: fallback: others decided.` }
+}
+
+function onwardOf(shape: Shape | undefined, target: string): Explanation['onward'] {
+  if (!shape) return null
+  const { strip, prepend, host, hostIsInstance } = shape
+  const then = shapeTarget(target, strip, prepend)
+  const upstreamHost = hostIsInstance ? 'instance' : (host ?? null)
+  return then === target && upstreamHost === null ? null : { target: then, host: upstreamHost }
 }
 
 function considerMirror(
@@ -269,12 +292,8 @@ function considerMirror(
   return said(true, 'by chance, unless it goes to this version already')
 }
 
-/** A version that a new cookie would lead to, were it the one that was drawn here. */
-interface Drawn {
-  readonly by: string
-  readonly key: string
-  readonly version: string | undefined
-}
+/** A smaller share is a rest of rounding. */
+const least = 1e-9
 
 /** `chosen`: the version, where it is certain; `drawn`: where it hangs on the cookie that would be set. */
 function explainAim(
@@ -291,37 +310,26 @@ function explainAim(
   const versions = parts
     ? parts.flatMap((part, at) => considerVersions(part, shares[at] ?? 0, chosen, random, request))
     : considerVersions(aim, 1, chosen, random, request)
-  const open = versions.filter(({ share }) => share > 0)
+  const open = versions.filter(({ share }) => share > least)
   const certain = versions.find((one) => one.chosen) ?? (!chosen && open.length === 1 ? open[0] : undefined)
-  const only = certain?.version
   const { balance } = aim.service.table.policy
-  const names = [...new Set(versions.map(({ service }) => service))]
-  const name = certain?.service ?? names.join(' or ')
+  const names = [...new Set((open.length > 0 ? open : versions).map(({ service }) => service))]
   const { handle = null, tie = null } = certain?.instance ?? {}
   const instance = tie && handle !== null ? { ...tie, handle } : null
-  let result: string
-  if (only !== undefined) {
-    const count = certain?.endpoints.filter((one) => one.usable).length ?? 0
-    const where = instance
-      ? `${instance.handle} by ${instance.by}`
-      : (handle ?? `one of ${String(count)} instances (${balance})`)
-    result = `It goes to ${name} ${only === '' ? 'without a version' : only} ${how}, ${where}.`
-  } else if (open.length > 1) {
-    const shares = open
-      .map(({ service, version, share }) => {
-        const what = names.length > 1 ? `${service} ${version}`.trim() : version || '(none)'
-        return `${what} ${String(Number((share * 100).toPrecision(3)))} %`
-      })
-      .join(', ')
-    result = drawn
-      ? `It goes to ${name}, by the ${drawn.by} that would be set: ${shares}. ${exampleText(drawn)}`
-      : `It goes to ${name}, by chance to ${shares}.`
-  } else result = `No instance that it may have is available: 503.`
+  const standing = parts?.filter((_, at) => (shares[at] ?? 0) > least)
+  const failedOver = (standing ?? []).length > 0 && standing?.every(({ standby }) => standby) === true
+  const result = resultText({
+    open,
+    certain,
+    names,
+    how: failedOver && !chosen ? 'by failover' : how,
+    // With chance alone there is nothing to say of how.
+    isTold: failedOver || how.startsWith('by rule'),
+    instance,
+    balance,
+    drawn,
+  })
   return { ...base, fallback: aim.strict ? 'none' : 'others', balance, instance, versions, result }
-}
-
-function exampleText({ key, version }: Drawn): string {
-  return `For example, ${key} would lead to ${version === undefined ? '503' : version || 'what has no version'}.`
 }
 
 function considerVersions(

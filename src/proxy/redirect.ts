@@ -17,7 +17,7 @@ export function routeAnswer(
   head: RequestHead,
   routePath: string,
 ): RouteAnswer | undefined {
-  if (answered.kind === 'answer') return { answer: answered.answer, lines: '' }
+  if (answered.kind === 'answer') return { answer: answered.answer, lines: 'Cache-Control: no-store\r\n' }
   const path = routingPath(head.target) ?? '/'
   const location = locationOf(answered.redirect, path, head.target, routePath, head.routingHost)
   if (location === undefined) return undefined

@@ -14,6 +14,8 @@ export interface Arrangement {
   readonly policies: Policy['services']
   /** Last good ones, behind those that were given. */
   readonly kept: readonly RoutePolicy[]
+  /** Who says how requests of services are shared. */
+  readonly sayers: Pick<Policy, 'weights' | 'defaults'>
   readonly ordered: OrderedRoutes
   readonly schemes: Schemes
   /** First route of each service, by service name in order of names. */
@@ -57,17 +59,7 @@ export function arrange(policy: Policy, kept: readonly RoutePolicy[]): Arrangeme
   const needed = new Map([...first].sort(([a], [b]) => (a < b ? -1 : 1)))
   const schemes = schemesOf(ordered.routes)
   const unread = unreadProblems(policy, needed)
-  return {
-    given: policy.routes,
-    policies: policy.services,
-    kept,
-    ordered,
-    schemes,
-    needed,
-    places,
-    ruled,
-    sharing,
-    shared,
-    unread,
-  }
+  const { routes: given, services: policies, weights, defaults } = policy
+  const told = { sharing, shared, unread }
+  return { given, policies, kept, sayers: { weights, defaults }, ordered, schemes, needed, places, ruled, ...told }
 }

@@ -1,6 +1,7 @@
 /** One route of a table, made of its policy and of the services it leads to. Pure. */
 import type { Problem } from '../core/problem.ts'
 import type { RoutePolicy } from '../policy/policy.ts'
+import type { Arrangement } from './arrange.ts'
 import type { Entry } from './build-entry.ts'
 import { type PartSource, partProblems, partsOf } from './parts.ts'
 import { sameData } from '../core/same.ts'
@@ -19,6 +20,7 @@ export function buildRoute(
   policy: RoutePolicy,
   services: ReadonlyMap<string, ServiceTable>,
   entries: ReadonlyMap<string, Entry>,
+  sayers: Arrangement['sayers'],
   known: Route | undefined,
 ): BuiltRoute | undefined {
   const { origin, host, path } = policy
@@ -34,7 +36,7 @@ export function buildRoute(
   const parts = service === noService ? undefined : partsOf(policy, service.policy, find)
   const problems =
     weighed || parts
-      ? [...(weighed?.problems ?? []), ...(parts ? partProblems(policy, parts, services) : [])]
+      ? [...(weighed?.problems ?? []), ...(parts ? partProblems(policy, parts, services, sayers) : [])]
       : nothingWrong
   const made: Route = { origin, host, path, service, policy, weights: weighed?.weights, ...(parts ? { parts } : {}) }
   const route = known && unchanged && sameData(known.parts, parts) ? known : Object.freeze(made)

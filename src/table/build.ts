@@ -189,7 +189,7 @@ interface BuiltRoutes {
 }
 
 function buildRoutes(
-  { ordered }: Arrangement,
+  { ordered, sayers }: Arrangement,
   services: ReadonlyMap<string, ServiceTable>,
   entries: ReadonlyMap<string, Entry>,
   previous: RouteTable,
@@ -205,7 +205,7 @@ function buildRoutes(
       byPlace ??= new Map(previous.routes.map((route) => [`${route.host}${route.path}`, route]))
       known = byPlace.get(`${host}${path}`)
     }
-    const built = buildRoute(policy, services, entries, known)
+    const built = buildRoute(policy, services, entries, sayers, known)
     if (!built) continue
     same &&= built.route === previous.routes[i]
     routes.push(built.route)
@@ -235,7 +235,7 @@ function updateRoutes(
   for (const place of places) {
     const policy = arrangement.ordered.routes[place]
     const before = known[place]
-    const built = policy && before && buildRoute(policy, services, entries, before.route)
+    const built = policy && before && buildRoute(policy, services, entries, arrangement.sayers, before.route)
     if (!built) continue
     all[place] = built
     faulty ||= before.problems.length + built.problems.length > 0

@@ -4,6 +4,7 @@
  */
 import type { Endpoint, Route, RouteTable, ServiceTable, VersionGroup } from './table.ts'
 import { leadsTo } from './leads-to.ts'
+import { settingChange } from './setting-change.ts'
 import { sameData } from '../core/same.ts'
 
 /** How many endpoints of one version came or went. */
@@ -30,7 +31,7 @@ export interface ServiceChange {
   readonly changed: readonly EndpointChange[]
   /** The shares of its versions, where a policy sets them before or after and those that are left differ. */
   readonly weights: { readonly before: string; readonly after: string } | undefined
-  /** Which other settings of its policy differ (`rules`, `sticky`, `timeouts` …), in order of names. */
+  /** Which other settings of its policy differ, in order of names, with what they were and are where that is short: `fallback others -> none`. */
   readonly settings: readonly string[]
 }
 
@@ -82,7 +83,7 @@ function settingsChanged(before: ServiceTable | undefined, after: ServiceTable |
   const now = new Map<string, unknown>(Object.entries(after.policy))
   return Object.entries(before.policy)
     .filter(([key, value]) => key !== 'versions' && !sameData(value, now.get(key)))
-    .map(([key]) => key)
+    .map(([key]) => settingChange(key, before.policy, after.policy))
     .toSorted()
 }
 

@@ -3,8 +3,9 @@
  * for one place. Each part is entered by the weights of its service. Pure.
  */
 import type { Problem } from '../core/problem.ts'
-import type { RoutePolicy, ServicePolicy } from '../policy/policy.ts'
+import type { Policy, RoutePolicy, ServicePolicy } from '../policy/policy.ts'
 import { withWishes } from '../policy/tag-weights.ts'
+import { sayerOf } from '../policy/weights.ts'
 import type { SplitPart, SplitTarget } from '../policy/traffic.ts'
 import type { ReadService } from './read-service.ts'
 import { sameData } from '../core/same.ts'
@@ -157,10 +158,13 @@ export function partProblems(
   route: RoutePolicy,
   parts: readonly RoutePart[],
   services: ReadonlyMap<string, ServiceTable>,
+  sayers: Pick<Policy, 'weights' | 'defaults'>,
 ): readonly Problem[] {
   const problems = new Map<string, Problem>()
-  const tell = (code: string, message: string): void => {
-    problems.set(message, Object.freeze({ code, where: route.origin, message }))
+  /** Where that stands which has to be mended. */
+  const placeOf = (key: 'split' | 'failover'): string => {
+    const own = route.traffic && (key === 'split' ? 'split' in route.traffic : route.traffic.failover)
+    return (own ? undefined : sayerOf(sayers, route.service, key)) ?? route.origin
   }
   const takers = parts.filter(({ weight }) => weight > 0).map(({ service }) => service)
   for (const { service, version, weight, standby, said } of parts) {
@@ -171,6 +175,10 @@ export function partProblems(
     if (weight === 0 && !standby && takers.length > 0 && groups.some(canWeigh))
       problems.set(`none ${service}`, noShare(route, service, takers))
     const what = standby ? 'requests fail over to' : said ? 'a split sends requests to' : 'requests go to'
+    const where = standby ? placeOf('failover') : said?.weight === undefined ? route.origin : placeOf('split')
+    const tell = (code: string, message: string): void => {
+      problems.set(message, Object.freeze({ code, where, message }))
+    }
     const then = standby ? '' : `; until one is, ${said ? 'the other parts have its share' : 'who stands by has them'}`
     if (version === undefined && groups.length === 0)
       tell('no-such-service', `${what} service ${service}, of which no instance is registered${then}`)

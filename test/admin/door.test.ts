@@ -11,7 +11,7 @@ import { createDoor, json, type Door } from '../../src/admin/door.ts'
 import { judge, loopbackHosts } from '../../src/admin/gate.ts'
 import { isLoopback } from '../../src/core/host.ts'
 import { readQuery } from '../../src/admin/query.ts'
-import { adminRouter, statusRouter, type AdminSources } from '../../src/admin/routes.ts'
+import { adminRouter, statusAddressRouter, type AdminSources } from '../../src/admin/routes.ts'
 import type { Address } from '../../src/config/config.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import type { HealthView } from '../../src/health/port.ts'
@@ -67,7 +67,10 @@ async function admin(
     metrics,
     notReady: () => reasons,
     dataPlane: { current: table },
-    problems: () => [{ code: 'bad-tag', where: 'consul:web', message: 'no' }],
+    problems: () => [
+      { code: 'bad-tag', where: 'consul:web', message: 'no' },
+      { code: 'place-shared', where: '/', message: 'so it is', notice: true },
+    ],
     kills: scriptedLedger(),
     ...more,
   })
@@ -97,6 +100,8 @@ t.test('the table and its services', async (t) => {
   const table = JSON.parse((await ask(where, '/v1/table')).body)
   t.match(table, {
     version: 1,
+    // Of all sources, and without notices.
+    problems: 1,
     routes: [{ host: '', path: '/', service: 'shop', origin: 'config:routes[0]' }],
     services: [{ name: 'shop', versions: [{ version: '9.7.0' }, { version: '9.8.0' }] }],
   })
@@ -336,12 +341,13 @@ t.test('loopback is told by the literal, never by what looks like one', async (t
 })
 
 t.test('a path that nobody knows is 404 on the status address, /v1 too', async (t) => {
-  const router = statusRouter({ metrics, notReady: () => [] })
+  const router = statusAddressRouter({ metrics, notReady: () => [] })
   const door = createDoor({ name: 'status', address: loopback, log: silentLogger, router })
   t.teardown(() => door.close())
   const where = await door.listen()
   t.equal((await ask(where, '/livez')).status, 200)
   for (const path of ['/v1/table', '/v1/services', '/']) t.equal((await ask(where, path)).status, 404, path)
+  t.match((await ask(where, '/v1/table')).body, /^\{"error":"This is the status address\..* 127\.0\.0\.1:8082/)
 })
 
 t.test('a handler that fails is a 500 that tells nothing', async (t) => {

@@ -182,6 +182,8 @@ t.test('what is not exactly as it should be is refused, and does nothing', async
   ] as const)
     t.equal((await post(admin, path, body)).status, wanted, body.slice(0, 40))
   t.equal((await post(admin, `/v1/endpoints/${handle}/restore`, { for: '1m' })).status, 400)
+  const never = await post(admin, `/v1/endpoints/${handle}/eject`, { for: '0s' })
+  t.match(JSON.stringify(never), /How long \(--for; .{1,3}for.{1,3} over HTTP\) is a time such as 30m, from 1s to 30d/)
   t.equal((await post(admin, `${path}?for=30m`, {})).status, 400)
   for (const type of [
     'text/plain',

@@ -65,6 +65,7 @@ t.test('history: what the catalog, the configuration and a restart changed', asy
   t.same(after.entries.slice(-json.entries.length), json.entries)
 
   for (const [query, status, error] of [
+    ['service=wep', 404, 'No route leads to a service of this name, and no change of it is known. Did you mean web?'],
     ['service=nosuch', 404, 'No route leads to a service of this name, and no change of it is known.'],
     ['limit=0', 400, 'The parameter limit is a whole number from 1 to 1000.'],
     ['limit=1001', 400, 'The parameter limit is a whole number from 1 to 1000.'],

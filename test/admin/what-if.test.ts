@@ -62,6 +62,8 @@ t.test('shares and load, now and after it', async (t) => {
       unanswered: { now: 0, after: 0 },
     },
   })
+  for (const name of ['127.0.0.1:4002', 'w2'])
+    t.same(await get(`service=web&without=${name}`), await get(`service=web&without=${c}`), `one alone is ${name}`)
   t.match((await get(`service=web&without=${c}`)).json, {
     versions: [
       { now: 0.8, after: 1 },
@@ -95,7 +97,7 @@ t.test('shares and load, now and after it', async (t) => {
     ['service=web&split=1', 400, /^split: a version and its weight/],
     ['service=web&split=1=1,1=2', 400, /^split: .*twice/],
     ['service=web&split=1=x', 400, /^split: .*weight/],
-    ['service=web&split=1=0', 400, /^split: Every weight is zero/],
+    ['service=web&split=1=0', 400, /^split: versions: every weight is zero/],
     ['service=web&spilt=1=0', 400, /no such parameter.*split/],
   ] as const)
     t.match(await get(query), { status, json: { error } }, query)

@@ -140,7 +140,7 @@ for (const entrant of await entrants())
         [{ versions: {} }, 400, /^versions is an object/],
         [{ versions: { '9.8.0': -1 } }, 400, /a weight is not negative/],
         [{ versions: { '9.8.0': 'much' } }, 400, /expected a weight/],
-        [{ versions: { '9.8.0': 0 } }, 400, /Every weight is zero/],
+        [{ versions: { '9.8.0': 0 } }, 400, /very weight is zero/],
         [{ versions: { '9.8.O': 1 } }, 409, /No instance of version 9\.8\.O.*Did you mean 9\.8\.0/],
         [{ versions: { '9.8.0': 1 }, verions: 1 }, 400, /There is no such key here/],
         [{ versions: { '9.8.0': 1 }, cas: 1 }, 409, /changed by somebody else|is not there/],

@@ -85,7 +85,7 @@ services:
   t.match(await it.get('/', { cookie: 'a=b; gone=1' }), {
     status: 410,
     body: 'gone\n',
-    headers: { 'content-type': 'text/plain; charset=utf-8', 'x-request-id': String },
+    headers: { 'content-type': 'text/plain; charset=utf-8', 'x-request-id': String, 'cache-control': 'no-store' },
   })
   t.match(await it.get('/a?b', { 'x-old': 'v1' }), { status: 302, headers: { location: '/new/a?b' }, body: '' })
 })

@@ -139,3 +139,19 @@ void t.test('the template passes the real command', async (t) => {
   t.equal(err, '')
   t.equal(code, 0)
 })
+
+void t.test('tokens that serve would refuse', async (t) => {
+  const good = 'a1b2c3d4e5f60718293a4b5c6d7e8f90'
+  const dir = t.testdir({
+    short: 'abc\n',
+    good,
+    twin: good,
+    's.yaml': 'admin: { tokens: [{ name: alice, file: short, role: read }] }\nroutes: [{ service: a }]\n',
+    't.yaml':
+      'admin: { tokens: [{ name: alice, file: good, role: read }, { name: bob, file: twin, role: read }] }\nroutes: [{ service: a }]\n',
+    'g.yaml': 'admin: { tokens: [{ name: alice, file: good, role: read }] }\nroutes: [{ service: a }]\n',
+  })
+  t.match(await check(['--config', `${dir}/s.yaml`]), { code: 1, out: /short:1:1: .*token of alice .*128 bits/ })
+  t.match(await check(['--config', `${dir}/t.yaml`]), { code: 1, out: /token of bob .*it is the token of alice, too/ })
+  t.match(await check(['--config', `${dir}/g.yaml`]), { code: 0 })
+})

@@ -122,7 +122,7 @@ t.test('says plainly what is wrong when it gets no ledger', async (t) => {
 })
 
 t.test('misused, it exits with 2', async (t) => {
-  t.match(await run(['-a', '8082']), { code: 2, out: '', err: /127\.0\.0\.1:8082 for this machine only/ })
+  t.match(await run(['-a', '8082']), { code: 2, out: '', err: /Write 127\.0\.0\.1:8082\./ })
   t.match(await run([], { env: { FAIRLEAD_ADMIN: 'unix:x' } }), { code: 2, out: '', err: /from env 'FAIRLEAD_ADMIN'/ })
 })
 

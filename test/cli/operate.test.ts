@@ -110,7 +110,9 @@ t.test(
       code: 1,
       err: new RegExp(`Near it: ${handle}\\.`),
     })
-    for (const place of [`127.0.0.1:${one}`, '127.0.0.1'])
+    const named = await run(['drain', `127.0.0.1:${one}`, '-n', '-a', where])
+    t.match(named, { code: 0, out: new RegExp(`^drain ${handle} 127`) }, 'an address and port that one alone has')
+    for (const place of ['127.0.0.1'])
       t.match(await run(['drain', place, '-y', '-a', where]), {
         code: 1,
         err: new RegExp(

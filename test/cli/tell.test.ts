@@ -255,14 +255,23 @@ t.test('status: short lines where it does not, colour where it may be', async (t
 t.test('status: all of it', async (t) => {
   const none = { ...shop, name: 'none', routes: [], versions: [] }
   const many = { ...shop, routes: Array.from({ length: 10 }, (_, i) => `/${i}`) }
-  const text = tableText({ version: 7, problems: 1, services: [many, none] }, wide)
+  const text = tableText({ version: 7, problems: 1, routes: 10, services: [many, none] }, wide)
   t.match(text, /^table 7, 10 routes, 2 services, 1 problem \(fairlead problems tells\)\n\nshop {2}12 in flight\n/)
   t.match(text, '*/7 and 2 more\n')
   t.match(
     text,
     /\n\nnone {2}12 in flight\n {2}no route leads here\n {2}weights.*\n.*\n {2}no instance is registered: its routes answer 503\n/,
   )
-  t.equal(tableText({ version: 1, problems: 0, services: [] }, wide), 'table 1, 0 routes, 0 services\n')
+  const gone = { ...none, routes: ['/a', '/own'], shared: [{ routes: ['/a'], parts: [], unanswered: 0 }] }
+  t.match(
+    serviceText(gone, wide),
+    '  no instance is registered: others have its requests (see below); */own answers 503\n',
+  )
+  t.match(
+    serviceText({ ...gone, routes: ['/a'] }, wide),
+    '  no instance is registered: others have its requests (see below)\n',
+  )
+  t.equal(tableText({ version: 1, problems: 0, routes: 0, services: [] }, wide), 'table 1, 0 routes, 0 services\n')
 })
 
 // === watch ===

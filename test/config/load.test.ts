@@ -186,6 +186,8 @@ void t.test('rules, stickiness and what a route changes: each mistake with what 
   const cases: Readonly<Record<string, RegExp>> = {
     'routes: [{ path: /a }]':
       /^1:10 routes\[0\]: expected a service, or a redirect; found a mapping: neither stands here$/,
+    'routes: [{ path: /a, split: [{ service: a, weight: 1 }] }]':
+      /found a mapping: beside split a route needs service: the one whose settings hold/,
     [route('redirect: /x')]: /both stand here/,
     [route('redirect: { to: x.test }')]: /redirect\.to: .*it begins with \/ or with http:/,
     [route('redirect: { to: /x$pth }')]: /only \$path and \$host are replaced/,

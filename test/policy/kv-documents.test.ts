@@ -78,7 +78,12 @@ void t.test('what is wrong with an envelope', async (t) => {
     ['another zone', envelope({ at: '2026-11-26T07:00:00+01:00' }), /at is/],
     ['a reason of another type', envelope({ reason: 5 }), /reason/],
     ['a long reason', envelope({ reason: 'x'.repeat(1_025) }), /reason/],
-    ['no settings', envelope({ settings: undefined }), /no settings/],
+    ['no settings', envelope({ settings: undefined }), /no settings$/],
+    [
+      'misspelt settings',
+      envelope({ settings: undefined, setings: {} }),
+      /no settings; by "setings", did you mean "settings"\?/,
+    ],
   ]
   for (const [name, text, reason] of cases) {
     const reading = decodeEnvelope(text)

@@ -82,7 +82,38 @@ void t.test('lines for the log', async (t) => {
       'settings',
       [web({}), toWeb],
       [web({}), policy([route('/', 'web')], { web: { fallback: 'none', balance: 'round-robin' } })],
-      ['service web: settings changed: balance, fallback'],
+      ['service web: settings changed: balance least-request -> round-robin, fallback others -> none'],
+    ],
+    [
+      'settings that are short, and those that are not',
+      [web({}), policy([route('/', 'web')], { web: { failover: [{ service: 'eu', version: undefined }] } })],
+      [
+        web({}),
+        policy([route('/', 'web')], {
+          web: {
+            split: [
+              { service: undefined, version: '1', weight: 80 },
+              { service: 'next', version: undefined, weight: 20 },
+            ],
+            sticky: { from: 'cookie', name: 'c', maxAgeSeconds: 0 },
+            retry: { attempts: 1, budget: 0.2, bodyBytes: 65_536 },
+            rules: [{ when: [], action: { kind: 'version', version: '1' } }],
+            hash: { key: { from: 'header', name: 'x' }, loadFactor: 1.25 },
+          },
+        }),
+      ],
+      [
+        'route */ leads to web 1 80 and next 20, before to web, else eu (config:/)',
+        'service eu: no longer routed',
+        'service next: routed, no instance yet',
+        'service web: settings changed: failover eu -> (nobody), hash, retry (attempts 3 -> 1), rules 0 rules -> 1 rule, split (none) -> itself 1 80, next 20, sticky off -> cookie c',
+      ],
+    ],
+    [
+      'a redirect',
+      [web({}), policy([route('/', 'web')])],
+      [web({}), policy([{ ...route('/', ''), redirect: { to: '/new', status: 308 } }])],
+      ['route */ leads to redirect to /new, before to web (config:/)', 'service web: no longer routed'],
     ],
     [
       'routes',

@@ -18,6 +18,10 @@ export const explainAnswer: z.ZodType<ExplainAnswer> = z.object({
   service: z.string().nullable(),
   sticky: z.object({ by: z.string(), key: z.string(), isNew: z.boolean() }).nullable(),
   mirror: z.object({ version: z.string(), share: z.number(), applies: z.boolean(), why: z.string() }).nullable(),
+  onward: z
+    .object({ target: z.string(), host: z.string().nullable() })
+    .nullish()
+    .transform((one) => one ?? null),
   fallback: z.enum(['others', 'none']),
   balance: z.string().nullable(),
   instance: z.object({ by: z.string(), key: z.string(), handle: z.string() }).nullable(),

@@ -13,6 +13,7 @@ export function explanationText(answer: ExplainAnswer): string {
     ...ruleLines(answer),
     ...versionLines(answer),
     ...mirrorLines(answer),
+    ...onwardLines(answer),
   ]
   if (answer.service !== null)
     lines.push(
@@ -46,6 +47,13 @@ function mirrorLines({ mirror }: ExplainAnswer): readonly string[] {
   if (mirror === null) return []
   const { version, share, applies, why } = mirror
   return ['', `Mirrored to ${safe(version)}: ${applies ? percent(share) : 'no'}, ${safe(why)}`]
+}
+
+function onwardLines({ request, onward }: ExplainAnswer): readonly string[] {
+  if (onward === null) return []
+  const { target, host } = onward
+  const name = host === null ? '' : `, with ${host === 'instance' ? 'its own address' : safe(host)} as Host`
+  return ['', `The instance sees ${safe(request.method)} ${safe(target)}${name}`]
 }
 
 function versionLines({ versions, sticky, fallback, instance }: ExplainAnswer): readonly string[] {

@@ -20,18 +20,19 @@ export interface OperateOptions extends AskingOptions {
 export async function operate(options: OperateOptions): Promise<Ending> {
   const { verb, handle, forTime, reason, admin, token, json } = options
   const { print = (text) => void process.stdout.write(text) } = options
-  const path = `/v1/endpoints/${encodeURIComponent(handle)}`
-  const asked = await askAdmin(admin, { path, token })
+  const pathOf = (name: string): string => `/v1/endpoints/${encodeURIComponent(name)}`
+  const asked = await askAdmin(admin, { path: pathOf(handle), token })
   const before = knownAnswer(endpointAnswer, asked)
   const text = planText(verb, before, { forTime, reason, admin: showAddress(admin), local: options.local === true })
   const ending = await consent(options, { text, value: asked })
   if (ending !== 'done') return ending
+  // An address may be another's by now; a handle is this one's.
   const body = {
     ...(forTime === undefined ? {} : { for: forTime }),
     ...(reason === undefined ? {} : { reason }),
     ...(options.local === true ? { local: true } : {}),
   }
-  const value = await askAdmin(admin, { path: `${path}/${verb}`, token, body })
+  const value = await askAdmin(admin, { path: `${pathOf(before.endpoint.handle)}/${verb}`, token, body })
   print(json ? jsonText(value) : outcomeText(verb, knownAnswer(endpointAnswer, value)))
   return 'done'
 }

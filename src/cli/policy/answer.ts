@@ -1,6 +1,7 @@
 /** The answers to `split` and `rollback`, checked, as far as the commands show them. */
 import { z } from 'zod'
 import type { RollbackView } from '../../admin/rollback-view.ts'
+import type { SharedChange } from '../../admin/shared-then.ts'
 
 export interface Share {
   readonly version: string
@@ -13,6 +14,8 @@ export interface PolicyChange {
   readonly service: string
   readonly before: readonly Share[]
   readonly after: readonly Share[]
+  /** A proxy of an earlier release does not say it. */
+  readonly shared?: readonly SharedChange[] | undefined
   readonly weightsBefore: Readonly<Record<string, number>> | null
   readonly modifyIndex: number
   readonly written?:
@@ -44,6 +47,17 @@ export const policyAnswer: z.ZodType<PolicyChange> = z.object({
   service: z.string(),
   before: z.array(share),
   after: z.array(share),
+  shared: z
+    .array(
+      z.object({
+        routes: z.array(z.string()),
+        shares: z.array(
+          z.object({ service: z.string(), version: z.string().nullable(), now: z.number(), after: z.number() }),
+        ),
+        unanswered: z.object({ now: z.number(), after: z.number() }),
+      }),
+    )
+    .optional(),
   weightsBefore: z.record(z.string(), z.number()).nullable(),
   modifyIndex: z.number(),
   written: z.object({ revision: z.number(), by: z.string(), undo: z.number().nullish() }).optional(),

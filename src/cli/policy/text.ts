@@ -1,25 +1,37 @@
 /** A change of policy for a person: what it will do, what it has done, how to undo it. Pure; what comes from elsewhere is escaped. */
 import { counted } from '../../core/counted.ts'
+import type { SharedChange } from '../../admin/shared-then.ts'
 import type { RevisionRef, RollbackView } from '../../admin/rollback-view.ts'
 import { commandName } from '../command-name.ts'
-import { percent, safeLong as safe, timeText } from '../table-text.ts'
+import { percent, routesText, safeLong as safe, serviceText, timeText } from '../table-text.ts'
 import type { PolicyChange, Share } from './answer.ts'
 
 const nameOf = (version: string): string => (version === '' ? '(no version)' : safe(version))
 
 /** What will be done and to whom, newline included. */
 export function planText(verb: 'split' | 'rollback', change: PolicyChange): string {
-  const { service, before, after, affected, changes, warnings } = change
+  const { service, before, after, shared = [], affected, changes, warnings } = change
   const old = new Map(before.map((row) => [row.version, row]))
   const width = Math.max(...after.map(({ version }) => nameOf(version).length))
   const rows = after.map((row) => `  ${nameOf(row.version).padEnd(width)}  ${rowText(old.get(row.version), row)}`)
+  const own = shared.length > 0 ? ['  by its weights alone:'] : []
   const settings = changes.map(
     (one) => `  ${safe(one.key)}: ${safe(one.before ?? 'unset')} -> ${safe(one.after ?? 'unset')}`,
   )
   const who = affected.map((sentence) => `  affects: ${safe(sentence)}`)
   const back = change.rollback ? rollbackLines(service, change.rollback) : []
   const head = `${verb} of ${safe(service)}, at every proxy`
-  return [head, ...back, ...rows, ...settings, ...who, ...warningLines(warnings), ''].join('\n')
+  return [
+    head,
+    ...back,
+    ...own,
+    ...rows,
+    ...shared.flatMap(sharedLines),
+    ...settings,
+    ...who,
+    ...warningLines(warnings),
+    '',
+  ].join('\n')
 }
 
 function rollbackLines(service: string, { reapplies, undoes, earlier }: RollbackView): readonly string[] {
@@ -49,21 +61,45 @@ function rowText(before: Share | undefined, after: Share): string {
   return `${was} -> ${now}   ${counted(after.instances, 'instance')}`
 }
 
+function sharedLines({ routes, shares, unanswered }: SharedChange): readonly string[] {
+  const rows = [
+    ...shares.map((one) => [serviceText({ service: one.service, version: one.version ?? '' }), one] as const),
+    ...(unanswered.now + unanswered.after > 0 ? [['nobody (503)', unanswered] as const] : []),
+  ]
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return [
+    `  of requests to ${routesText(routes)}, which it shares:`,
+    ...rows.map(
+      ([name, { now, after }]) =>
+        `  ${name.padEnd(width)}  ${percent(now).padStart(7)} -> ${percent(after).padStart(7)}`,
+    ),
+  ]
+}
+
 function warningLines(warnings: readonly string[]): readonly string[] {
   return warnings.map((warning) => `  warning: ${safe(warning)}`)
 }
 
 /** What was done, newline included. */
 export function outcomeText(change: PolicyChange): string {
-  const { service, after, written, weightsBefore, warnings } = change
+  const { service, after, shared = [], written, weightsBefore, warnings } = change
   const shares = after.map(({ version, share }) => `${nameOf(version)} ${percent(share)}`).join(', ')
   const revision = written === undefined ? '' : ` (revision ${String(written.revision)} by ${safe(written.by)})`
   return [
     `${safe(service)}: ${shares}${revision}.`,
+    ...shared.map((one) => `  ${sharedText(one)}`),
     ...warningLines(warnings),
     `Before: ${undoText(service, weightsBefore, written)}`,
     '',
   ].join('\n')
+}
+
+function sharedText({ routes, shares, unanswered }: SharedChange): string {
+  const parts = shares.flatMap(({ service, version, after }) =>
+    after > 0 ? [`${serviceText({ service, version: version ?? '' })} ${percent(after)}`] : [],
+  )
+  if (unanswered.after > 0) parts.push(`nobody (503) ${percent(unanswered.after)}`)
+  return `of requests to ${routesText(routes)}, which it shares: ${parts.join(', ')}`
 }
 
 /** The command that brings back what was. A proxy of an earlier release does not say `undo`. */

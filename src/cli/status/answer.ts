@@ -35,6 +35,7 @@ export interface ServiceStatus extends BareService {
 export interface TableStatus {
   readonly version: number
   readonly problems: number
+  readonly routes: number
   readonly services: readonly ServiceStatus[]
 }
 
@@ -106,5 +107,10 @@ export const tableAnswer: z.ZodType<TableStatus> = z
         else places.set(name, [`${host}${path}`])
       }
     }
-    return { version, problems, services: services.map((one) => ({ ...one, routes: places.get(one.name) ?? [] })) }
+    return {
+      version,
+      problems,
+      routes: routes.length,
+      services: services.map((one) => ({ ...one, routes: places.get(one.name) ?? [] })),
+    }
   })

@@ -1,7 +1,7 @@
 /** What `fairlead status` does: one question to the proxy, one text for whoever asked; or that every second. */
 import type { Address } from '../../config/config.ts'
 import { askAdmin } from '../admin-client.ts'
-import { jsonText, knownAnswer } from '../known-answer.ts'
+import { jsonLine, jsonText, knownAnswer } from '../known-answer.ts'
 import { screenOf } from '../table-text.ts'
 import { watch } from '../watch.ts'
 import { serviceAnswer, tableAnswer } from './answer.ts'
@@ -30,7 +30,7 @@ export async function status(options: StatusOptions): Promise<string> {
 /** The same every second until it is interrupted; as JSON, a line each. Rejects with FL_ADMIN where the first one does. */
 export async function watchStatus(options: StatusOptions): Promise<void> {
   const { json } = options
-  await watch(async () => (json ? `${JSON.stringify(await answerOf(options))}\n` : status(options)), { plain: json })
+  await watch(async () => (json ? jsonLine(await answerOf(options)) : status(options)), { plain: json })
 }
 
 async function answerOf({ service, admin, token }: StatusOptions): Promise<unknown> {

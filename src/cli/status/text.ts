@@ -41,8 +41,7 @@ const columns: readonly Column<Row>[] = [
 ]
 
 /** The whole table. */
-export function tableText({ version, problems, services }: TableStatus, screen: Screen): string {
-  const routes = services.reduce((sum, service) => sum + service.routes.length, 0)
+export function tableText({ version, problems, routes, services }: TableStatus, screen: Screen): string {
   const parts = [`table ${version}`, counted(routes, 'route'), counted(services.length, 'service')]
   const trouble = problems === 0 ? '' : `, ${counted(problems, 'problem')} (${commandName()} problems tells)`
   const head = `${parts.join(', ')}${paintOn(screen)(trouble, 'yellow')}`
@@ -58,7 +57,7 @@ export function serviceText(service: ServiceStatus, screen: Screen): string {
     routesLine(service),
     ...steeringLines(service),
   ]
-  if (rows.length === 0) lines.push(`${indent}${paint('no instance is registered: its routes answer 503', 'red')}`)
+  if (rows.length === 0) lines.push(`${indent}${paint(`no instance is registered: ${unservedText(service)}`, 'red')}`)
   else {
     const inner = { ...screen, width: screen.width - indent.length }
     const table = tableLines(rows, columns, inner) ?? rows.flatMap((row) => blockLines(row, paint))
@@ -66,6 +65,13 @@ export function serviceText(service: ServiceStatus, screen: Screen): string {
   }
   lines.push(...[...takenLines(service), ...sharedLines(service), ...mirrorLines(service)].map((line) => indent + line))
   return `${lines.join('\n')}\n`
+}
+
+function unservedText({ shared, routes }: ServiceStatus): string {
+  const alone = new Set(routes)
+  for (const { routes: others } of shared) for (const one of others) alone.delete(one)
+  const rest = alone.size === 0 ? '' : `; ${routesText([...alone])} answers 503`
+  return shared.length === 0 ? 'its routes answer 503' : `others have its requests (see below)${rest}`
 }
 
 function routesLine({ routes }: ServiceStatus): string {

@@ -3,6 +3,7 @@
  * `{"revision":7,"by":"alice","at":"2026-11-26T07:00:00Z","reason":"canary","settings":{…}}`. Pure. Fields it does not know
  * are let be: a later release may have written them.
  */
+import { nearest } from '../../config/nearest.ts'
 import { revisionMax } from './keys.ts'
 
 export interface Envelope<S> {
@@ -48,7 +49,12 @@ export function decodeEnvelope(text: string): EnvelopeReading {
   const reason: unknown = fields.get('reason') ?? ''
   if (!isText(reason, 0, reasonCharsMax))
     reasons.push(`reason is no text of at most ${String(reasonCharsMax)} characters`)
-  if (!fields.has('settings')) reasons.push('it has no settings')
+  if (!fields.has('settings')) {
+    const near = nearest('settings', fields.keys())
+    reasons.push(
+      `it has no settings${near === undefined ? '' : `; by ${JSON.stringify(near)}, did you mean "settings"?`}`,
+    )
+  }
   if (reasons.length > 0 || !isRevision(revision) || typeof by !== 'string') return { kind: 'bad', reasons }
   const envelope = { revision, by, at: String(at), reason: String(reason), settings: fields.get('settings') as unknown }
   return { kind: 'good', envelope: Object.freeze(envelope) }
