@@ -80,7 +80,7 @@ class Composition implements App {
   constructor(config: Config, deps: AppDeps) {
     this.#config = config
     this.#deps = deps
-    this.#takeOver = createTakeOver(deps.running, deps.log)
+    this.#takeOver = createTakeOver({ ...deps, running: deps.running })
     const { inherit } = this.#takeOver
     const { clock, random, log } = deps
     const observer = deps.accessLog.observer(config.log.access)
@@ -193,7 +193,7 @@ class Composition implements App {
     for (const { name, host, port } of listeners)
       log.info({ listener: name, host, port }, `listening on ${showHostPort(host, port)}`)
     try {
-      await this.#takeOver.serving(this.#doors, this.#config)
+      await this.#takeOver.serving(this.#doors, () => this.#config)
     } catch (error) {
       await this.#plane.drain(this.#config.shutdown.deadlineMs)
       throw error

@@ -12,7 +12,7 @@ import type { Clock, Milliseconds, Timer } from '../core/clock.ts'
 import { errorText } from '../core/errors.ts'
 import { listenUnix } from '../core/unix-socket.ts'
 import type { Logger } from '../core/log.ts'
-import { listeningSockets } from './listening.ts'
+import { isListeningAt, listeningSockets } from './listening.ts'
 import type { ListeningSocket } from './messages.ts'
 
 export interface GiverOptions {
@@ -35,6 +35,8 @@ export interface Giver {
 
 /** Between two attempts to open the socket, ms. */
 const againMs: Milliseconds = 200
+/** How long one that comes while there is a helper waits for the end of it, which one that has given up does not outlive by much, ms. */
+const helperGoneMs: Milliseconds = 3_000
 
 export function createGiver(options: GiverOptions): Giver {
   return new UnixGiver(options)
@@ -45,6 +47,7 @@ class UnixGiver implements Giver {
   #server: Server | undefined
   #again: Timer | undefined
   #helper: ChildProcess | undefined
+  readonly #waiting = new Set<Socket>()
   #closed = false
   #warned = false
 
@@ -59,12 +62,19 @@ class UnixGiver implements Giver {
   close(): void {
     this.#closed = true
     this.#again?.clear()
+    for (const socket of this.#waiting) socket.destroy()
+    this.#waiting.clear()
     this.#server?.close()
     this.#server = undefined
   }
 
   async #open(): Promise<void> {
     const { path, clock, log } = this.#options
+    // Whoever connects to the one that has it is taken for one that takes over, and gets a process of its own.
+    if (isListeningAt(path)) {
+      this.#again = clock.setTimer(againMs, () => void this.#open())
+      return
+    }
     const server = createServer({ pauseOnConnect: true }, (socket) => this.#come(socket))
     try {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
@@ -88,7 +98,8 @@ class UnixGiver implements Giver {
   #come(socket: Socket): void {
     const { helper, onRetire, log } = this.#options
     socket.on('error', () => {})
-    if (this.#helper || this.#closed) return void socket.destroy()
+    if (this.#closed) return void socket.destroy()
+    if (this.#helper) return this.#wait(socket)
     const sockets = listeningSockets()
     const [, entry = ''] = process.argv
     const child = spawn(process.execPath, [...process.execArgv, entry, ...helper(sockets)], {
@@ -100,6 +111,8 @@ class UnixGiver implements Giver {
     this.#helper = child
     const gone = (): void => {
       if (this.#helper === child) this.#helper = undefined
+      const [next] = this.#waiting
+      if (next && this.#waiting.delete(next)) this.#come(next)
     }
     child.on('exit', gone)
     child.on('error', (error) => {
@@ -107,8 +120,19 @@ class UnixGiver implements Giver {
       log.error({ error: error.message }, `no helper could be started that hands the sockets over: ${error.message}`)
     })
     child.stdin?.on('error', () => {})
+    // Asked once more: one that hung hears only later what was said, and then who said it may have gone, and serve nobody.
     child.stdout?.once('data', () => {
-      if (onRetire && !this.#closed) void onRetire().then(() => child.stdin?.end())
+      child.stdin?.write('sure?\n')
+      child.stdout?.once('data', () => {
+        if (onRetire) void onRetire().then(() => child.stdin?.end())
+      })
+    })
+  }
+
+  #wait(socket: Socket): void {
+    this.#waiting.add(socket)
+    this.#options.clock.setTimer(helperGoneMs, () => {
+      if (this.#waiting.delete(socket)) socket.destroy()
     })
   }
 }

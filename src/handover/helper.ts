@@ -20,7 +20,7 @@ export interface HelperOptions {
 export function runHelper({ version, pid, sockets }: HelperOptions): void {
   const left = new Set(sockets)
   const say = (message: ToTaker): void => void process.send?.(message)
-  process.on('disconnect', () => process.exit(0))
+  for (const end of ['disconnect', 'error']) process.on(end, () => process.exit(0))
   process.on('message', (message: ToGiver) => {
     if (message.kind === 'retire') return retire()
     const found = [...left].find(({ host, port }) => host === message.host && port === message.port)
@@ -32,16 +32,12 @@ export function runHelper({ version, pid, sockets }: HelperOptions): void {
     server.close()
   })
   let isRetiring = false
-  // What the running one says: that it has retired; or nothing more, since it has ended. Without it these sockets accept nobody,
-  // and must not stay open.
-  const heard = (): void => {
+  // The running one has retired; or it says nothing more, since it has ended. Without it these sockets accept nobody, and must not
+  // stay open.
+  const over = (): void => {
     if (isRetiring) say({ kind: 'retired' })
     else process.exit(0)
   }
-  process.stdin
-    .on('error', () => {})
-    .once('end', heard)
-    .resume()
   const retire = (): void => {
     isRetiring = true
     try {
@@ -50,5 +46,10 @@ export function runHelper({ version, pid, sockets }: HelperOptions): void {
       // It has ended, which the end of our input tells.
     }
   }
+  // It asks whether whoever said so is still there: whoever has gone took this process along.
+  process.stdin
+    .on('error', () => {})
+    .on('data', retire)
+    .once('end', over)
   say({ kind: 'hello', protocol: handoverProtocol, version, pid })
 }

@@ -21,6 +21,14 @@ export function listeningSockets(): readonly ListeningSocket[] {
   return found
 }
 
+/** Whether somebody listens on this Unix socket. It is not connected to, and so nobody is woken. */
+export function isListeningAt(path: string): boolean {
+  // Its fields: address, count, protocol, flags, type, state, inode, path. Of the flags one says that it accepts.
+  return readText('/proc/self/net/unix')
+    .split('\n')
+    .some((line) => line.endsWith(` ${path}`) && line.split(/\s+/)[3] === '00010000')
+}
+
 /** Listening sockets by inode, of the text of /proc/net/tcp or tcp6. */
 export function parseTable(text: string): ReadonlyMap<string, { readonly host: string; readonly port: number }> {
   const found = new Map<string, { host: string; port: number }>()

@@ -9,41 +9,70 @@ import { FairleadError } from '../core/errors.ts'
 import { handoverProtocol, plainHost, type ToGiver, type ToTaker } from './messages.ts'
 
 export interface Taker {
+  /** Resolves when the running proxy is there to hand its sockets over. Rejects with FL_LISTEN when it is not. */
+  ready(): Promise<void>
   /**
    * The running proxy's socket of this address, which accepts from the moment on at which it is had: listen on it in the same turn.
    * Undefined: it has none. Rejects with FL_LISTEN when it does not answer.
    */
   take(host: string, port: number): Promise<Server | undefined>
-  /** Tells it to go, and ends the channel. False: it did not say that it does. Called once. */
+  /**
+   * Tells it to go, and ends the channel when it does. False: it can no longer be heard, and did not say that it does. One that hangs
+   * does not say anything for as long as it does; while this waits it keeps the order. Called once.
+   */
   retire(): Promise<boolean>
   /** Ends the channel. Idempotent. */
   close(): void
 }
 
-/** How long the helper may take to start and to answer, and the running proxy to close its doors, ms. */
-const answerMs: Milliseconds = 15_000
+export interface TakerOptions {
+  readonly clock: Pick<Clock, 'setTimer'>
+  /**
+   * The running proxy has ended before it was told to go, and nothing of it is left: from now on it has no socket. Called once.
+   * Absent: something of it may be left, so that nobody may go on without it.
+   */
+  readonly onEnd?: () => void
+}
+
+/** How long the helper may take to start and to answer, ms. */
+const answerMs: Milliseconds = 10_000
 
 interface Answer {
   readonly message: ToTaker | undefined
   readonly socket: Server | undefined
 }
 
+const silence: Answer = { message: undefined, socket: undefined }
+
 /** Undefined: this process was started to take nothing over. */
-export function createTaker(clock: Pick<Clock, 'setTimer'>): Taker | undefined {
-  return process.send === undefined ? undefined : new ChannelTaker(clock)
+export function createTaker(options: TakerOptions): Taker | undefined {
+  return process.send === undefined ? undefined : new ChannelTaker(options)
 }
 
 class ChannelTaker implements Taker {
-  readonly #clock: Pick<Clock, 'setTimer'>
-  readonly #hello: Promise<Answer>
+  readonly #options: TakerOptions
+  readonly #hello: Promise<void>
   #work: Promise<unknown> = Promise.resolve()
   #wait: ((answer: Answer) => void) | undefined
+  #met = false
+  /** Its end is ordered, or of no interest any more. */
+  #closing = false
+  #ended = false
 
-  constructor(clock: Pick<Clock, 'setTimer'>) {
-    this.#clock = clock
-    this.#hello = this.#answer()
+  constructor(options: TakerOptions) {
+    this.#options = options
     process.on('message', (message: ToTaker, socket) => this.#wait?.({ message, socket: socket as Server | undefined }))
-    process.on('disconnect', () => this.#wait?.({ message: undefined, socket: undefined }))
+    process.on('disconnect', () => {
+      this.#lost()
+      this.#wait?.(silence)
+    })
+    this.#hello = this.#meet()
+    // Whoever waits for it is told.
+    this.#hello.catch(() => {})
+  }
+
+  ready(): Promise<void> {
+    return this.#hello
   }
 
   take(host: string, port: number): Promise<Server | undefined> {
@@ -55,47 +84,64 @@ class ChannelTaker implements Taker {
 
   async retire(): Promise<boolean> {
     await this.#work
+    this.#closing = true
     const { message } = await this.#ask({ kind: 'retire' })
     this.close()
-    return message?.kind === 'retired'
+    return this.#ended || message?.kind === 'retired'
   }
 
   close(): void {
+    this.#closing = true
     if (process.connected) process.disconnect()
   }
 
-  async #take(host: string, port: number): Promise<Server | undefined> {
-    const { message: hello } = await this.#hello
-    if (hello?.kind !== 'hello' || hello.protocol !== handoverProtocol)
-      throw new FairleadError(
-        'FL_LISTEN',
-        hello
-          ? 'the running proxy is of a version that hands its sockets over in another way: stop it, then start this one'
-          : 'the running proxy does not hand its sockets over: another one is taking over from it, or it is ending',
-      )
-    const address = isIP(host) === 0 ? (await lookup(host)).address : host
-    const { message, socket } = await this.#ask({ kind: 'give', host: plainHost(address), port })
-    if (message === undefined)
-      throw new FairleadError('FL_LISTEN', 'the running proxy stopped handing its sockets over')
-    return message.kind === 'given' ? socket : undefined
+  async #meet(): Promise<void> {
+    const { message } = await this.#answer(answerMs)
+    if (message?.kind === 'hello' && message.protocol === handoverProtocol) {
+      this.#met = true
+      return
+    }
+    const why = message
+      ? 'is of a version that hands its sockets over in another way: stop it, then start this one'
+      : process.connected
+        ? 'does not answer: it hangs, or it is stopped. End it with KILL, then start this one'
+        : 'does not hand its sockets over: another one is taking over from it'
+    throw new FairleadError('FL_LISTEN', `the running proxy ${why}`)
   }
 
-  #ask(message: ToGiver): Promise<Answer> {
-    if (!process.connected) return Promise.resolve({ message: undefined, socket: undefined })
-    const answer = this.#answer()
+  async #take(host: string, port: number): Promise<Server | undefined> {
+    await this.#hello
+    const address = isIP(host) === 0 ? (await lookup(host)).address : host
+    const { message, socket } = await this.#ask({ kind: 'give', host: plainHost(address), port }, answerMs)
+    if (message === undefined && !this.#ended)
+      throw new FairleadError('FL_LISTEN', 'the running proxy stopped handing its sockets over')
+    return message?.kind === 'given' ? socket : undefined
+  }
+
+  #ask(message: ToGiver, patienceMs?: Milliseconds): Promise<Answer> {
+    if (!process.connected) return Promise.resolve(silence)
+    const answer = this.#answer(patienceMs)
     process.send?.(message)
     return answer
   }
 
-  #answer(): Promise<Answer> {
+  #answer(patienceMs?: Milliseconds): Promise<Answer> {
     return new Promise((resolve) => {
       const done = (answer: Answer): void => {
-        timer.clear()
+        timer?.clear()
         this.#wait = undefined
         resolve(answer)
       }
-      const timer: Timer = this.#clock.setTimer(answerMs, () => done({ message: undefined, socket: undefined }))
+      const timer: Timer | undefined =
+        patienceMs === undefined ? undefined : this.#options.clock.setTimer(patienceMs, () => done(silence))
       this.#wait = done
     })
+  }
+
+  #lost(): void {
+    const { onEnd } = this.#options
+    if (this.#closing || this.#ended || !this.#met || !onEnd) return
+    this.#ended = true
+    onEnd()
   }
 }

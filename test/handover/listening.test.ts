@@ -1,7 +1,10 @@
 /** Which descriptors listen where, as the kernel tells it. */
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
-import { listeningSockets, parseTable } from '../../src/handover/listening.ts'
+import { isListeningAt, listeningSockets, parseTable } from '../../src/handover/listening.ts'
 import { plainHost } from '../../src/handover/messages.ts'
 
 const head = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n'
@@ -52,3 +55,23 @@ t.test('the sockets of this process', { skip: process.platform !== 'linux' && 'L
   for (const { server } of servers) server.close()
   t.equal(listeningSockets().length, before)
 })
+
+t.test(
+  'a Unix socket is seen to listen without a connection to it',
+  { skip: process.platform !== 'linux' },
+  async (t) => {
+    // A folder of the test runner would make the path too long for a socket.
+    const folder = mkdtempSync(join(tmpdir(), 'fl-'))
+    t.teardown(() => rmSync(folder, { recursive: true }))
+    const path = join(folder, 'a.sock')
+    let came = 0
+    const server = createServer(() => came++)
+    t.equal(isListeningAt(path), false)
+    await new Promise<void>((resolve) => server.listen(path, resolve))
+    t.equal(isListeningAt(path), true)
+    t.equal(isListeningAt(path.slice(1)), false, 'another path with the same end')
+    await new Promise((resolve) => server.close(resolve))
+    t.equal(isListeningAt(path), false)
+    t.equal(came, 0)
+  },
+)

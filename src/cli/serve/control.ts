@@ -31,7 +31,7 @@ export async function runControl({ socket, config }: ChildOptions): Promise<void
       },
       reload,
     })
-  const parts = { log: fleet.log, accessLog: fleet.accessLog, fleet, running: createTaker(systemClock) }
+  const parts = { log: fleet.log, accessLog: fleet.accessLog, fleet, running: createTaker({ clock: systemClock }) }
   await run(read, output, parts, obey, sayReady, sayRetired)
 }
 

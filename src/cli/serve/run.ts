@@ -71,8 +71,11 @@ export async function run(
   let giver: Giver | undefined
   const stop = (): void => {
     watcher?.close()
-    giver?.close()
-    void app.stop().then(() => end(0))
+    // One that drains can still be taken over from.
+    void app.stop().then(() => {
+      giver?.close()
+      return end(0)
+    })
   }
   takeOrders({
     stop,

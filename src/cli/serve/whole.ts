@@ -17,7 +17,11 @@ export async function runWhole({ config }: ChildOptions): Promise<void> {
   const read = readConfig(config)
   if (!read) return
   const output = openOutput(read.config.log.level, true)
-  await run(read, output, { ...output, running: createTaker(systemClock) }, takeOrders)
+  const running = createTaker({
+    clock: systemClock,
+    onEnd: () => output.log.warn({}, 'the proxy that ran before has ended: this one goes on with sockets of its own'),
+  })
+  await run(read, output, { ...output, running }, takeOrders)
 }
 
 /** The parent's: ends with the child, and as it did. */

@@ -11,7 +11,11 @@ import { holdProcess, openOutput, type Output } from './output.ts'
 export function runWorker({ socket, slot, lameDuckMs, deadlineMs, stateDir }: ChildOptions): void {
   const output = ofWorker(openOutput('info', true), slot)
   const end = holdProcess(output)
-  const taker = createTaker(systemClock)
+  const taker = createTaker({
+    clock: systemClock,
+    // Whoever comes in its place has another socket, and so may this one.
+    onEnd: () => output.log.warn({}, 'the worker that ran before has ended: this one goes on with sockets of its own'),
+  })
   const giver = openGiver({ stateDir, slot, log: output.log })
   const worker = new Worker({
     slot,
