@@ -19,7 +19,6 @@ export async function runControl({ socket, config }: ChildOptions): Promise<void
     workers: countOf(read.config),
     version: packageVersion,
     epoch: epochOf(),
-    kill: (pid) => void process.kill(pid, 'SIGKILL'),
     clock: systemClock,
     log: output.log,
   })

@@ -95,7 +95,7 @@ function nameOf(role: Role): string {
 
 function start(
   args: readonly string[],
-  { onReady, onRetired, onEnd }: ChildEvents,
+  { onReady, onBeat, onRetired, onEnd }: ChildEvents,
   channel: Socket | undefined,
 ): Child {
   const child = startProcess(args, channel)
@@ -103,7 +103,8 @@ function start(
   child.stdio[3]
     ?.on('data', (bytes: Buffer) => {
       for (const word of bytes.toString().split('\n')) {
-        if (word === 'ready') onReady()
+        if (word === 'beat') onBeat()
+        else if (word === 'ready') onReady()
         else if (word === 'retired') onRetired()
       }
     })
