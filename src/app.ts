@@ -231,7 +231,7 @@ class Composition implements App {
 
   async retire(): Promise<void> {
     this.#deps.log.info({}, 'another process takes over: it has the addresses from now on')
-    await this.#doors.leave(this.#deps.clock)
+    await this.#doors.close(this.#deps.clock)
     await Promise.all([this.#registration.leave(), this.#saved.stop(), this.#history.stop()])
   }
 

@@ -62,10 +62,11 @@ export interface Door {
   readonly address: Address
   /** Opens; resolves with the address as a person would write it. Rejects with FL_LISTEN. Called once. */
   listen(): Promise<string>
-  /** Ends every connection and frees the address. Idempotent. */
-  close(): Promise<void>
-  /** Frees the address, and ends each connection once its answer is out; after a second, at once. Idempotent. */
-  leave(clock: Pick<Clock, 'setTimer'>): Promise<void>
+  /**
+   * Frees the address, and ends every connection: at once, or, with a clock, once its answer is out, a second later at the latest.
+   * Idempotent: the first call counts.
+   */
+  close(patience?: Pick<Clock, 'setTimer'>): Promise<void>
 }
 
 const headBytesMax = 16_384
@@ -124,21 +125,15 @@ export function createDoor(options: DoorOptions): Door {
       rules = bound.rules
       return bound.text
     },
-    close: () => {
+    close: (patience) => {
       closed ??= new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      })
-      return closed
-    },
-    leave: (clock) => {
-      closed ??= new Promise((resolve) => {
-        const timer = clock.setTimer(leaveMs, () => server.closeAllConnections())
+        const timer = patience?.setTimer(leaveMs, () => server.closeAllConnections())
         server.close(() => {
-          timer.clear()
+          timer?.clear()
           resolve()
         })
-        server.closeIdleConnections()
+        if (patience) server.closeIdleConnections()
+        else server.closeAllConnections()
       })
       return closed
     },

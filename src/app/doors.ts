@@ -32,9 +32,8 @@ export interface Doors {
   prepare(config: DoorsConfig): Promise<{ commit(): Promise<void>; revert(): Promise<void> }>
   /** Where each listens, as a person writes it. */
   addresses(): { readonly status: string | undefined; readonly admin: string | undefined }
-  close(): Promise<void>
-  /** Frees the addresses for another process: what is under way is answered first. */
-  leave(clock: Pick<Clock, 'setTimer'>): Promise<void>
+  /** `patience`: what is under way is answered first, as with `Door.close`. */
+  close(patience?: Pick<Clock, 'setTimer'>): Promise<void>
 }
 
 type Name = 'status' | 'admin'
@@ -99,12 +98,8 @@ export function createDoors(routers: DoorRouters, log: Logger): Doors {
       return { commit, revert }
     },
     addresses: () => ({ status: open.get('status')?.where, admin: open.get('admin')?.where }),
-    close: async () => {
-      await Promise.all([...open.values()].map(({ door }) => door.close()))
-      open.clear()
-    },
-    leave: async (clock) => {
-      await Promise.all([...open.values()].map(({ door }) => door.leave(clock)))
+    close: async (patience) => {
+      await Promise.all([...open.values()].map(({ door }) => door.close(patience)))
       open.clear()
     },
   }

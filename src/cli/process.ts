@@ -6,6 +6,7 @@ interface Given {
   readonly socket: string
   readonly config?: string
   readonly slot: string
+  readonly workers: string
   readonly lameDuck: string
   readonly deadline: string
   readonly stateDir?: string
@@ -17,14 +18,16 @@ export function addProcessCommand(program: Command): void {
     .option('--socket <path>', '', '')
     .option('--config <file>')
     .option('--slot <number>', '', '0')
+    .option('--workers <number>', '', '1')
     .requiredOption('--lame-duck <ms>')
     .requiredOption('--deadline <ms>')
     .option('--state-dir <path>')
-    .action(async (role: string, { socket, config, slot, lameDuck, deadline, stateDir }: Given) => {
+    .action(async (role: string, { socket, config, slot, workers, lameDuck, deadline, stateDir }: Given) => {
       const options = {
         socket,
         config,
         slot: Number(slot),
+        workers: Number(workers),
         lameDuckMs: Number(lameDuck),
         deadlineMs: Number(deadline),
         stateDir,

@@ -18,8 +18,8 @@ import type { ListeningSocket } from './messages.ts'
 export interface GiverOptions {
   /** Of the Unix socket. */
   readonly path: string
-  /** The helper's command line, for these sockets, the first of which it has as its descriptor 4, and so on. */
-  readonly helper: (sockets: readonly ListeningSocket[]) => readonly string[]
+  /** The helper's whole command line, for these sockets, the first of which it has as its descriptor 4, and so on. */
+  readonly helper: (sockets: readonly ListeningSocket[]) => readonly [string, ...string[]]
   /** Called at most once; resolves when the state folder and the addresses that cannot be shared are free. Absent: it is not asked. */
   readonly onRetire?: () => Promise<void>
   readonly clock: Clock
@@ -101,8 +101,8 @@ class UnixGiver implements Giver {
     if (this.#closed) return void socket.destroy()
     if (this.#helper) return this.#wait(socket)
     const sockets = listeningSockets()
-    const [, entry = ''] = process.argv
-    const child = spawn(process.execPath, [...process.execArgv, entry, ...helper(sockets)], {
+    const [program, ...args] = helper(sockets)
+    const child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'inherit', socket, ...sockets.map(({ fd }) => fd)],
       // Its channel is the connection, whose other end is that of the one that takes over.
       env: { ...process.env, NODE_CHANNEL_FD: '3' },

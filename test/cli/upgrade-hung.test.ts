@@ -54,7 +54,7 @@ for (const workers of [1, 2]) {
     await has(next, 'does not say that it ends: it hangs, or it is stopped')
     const family = [...childrenOf(next.pid), next.pid]
     for (const each of family) process.kill(each, 'SIGKILL')
-    await until(() => family.every(isGone), slow)
+    await until(() => family.every(isGone) && !isHelped(pid), slow)
     process.kill(pid, 'SIGCONT')
     await ready(place, old)
     await serves(t, place)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { ask, freePort } from '../fixtures/app.ts'
 import { fairlead } from '../fixtures/command.ts'
+import { workersOf } from '../fixtures/held-upgrade.ts'
 import { echoBackend, load, placeOf, ready, rolling, slow, tookOver, watchReadiness } from '../fixtures/upgrade.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -11,19 +12,16 @@ if (process.platform !== 'linux') t.bailout('sockets are handed over on Linux on
 
 const times = 'shutdown: { lameDuck: 500ms, deadline: 20s }\n'
 
+/** Every kind of traffic, and little of it. */
+const light = { clients: 4, requestsPerS: 200, connectionsPerS: 100, webSockets: 4, socketLifeMs: 500 }
+
 for (const workers of [1, 2])
   t.test(`under load, twice in a row, with workers: ${workers}`, async (t) => {
     const place = await placeOf(t, await echoBackend(t), `workers: ${workers}\n${times}`)
     let running = place.start()
     await ready(place, running)
-    const traffic = load({
-      port: () => place.port,
-      clients: 8,
-      requestsPerS: 400,
-      connectionsPerS: 100,
-      webSockets: 10,
-      socketLifeMs: 2_000,
-    })
+    // More of them, and of some length, so that there are some at every moment.
+    const traffic = load({ port: () => place.port, ...light, clients: 8, webSockets: 10, socketLifeMs: 2_000 })
     const looks = watchReadiness(place)
     for (let i = 0; i < 2; i++) {
       const next = place.start('--replace')
@@ -44,6 +42,30 @@ for (const workers of [1, 2])
     t.equal(await running.exit, 0)
   })
 
+t.test('another number of workers: more open sockets of their own, none of those that ran is left', async (t) => {
+  const backend = await echoBackend(t)
+  const place = await placeOf(t, backend, `workers: 2\n${times}`)
+  let running = place.start()
+  await ready(place, running)
+  const traffic = load({ port: () => place.port, ...light })
+  for (const [wanted, workers] of [
+    [3, 3],
+    [2, 3],
+    [1, 3],
+  ]) {
+    place.write(`workers: ${wanted}\n${times}`)
+    const next = place.start('--replace')
+    t.equal(await tookOver(running, next), 0)
+    running = next
+    t.equal(workersOf(next), workers)
+    t.equal(next.out().includes(`${workers} workers and not ${wanted}`), workers !== wanted)
+  }
+  const before = traffic.done.connections
+  await until(() => traffic.done.connections > before + 20, slow)
+  await traffic.stop()
+  t.same(Object.fromEntries(traffic.failures), {})
+})
+
 t.test('without --replace a second start ends, says what would help, and the first goes on', async (t) => {
   for (const workers of [1, 2]) {
     const place = await placeOf(t, await echoBackend(t), `workers: ${workers}\n${times}`)
@@ -62,18 +84,11 @@ t.test('one that cannot start leaves the running one as it is, whatever stops it
   const first = place.start()
   await ready(place, first)
   const looks = watchReadiness(place)
-  const traffic = load({
-    port: () => place.port,
-    clients: 4,
-    requestsPerS: 200,
-    connectionsPerS: 50,
-    webSockets: 4,
-    socketLifeMs: 500,
-  })
+  const traffic = load({ port: () => place.port, ...light })
   const taken = await echoBackend(t)
   const bad: readonly (readonly [string, RegExp])[] = [
     [`routes2: x\n${times}`, /routes2/],
-    [`workers: 2\n${times}`, /fewer workers than this one is to have \(2\)/],
+    [`workers: 2\n${times}`, /has no workers, or they are ending, and this one is to have 2/],
     // Found only when its listeners are open and share the first one's connections.
     [`workers: 1\nstatus: { address: "127.0.0.1:${taken}" }\n${times}`, /status address.*in use/],
   ]

@@ -11,6 +11,8 @@ export interface ChildOptions {
   readonly socket: string
   readonly config: string | undefined
   readonly slot: number
+  /** How many workers there are. */
+  readonly workers: number
   readonly lameDuckMs: number
   readonly deadlineMs: number
   /** Where the processes of a proxy can be found by one that takes over; undefined: nowhere. */

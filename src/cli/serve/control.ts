@@ -8,15 +8,15 @@ import { packageVersion } from '../version.ts'
 import { epochOf, sayReady, sayRetired, takeOrders, type ChildOptions, type Orders } from './child.ts'
 import { openOutput } from './output.ts'
 import { readConfig } from './read-config.ts'
-import { countOf, run } from './run.ts'
+import { run } from './run.ts'
 
-export async function runControl({ socket, config }: ChildOptions): Promise<void> {
+export async function runControl({ socket, config, workers }: ChildOptions): Promise<void> {
   const read = readConfig(config)
   if (!read) return
   const output = openOutput(read.config.log.level, true)
   const fleet = createFleet({
     path: socket,
-    workers: countOf(read.config),
+    workers,
     version: packageVersion,
     epoch: epochOf(),
     clock: systemClock,

@@ -4,6 +4,7 @@ import { handoverPath } from '../../handover/messages.ts'
 import { systemClock } from '../../core/clock.ts'
 import type { Logger } from '../../core/log.ts'
 import { packageVersion } from '../version.ts'
+import { ownCommand } from './own-command.ts'
 
 export interface GivingOptions {
   /** Undefined: there is no place to be found at. */
@@ -22,7 +23,7 @@ export function openGiver({ stateDir, slot, onRetire, log }: GivingOptions): Giv
     path: handoverPath(stateDir, slot),
     helper: (sockets) => {
       const given = sockets.map(({ host, port }, i) => ({ fd: 4 + i, host, port }))
-      return ['hand-over', JSON.stringify(given), '--pid', String(process.pid), '--for', packageVersion]
+      return ownCommand(['hand-over', JSON.stringify(given), '--pid', String(process.pid), '--for', packageVersion])
     },
     ...(onRetire ? { onRetire } : {}),
     clock: systemClock,

@@ -23,11 +23,12 @@ import { onSignals } from './signals.ts'
 export async function serve(file: string | undefined, replace: boolean): Promise<void> {
   const read = readConfig(file)
   if (!read) return
-  const workers = countOf(read.config)
-  const running = replace ? await (await import('./running.ts')).findRunning(read.config, workers) : undefined
+  const wanted = countOf(read.config)
+  const running = replace ? await (await import('./running.ts')).findRunning(read.config, wanted) : undefined
+  const workers = Math.max(wanted, running?.workersMin ?? 1)
   if (workers > 1) {
     const { supervise } = await import('./supervise.ts')
-    return supervise(read, workers, running)
+    return supervise(read, { workers, wanted }, running)
   }
   if (running) {
     const { aroundWhole } = await import('./whole.ts')

@@ -20,12 +20,24 @@ import { startProcess } from './whole.ts'
 /** How much longer than lame duck and deadline together children may take to end, ms. */
 const graceMs = 5_000
 
+export interface Count {
+  readonly workers: number
+  /** What the configuration says; less than there are where a proxy that runs has more. */
+  readonly wanted: number
+}
+
 /** Runs until it is told to stop, and then ends the process. */
-export function supervise(read: ReadConfig, workers: number, running?: Running): void {
+export function supervise(read: ReadConfig, { workers, wanted }: Count, running?: Running): void {
   const output = openOutput(read.config.log.level, true)
   const { log } = output
   const { lameDuckMs, deadlineMs } = read.config.shutdown
   announce(read, log, { workers })
+  if (workers > wanted)
+    log.warn(
+      { workers, wanted },
+      `${workers} workers and not ${wanted}: so many ran before, and each has a queue of connections that another one has to take; ` +
+        'fewer there are after a stop and a start',
+    )
   const end = holdProcess(output)
   let folder: string
   try {
@@ -46,6 +58,8 @@ export function supervise(read: ReadConfig, workers: number, running?: Running):
     String(lameDuckMs),
     '--deadline',
     String(deadlineMs),
+    '--workers',
+    String(workers),
     ...(read.config.stateDir === undefined ? [] : ['--state-dir', read.config.stateDir]),
   ]
   const config = read.file === undefined ? [] : ['--config', read.file]
@@ -53,7 +67,7 @@ export function supervise(read: ReadConfig, workers: number, running?: Running):
   const channels = new Map(
     running && [
       ['control', running.control],
-      ...running.workers.map((socket, slot) => [`worker ${slot}`, socket] as const),
+      ...[...running.workers].map(([slot, socket]) => [`worker ${slot}`, socket] as const),
     ],
   )
   const takeChannel = (role: Role): Socket | undefined => {

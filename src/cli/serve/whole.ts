@@ -7,6 +7,7 @@ import type { Socket } from 'node:net'
 import { holdProcess, openOutput } from './output.ts'
 import { announce, run } from './run.ts'
 import { type ChildOptions, takeOrders } from './child.ts'
+import { ownCommand } from './own-command.ts'
 import { readConfig, type ReadConfig } from './read-config.ts'
 import { onSignals } from './signals.ts'
 import { createTaker } from '../../handover/taker.ts'
@@ -52,8 +53,8 @@ export function aroundWhole(read: ReadConfig, channel: Socket): void {
 
 /** A process of the proxy, from the same program. `channel`: over which it gets sockets of a running proxy. */
 export function startProcess(args: readonly string[], channel?: Socket): ChildProcess {
-  const [, entry = ''] = process.argv
-  const child = spawn(process.execPath, [...process.execArgv, entry, 'process', ...args], {
+  const [program, ...rest] = ownCommand(['process', ...args])
+  const child = spawn(program, rest, {
     stdio: ['pipe', 'inherit', 'inherit', 'pipe', ...(channel ? [channel] : [])],
     ...(channel ? { env: { ...process.env, NODE_CHANNEL_FD: '4' } } : {}),
   })
