@@ -10,7 +10,7 @@ import type { Address } from '../config/config.ts'
 import { type Clock, type Milliseconds, systemClock, type Timer } from '../core/clock.ts'
 import { errorText } from '../core/errors.ts'
 import { createServer } from '../core/http.ts'
-import { listenError, replaceHint } from '../core/listen-error.ts'
+import { listenError } from '../core/listen-error.ts'
 import { isLoopback, showHostPort } from '../core/host.ts'
 import type { Logger } from '../core/log.ts'
 import type { Inherit } from '../core/inherit.ts'
@@ -162,7 +162,7 @@ async function bind(server: Server, options: DoorOptions): Promise<{ text: strin
     return { text: showHostPort(address.host, port), rules: { hosts, acts } }
   } catch (error) {
     const where = address.kind === 'unix' ? `unix:${address.path}` : `${address.host}:${address.port}`
-    throw listenError(`The ${name} address ${where}`, `the setting ${name}.address`, error, replaceHint)
+    throw listenError(`The ${name} address ${where}`, `the setting ${name}.address`, error)
   }
 }
 

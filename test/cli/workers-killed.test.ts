@@ -1,56 +1,13 @@
 /** The processes of a proxy with several workers, really killed: what goes on, what is lost, what comes back. */
 import { readdirSync } from 'node:fs'
 import { Agent, createServer } from 'node:http'
-import { connect, type AddressInfo, type Socket } from 'node:net'
-import t, { type Test } from 'tap'
+import { type AddressInfo } from 'node:net'
+import t from 'tap'
 import { ask, backend } from '../fixtures/app.ts'
 import { allGone, isGone } from '../fixtures/command.ts'
+import { kept, killNow } from '../fixtures/kept.ts'
 import { until } from '../fixtures/until.ts'
 import { serveWorkers, slow } from '../fixtures/workers.ts'
-
-function killNow(pid: number | undefined): number {
-  if (pid === undefined) throw new Error('there is no such process')
-  process.kill(pid, 'SIGKILL')
-  return pid
-}
-
-/** Connections that stay, with how to ask over one of them. */
-async function kept(t: Test, port: number, count: number): Promise<readonly Kept[]> {
-  const all = await Promise.all(
-    Array.from({ length: count }, async (): Promise<Kept> => {
-      const socket = connect(port, '127.0.0.1')
-      await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
-      return new Kept(socket)
-    }),
-  )
-  t.teardown(() => {
-    for (const { socket } of all) socket.destroy()
-  })
-  return all
-}
-
-class Kept {
-  readonly socket: Socket
-  isOver = false
-  #text = ''
-
-  constructor(socket: Socket) {
-    this.socket = socket
-    socket.setEncoding('latin1')
-    socket.on('data', (text: string) => (this.#text += text))
-    socket.on('error', () => {})
-    socket.on('close', () => (this.isOver = true))
-    socket.on('end', () => (this.isOver = true))
-  }
-
-  /** The status of the answer; 'over': the connection is no more. */
-  async ask(): Promise<number | 'over'> {
-    this.#text = ''
-    if (!this.isOver) this.socket.write('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n')
-    await until(() => this.isOver || /\r\n\r\n[^]*hello/.test(this.#text), { what: `an answer in ${this.#text}` })
-    return this.isOver ? 'over' : Number(this.#text.slice(9, 12))
-  }
-}
 
 t.test('connections are spread over workers, and the port is one', async (t) => {
   const one = await serveWorkers(t, [await backend(t, 'hello')])
@@ -156,36 +113,4 @@ t.test('a supervisor that is killed: its children notice, finish what runs, and 
   t.equal((await got).body, 'hello')
   await allGone(children)
   t.same(readdirSync(one.temporary), [], 'nothing is left behind')
-})
-
-t.test('a worker that hangs before it greets new control is ended, and all connections are served', async (t) => {
-  const one = await serveWorkers(t, [await backend(t, 'hello')])
-  await one.ready()
-  const [control, worker] = [killNow(one.find('control')), one.find('worker --slot 0') ?? 0]
-  process.kill(worker, 'SIGSTOP')
-  await until(() => one.find('control') !== control && one.find('control'), slow)
-  await until(() => isGone(worker), { timeoutMs: 25_000 })
-  t.equal(one.said('worker 0 has said nothing for 10 s: it is ended'), 1)
-  await until(async () => (await one.metric('fairlead_worker_connections{worker="0"}')) !== undefined, slow)
-  const all = await kept(t, one.port, 40)
-  for (const each of all) t.equal(await each.ask(), 200)
-})
-
-t.test('control that hangs is replaced, and no request notices', async (t) => {
-  const one = await serveWorkers(t, [await backend(t, 'hello')])
-  await one.ready()
-  const all = await kept(t, one.port, 8)
-  const control = one.find('control') ?? 0
-  process.kill(control, 'SIGSTOP')
-  await until(
-    async () => {
-      for (const each of all) t.equal(await each.ask(), 200)
-      return isGone(control)
-    },
-    { timeoutMs: 60_000 },
-  )
-  await one.ready()
-  t.equal(one.said('the control process has said nothing for 30 s: it is ended'), 1)
-  t.not(one.find('control'), control)
-  for (const each of all) t.equal(await each.ask(), 200)
 })

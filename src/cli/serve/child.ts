@@ -17,6 +17,8 @@ export interface ChildOptions {
   readonly deadlineMs: number
   /** Where the processes of a proxy can be found by one that takes over; undefined: nowhere. */
   readonly stateDir: string | undefined
+  /** It was started with `--replace`. */
+  readonly replaces: true | undefined
 }
 
 /** What somebody may order from outside. */
