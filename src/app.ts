@@ -184,6 +184,7 @@ class Composition implements App {
     generation.start()
     // Half of the policy would send canaries what they must not get.
     await Promise.all([this.#first.promise, this.#policies.settled()])
+    await this.#takeOver.sees(() => (this.#stopping ? [] : this.unseen()))
     if (this.#stopping) return
     this.#leading.flush()
     const listeners = await this.#plane.listen(this.#config.listen)
@@ -227,6 +228,10 @@ class Composition implements App {
     if (reasons.length === 0 && !this.#serving) reasons.push('starting')
     reasons.push(...(this.#deps.fleet?.notReady() ?? []))
     return reasons
+  }
+
+  unseen(): readonly string[] {
+    return this.#leading?.unseen() ?? []
   }
 
   async retire(): Promise<void> {

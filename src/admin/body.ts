@@ -7,7 +7,7 @@ const bodyBytesMax = 4_096
 const droppedBytesMax = 262_144
 
 export interface BadBody {
-  readonly status: 400 | 413 | 415
+  readonly status: 400 | 408 | 413 | 415 | 503
   readonly error: string
 }
 

@@ -4,21 +4,21 @@
  * Requests that are proxied never come here, and what is here can never slow one by more than its own CPU time.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Address } from '../config/config.ts'
-import type { Clock } from '../core/clock.ts'
+import { type Clock, type Milliseconds, systemClock, type Timer } from '../core/clock.ts'
 import { errorText } from '../core/errors.ts'
 import { createServer } from '../core/http.ts'
-import { listenError, replaceHint } from '../core/listen-error.ts'
+import { listenError } from '../core/listen-error.ts'
 import { isLoopback, showHostPort } from '../core/host.ts'
 import type { Logger } from '../core/log.ts'
 import type { Inherit } from '../core/inherit.ts'
 import { listenUnix } from '../core/unix-socket.ts'
 import type { Access, Caller } from './access.ts'
-import { readBody } from './body.ts'
+import { type BadBody, readBody } from './body.ts'
 import { judge, loopbackHosts, type GateRules } from './gate.ts'
+import { createTurns } from './turns.ts'
 
 export interface Answer {
   readonly status: number
@@ -52,6 +52,10 @@ export interface DoorOptions {
   readonly log: Logger
   /** Asked first for the socket; absent: a new one is opened. */
   readonly inherit?: Inherit | undefined
+  /** Default: the system's. */
+  readonly clock?: Pick<Clock, 'setTimer'>
+  /** A reader that takes nothing of its answer for this long is let go, after twice as long at the latest; ms. Default 5000. */
+  readonly stallMs?: Milliseconds
 }
 
 export interface Door {
@@ -66,12 +70,16 @@ export interface Door {
 }
 
 const headBytesMax = 16_384
-const connectionsMax = 256
 const idleTimeoutMs = 30_000
+const stallDefaultMs: Milliseconds = 5_000
+/** An answer is taken whole within this time, however the reader doles it out, ms. */
+const takenMs: Milliseconds = 60_000
+/** A body is there whole within this time, ms. */
+const bodyMs: Milliseconds = 2_000
+/** Bodies that are awaited at one time; fewer than answers, so that who sends slowly keeps nobody from looking. */
+const bodiesMax = 8
 /** What is under way when the address is left to another process may take this long. */
 const leaveMs = 1_000
-/** Answers that are made or read at one time. */
-const answersMax = 16
 
 const fixedHeaders: readonly (readonly [string, string])[] = [
   ['cache-control', 'no-store'],
@@ -80,38 +88,9 @@ const fixedHeaders: readonly (readonly [string, string])[] = [
   ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
 ]
 
-/**
- * One request at a time per connection, and few at a time in all: node:http hands out every request of a read at once, so
- * that one packet of pipelined ones could have us make a thousand answers before anything else runs.
- */
-function createTurns(): { take(req: IncomingMessage, res: ServerResponse): boolean } {
-  const busy = new WeakSet<Socket>()
-  let underWay = 0
-  return {
-    take(req, res) {
-      const { socket } = req
-      if (busy.has(socket)) {
-        socket.destroy()
-        return false
-      }
-      if (underWay >= answersMax) {
-        res.writeHead(503, { connection: 'close', 'retry-after': '1', 'content-length': '0' }).end()
-        return false
-      }
-      busy.add(socket)
-      underWay++
-      res.once('close', () => {
-        busy.delete(socket)
-        underWay--
-      })
-      return true
-    },
-  }
-}
-
 export function createDoor(options: DoorOptions): Door {
   let rules: GateRules = { hosts: undefined }
-  const turns = createTurns()
+  const desk: Desk = { ...options, clock: options.clock ?? systemClock, bodies: 0 }
   const server = createServer(
     {
       maxHeaderSize: headBytesMax,
@@ -123,7 +102,7 @@ export function createDoor(options: DoorOptions): Door {
     },
     (req, res) => {
       if (!turns.take(req, res)) return
-      serve(options, rules, req, res).catch((error: unknown) => {
+      serve(desk, rules, req, res).catch((error: unknown) => {
         options.log.debug(
           { reason: errorText(error) },
           `An answer on the ${options.name} address did not reach its reader`,
@@ -132,9 +111,8 @@ export function createDoor(options: DoorOptions): Door {
       })
     },
   )
-  server.maxConnections = connectionsMax
-  // A reader that takes nothing of its answer for this long is let go.
   server.setTimeout(idleTimeoutMs)
+  const turns = createTurns(server)
   let closed: Promise<void> | undefined
   return {
     address: options.address,
@@ -184,11 +162,18 @@ async function bind(server: Server, options: DoorOptions): Promise<{ text: strin
     return { text: showHostPort(address.host, port), rules: { hosts, acts } }
   } catch (error) {
     const where = address.kind === 'unix' ? `unix:${address.path}` : `${address.host}:${address.port}`
-    throw listenError(`The ${name} address ${where}`, `the setting ${name}.address`, error, replaceHint)
+    throw listenError(`The ${name} address ${where}`, `the setting ${name}.address`, error)
   }
 }
 
-async function serve(options: DoorOptions, rules: GateRules, req: IncomingMessage, res: ServerResponse): Promise<void> {
+/** A door while it is open. */
+interface Desk extends DoorOptions {
+  readonly clock: Pick<Clock, 'setTimer'>
+  /** That are awaited. */
+  bodies: number
+}
+
+async function serve(options: Desk, rules: GateRules, req: IncomingMessage, res: ServerResponse): Promise<void> {
   for (const [name, value] of fixedHeaders) res.setHeader(name, value)
   // A body has no meaning here: it is not read, so the connection cannot be used again.
   if (req.headers['content-length'] !== undefined || req.headers['transfer-encoding'] !== undefined) {
@@ -198,13 +183,13 @@ async function serve(options: DoorOptions, rules: GateRules, req: IncomingMessag
   const refusal = judge(rules, method, req.headers)
   if (refusal) {
     if (refusal.status === 405) res.setHeader('allow', rules.acts ? 'GET, HEAD, POST' : 'GET, HEAD')
-    return send(res, method, json(refusal.status, { error: refusal.reason }))
+    return send(options, res, method, json(refusal.status, { error: refusal.reason }))
   }
   const url = req.url ?? '/'
   const mark = url.indexOf('?')
   const path = mark === -1 ? url : url.slice(0, mark)
   const caller = await callerOf(options, path, req, res)
-  if ('body' in caller) return send(res, method, caller)
+  if ('body' in caller) return send(options, res, method, caller)
   let answer: Answer
   try {
     const query = mark === -1 ? '' : url.slice(mark + 1)
@@ -214,7 +199,7 @@ async function serve(options: DoorOptions, rules: GateRules, req: IncomingMessag
     options.log.error({ err: error, path }, `A request on the ${options.name} address failed`)
     answer = json(500, { error: 'This failed here; the log says why.' })
   }
-  return send(res, method, answer)
+  return send(options, res, method, answer)
 }
 
 const nothing: Answer = json(404, { error: 'There is nothing at this path.' })
@@ -250,27 +235,56 @@ function look(
 }
 
 async function act(
-  { router, actions }: DoorOptions,
+  desk: Desk,
   path: string,
   query: string,
   caller: Caller,
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<Answer> {
-  const action = actions?.(path)
+  const action = desk.actions?.(path)
   if (!action) {
-    if (!router(path)) return nothing
+    if (!desk.router(path)) return nothing
     res.setHeader('allow', 'GET, HEAD')
     return json(405, { error: 'This can only be read.' })
   }
   if (caller.role !== 'operate') return json(403, { error: `The token of ${caller.name} may only read.` })
   if (query !== '') return json(400, { error: 'There are no parameters here; what is wanted stands in the body.' })
-  const body = await readBody(req)
+  const body = await bodyOf(desk, req)
   if ('error' in body) return json(body.status, { error: body.error })
   return action(body.value, caller.name)
 }
 
-async function send(res: ServerResponse, method: string, answer: Answer): Promise<void> {
+/** Who sends slowly costs little, and only others who send. */
+async function bodyOf(desk: Desk, req: IncomingMessage): ReturnType<typeof readBody> {
+  if (desk.bodies >= bodiesMax) return { status: 503, error: 'Too many others are sending at this moment.' }
+  desk.bodies++
+  let timer: Timer | undefined
+  try {
+    return await Promise.race([
+      readBody(req),
+      new Promise<BadBody>((resolve) => {
+        timer = desk.clock.setTimer(bodyMs, () =>
+          resolve({ status: 408, error: `The body must be there within ${bodyMs / 1_000} s.` }),
+        )
+      }),
+    ])
+  } finally {
+    timer?.clear()
+    desk.bodies--
+  }
+}
+
+async function send(
+  { clock, stallMs = stallDefaultMs }: Desk,
+  res: ServerResponse,
+  method: string,
+  answer: Answer,
+): Promise<void> {
+  // Who reads nothing would keep a turn from others.
+  res.socket?.setTimeout(stallMs)
+  const timer = clock.setTimer(takenMs, () => res.destroy())
+  res.once('close', () => timer.clear())
   res.statusCode = answer.status
   res.setHeader('content-type', answer.type)
   if (typeof answer.body === 'string') {

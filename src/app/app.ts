@@ -40,6 +40,8 @@ export interface App {
   addresses(): AppAddresses
   /** Why it is not ready, a sentence each; empty: it is. */
   notReady(): readonly string[]
+  /** Names of catalogs that do not answer now, or have not yet. */
+  unseen(): readonly string[]
   dataPlane(): DataPlane
   /**
    * Leaves what another process is to have: status and admin addresses, the state folder, the registration. Resolves when they

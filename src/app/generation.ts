@@ -41,6 +41,8 @@ export interface Generation {
   /** See {@link Reconciler.lifeChanged}. */
   lifeChanged(): void
   status(): ReconcilerStatus
+  /** Names of sources that do not answer now, or have not yet. */
+  unseen(): readonly string[]
   /** Ends the sources and frees what they stood on. Idempotent. */
   stop(): Promise<void>
 }
@@ -89,6 +91,11 @@ export async function createGeneration(options: GenerationOptions): Promise<Gene
     flush: () => reconciler.flush(),
     lifeChanged: () => reconciler.lifeChanged(),
     status: () => reconciler.status(),
+    unseen: () =>
+      reconciler
+        .status()
+        .sources.filter(({ state, savedAtMs }) => state.kind !== 'current' || savedAtMs !== undefined)
+        .map(({ name }) => name),
     stop: async () => {
       await reconciler.stop()
       await sources.release()

@@ -10,6 +10,13 @@ interface Given {
   readonly lameDuck: string
   readonly deadline: string
   readonly stateDir?: string
+  readonly replaces?: true
+}
+
+interface ForHelper {
+  readonly pid: string
+  readonly for: string
+  readonly unseen: string
 }
 
 export function addProcessCommand(program: Command): void {
@@ -22,7 +29,8 @@ export function addProcessCommand(program: Command): void {
     .requiredOption('--lame-duck <ms>')
     .requiredOption('--deadline <ms>')
     .option('--state-dir <path>')
-    .action(async (role: string, { socket, config, slot, workers, lameDuck, deadline, stateDir }: Given) => {
+    .option('--replaces')
+    .action(async (role: string, { socket, config, slot, workers, lameDuck, deadline, stateDir, replaces }: Given) => {
       const options = {
         socket,
         config,
@@ -31,6 +39,7 @@ export function addProcessCommand(program: Command): void {
         lameDuckMs: Number(lameDuck),
         deadlineMs: Number(deadline),
         stateDir,
+        replaces,
       }
       if (role === 'control') await (await import('./serve/control.ts')).runControl(options)
       else if (role === 'whole') await (await import('./serve/whole.ts')).runWhole(options)
@@ -40,8 +49,14 @@ export function addProcessCommand(program: Command): void {
     .command('hand-over <sockets>', { hidden: true })
     .requiredOption('--pid <pid>')
     .requiredOption('--for <version>')
-    .action(async (sockets: string, { pid, for: version }: { readonly pid: string; readonly for: string }) => {
+    .option('--unseen <catalogs>', '', '[]')
+    .action(async (sockets: string, { pid, for: version, unseen }: ForHelper) => {
       const { runHelper } = await import('../handover/helper.ts')
-      runHelper({ version, pid: Number(pid), sockets: JSON.parse(sockets) as readonly ListeningSocket[] })
+      runHelper({
+        version,
+        pid: Number(pid),
+        unseen: JSON.parse(unseen) as readonly string[],
+        sockets: JSON.parse(sockets) as readonly ListeningSocket[],
+      })
     })
 }

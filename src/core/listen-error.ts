@@ -8,20 +8,18 @@ const reasons: Readonly<Record<string, string>> = {
   ENOTFOUND: 'nobody knows this name',
 }
 
-/** What helps where it may be the same proxy, started before, that has the address. */
-export const replaceHint = 'if that is this same proxy, `fairlead serve --replace` takes over from it'
-
-/**
- * The FL_LISTEN error of `what` (with its address); `setting` is the setting or option that says where it listens, `inUse` what
- * else helps when somebody has it.
- */
-export function listenError(what: string, setting: string, error: unknown, inUse?: string): FairleadError {
+/** The FL_LISTEN error of `what` (with its address); `setting` is the setting or option that says where it listens. */
+export function listenError(what: string, setting: string, error: unknown): FairleadError {
   if (error instanceof FairleadError) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   // The system's own text names the address once more.
   const reason = reasons[code] === undefined ? errorText(error) : `${reasons[code]} (${code})`
-  const hint = inUse !== undefined && code === 'EADDRINUSE' ? `; ${inUse}` : ''
-  return new FairleadError('FL_LISTEN', `${what} cannot be opened: ${reason}; ${setting} moves it${hint}`, {
+  return new FairleadError('FL_LISTEN', `${what} cannot be opened: ${reason}; ${setting} moves it`, {
     cause: error,
   })
+}
+
+/** Somebody has the address. Read from the text, which is all that comes from a worker process. */
+export function isInUse(error: unknown): boolean {
+  return error instanceof FairleadError && error.code === 'FL_LISTEN' && error.message.includes('(EADDRINUSE)')
 }

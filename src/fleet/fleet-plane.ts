@@ -6,7 +6,7 @@
  * Before the first `listen` workers are told nothing: control that began anew knows less than they do until it has its
  * catalog, and they go on with the table they have. It never sees a request.
  */
-import type { Clock, Milliseconds } from '../core/clock.ts'
+import type { Clock } from '../core/clock.ts'
 import { FairleadError } from '../core/errors.ts'
 import type { HealthEvent } from '../health/event.ts'
 import type { HealthView, SharedHealth } from '../health/port.ts'
@@ -29,7 +29,7 @@ import type { WireLimits } from '../wire/limits.ts'
 import { Asking } from './asking.ts'
 import { atOwnTime, ordersOf } from './crossing.ts'
 import type { CountsReport } from './counts.ts'
-import { beatMs, Hub, type Member, type Told } from './hub.ts'
+import { Hub, type Member, type Told } from './hub.ts'
 import type { SentOrder, Word, WorkerSettings } from './messages.ts'
 import { sharing } from './sharing.ts'
 import { Totals } from './totals.ts'
@@ -42,8 +42,6 @@ export interface FleetOptions {
   readonly version: string
   /** Names this life of control. */
   readonly epoch: string
-  /** Ends a worker's process at once; its supervisor starts another. */
-  readonly kill: (pid: number) => void
   readonly clock: Clock
   readonly log: AppLogger
 }
@@ -52,10 +50,6 @@ export interface FleetOptions {
 const gatherMs = 5_000
 /** How long a scrape waits for fresh counts, ms. */
 const freshMs = 250
-/** A worker that says nothing for this long hangs, and so do its clients: it is ended; ms. */
-export const hungMs: Milliseconds = 10_000
-/** A beat that comes this late means that it was control that was held up, ms. */
-const lateMs: Milliseconds = 3 * beatMs
 /** How much longer than they may take to drain workers are waited for, ms. */
 const graceMs = 2_000
 
@@ -78,7 +72,6 @@ export class FleetPlane implements DataPlane {
   /** What the endpoint that is being ordered about holds. */
   #held = 0
   #opened = false
-  #beatMs: Milliseconds
   #deadlineMs: number | undefined
   #drained: Promise<void> | undefined
 
@@ -90,7 +83,6 @@ export class FleetPlane implements DataPlane {
     this.#options = options
     this.#plane = plane
     this.#modeOf = modeOf
-    this.#beatMs = options.clock.now()
     this.#settings = {
       limits: plane.limits,
       access: modeOf(plane.observer),
@@ -113,7 +105,7 @@ export class FleetPlane implements DataPlane {
       onJoin: (member) => this.#joined(member),
       onMessage: (member, message) => this.#told(member, message),
       onLeave: (member) => this.#left(member),
-      onBeat: () => this.#beat(),
+      onBeat: () => this.#asking.again(),
     })
     this.#asking = new Asking(this.#hub, options)
   }
@@ -287,27 +279,6 @@ export class FleetPlane implements DataPlane {
     if (this.#addresses.length === 0) this.#addresses = member.listeners
     if (this.#opened) this.#sync(member)
     this.#asking.joined()
-  }
-
-  /** Twice a second. */
-  #beat(): void {
-    const { clock, kill, log } = this.#options
-    const nowMs = clock.now()
-    const isLate = nowMs - this.#beatMs > lateMs
-    this.#beatMs = nowMs
-    for (const member of this.#hub.members) {
-      const { slot, pid, heardMs } = member
-      if (!isLate && nowMs - heardMs <= hungMs) continue
-      // What they said meanwhile may not have been read; and one that was ended once is gone soon.
-      member.heardMs = nowMs
-      if (isLate) continue
-      log.error(
-        { worker: slot, workerPid: pid },
-        `worker ${slot} has said nothing for ${hungMs / 1_000} s: it is ended`,
-      )
-      kill(pid)
-    }
-    this.#asking.again()
   }
 
   #left(member: Member): void {

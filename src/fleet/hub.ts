@@ -28,8 +28,6 @@ export class Member {
   readonly slot: number
   readonly epoch: string
   readonly pid: number
-  /** When it last said anything, monotonic ms; it does so twice a second. */
-  heardMs: Milliseconds
   /** What it listened on when it came. */
   readonly listeners: readonly ListenerAddress[]
   readonly #link: Link<ToControl, ToWorker>
@@ -42,8 +40,7 @@ export class Member {
   #allOrders = false
   #listen: Extract<ToWorker, { kind: 'listen' }> | undefined
 
-  constructor({ slot, epoch, pid, listeners }: Hello, link: Link<ToControl, ToWorker>, nowMs: Milliseconds) {
-    this.heardMs = nowMs
+  constructor({ slot, epoch, pid, listeners }: Hello, link: Link<ToControl, ToWorker>) {
     this.slot = slot
     this.epoch = epoch
     this.pid = pid
@@ -195,15 +192,13 @@ export class Hub {
   }
 
   #accept(socket: Socket): void {
-    const { onMessage, onLeave, clock, log } = this.#options
+    const { onMessage, onLeave, log } = this.#options
     this.#sockets.add(socket)
     let member: Member | undefined
     const link = new Link<ToControl, ToWorker>(socket, {
       onMessage: (message) => {
         if (message.kind !== 'hello') {
-          if (!member) return
-          member.heardMs = clock.now()
-          onMessage(member, message)
+          if (member) onMessage(member, message)
         } else if (!member) member = this.#greet(message, link)
       },
       onRelief: () => member?.flush(),
@@ -218,7 +213,7 @@ export class Hub {
   }
 
   #greet(hello: Hello, link: Link<ToControl, ToWorker>): Member | undefined {
-    const { version, epoch, clock, log, onJoin } = this.#options
+    const { version, epoch, log, onJoin } = this.#options
     if (hello.protocol !== protocol || hello.version !== version) {
       log.error(
         { worker: hello.slot, version: hello.version },
@@ -227,7 +222,7 @@ export class Hub {
       link.close()
       return undefined
     }
-    const member = new Member(hello, link, clock.now())
+    const member = new Member(hello, link)
     this.#members.add(member)
     link.send({ kind: 'welcome', epoch })
     onJoin(member)

@@ -1,6 +1,6 @@
 /**
- * Keeps one control process and so many workers alive, and ends them: the state of each child, when the next one takes its
- * place, and with what the whole ends. It carries no request, holds no table and opens no socket, so that there is next to
+ * Keeps one control process and so many workers alive, and ends them: the state of each child, whether it still answers, when
+ * the next one takes its place, and with what the whole ends. It carries no request, holds no table and opens no socket, so that there is next to
  * nothing in it that could fail. How a process is started is given to it.
  */
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts'
@@ -11,8 +11,11 @@ export type Role = { readonly kind: 'control' } | { readonly kind: 'worker'; rea
 /** A child that runs. */
 export interface Child {
   readonly pid: number
-  /** `stop`: end gently. `reload`: read the configuration again. A child whose supervisor has gone takes that for `stop`. */
-  tell(word: 'stop' | 'reload'): void
+  /**
+   * `stop`: end gently. `reload`: read the configuration again. `beat`: answer with `onBeat`. A child whose supervisor has gone
+   * takes that for `stop`.
+   */
+  tell(word: 'stop' | 'reload' | 'beat'): void
   /** Ends it at once. */
   kill(): void
 }
@@ -20,6 +23,8 @@ export interface Child {
 export interface ChildEvents {
   /** Control has begun to serve: whatever ends it from now on is no fault of what it was started with. */
   readonly onReady: () => void
+  /** It runs, or has answered a `beat`. */
+  readonly onBeat: () => void
   /** Control has given its place to another proxy: all of this one is to end. */
   readonly onRetired: () => void
   /** Called once. `code` undefined: a signal ended it, or it could not be started. */
@@ -37,6 +42,14 @@ export interface SupervisorOptions {
   readonly onEnd: (code: number) => void
 }
 
+/** Children are asked this often whether they are there, ms. */
+export const beatMs: Milliseconds = 1_000
+/** A worker that answers nothing for this long hangs, and so do its clients: it is ended; ms. */
+export const workerHungMs: Milliseconds = 10_000
+/** Control is given more, since workers serve without it; so is whoever has only just been started, ms. */
+export const patienceMs: Milliseconds = 30_000
+/** A beat that comes this late means that it was the supervisor that was held up, ms. */
+const lateMs: Milliseconds = 3 * beatMs
 /** A child that lived for this long did not die of being started. */
 const livedMs: Milliseconds = 10_000
 /** Wait before the third of a series that died of that; it doubles up to `againMaxMs`. The second is started at once. */
@@ -48,6 +61,10 @@ interface Place {
   readonly name: string
   child: Child | undefined
   startedMs: Milliseconds
+  /** When it answered last, or was started, ms. */
+  heardMs: Milliseconds
+  /** How long it may say nothing, ms. */
+  hungMs: Milliseconds
   /** Deaths in a row soon after the start. */
   quick: number
   again: Timer | undefined
@@ -61,6 +78,8 @@ export class Supervisor {
   #stopping = false
   #code = 0
   #end: Timer | undefined
+  #watch: Timer | undefined
+  #beatMs: Milliseconds = 0
   #over = false
 
   constructor(options: SupervisorOptions) {
@@ -70,6 +89,8 @@ export class Supervisor {
       name,
       child: undefined,
       startedMs: 0,
+      heardMs: 0,
+      hungMs: patienceMs,
       quick: 0,
       again: undefined,
     })
@@ -83,6 +104,7 @@ export class Supervisor {
 
   start(): void {
     for (const place of this.#places) this.#spawn(place)
+    this.#plan()
   }
 
   reload(): void {
@@ -93,6 +115,7 @@ export class Supervisor {
   stop(): void {
     if (this.#stopping) return
     this.#stopping = true
+    this.#watch?.clear()
     for (const place of this.#places) {
       place.again?.clear()
       place.child?.tell('stop')
@@ -106,6 +129,32 @@ export class Supervisor {
     for (const { child } of this.#places) child?.kill()
   }
 
+  #plan(): void {
+    const { clock } = this.#options
+    this.#beatMs = clock.now()
+    this.#watch = clock.setTimer(beatMs, () => {
+      this.#beat()
+      this.#plan()
+    })
+  }
+
+  /** Whoever has not answered for too long is ended, and then replaced as any that died. */
+  #beat(): void {
+    const { clock, log } = this.#options
+    const nowMs = clock.now()
+    const isLate = nowMs - this.#beatMs > lateMs
+    for (const place of this.#places) {
+      const { child, name, heardMs, hungMs } = place
+      if (!child) continue
+      // What they said meanwhile may not have been read; and one that was ended once is gone soon.
+      if (isLate || nowMs - heardMs > hungMs) place.heardMs = nowMs
+      if (!isLate && nowMs - heardMs > hungMs) {
+        log.error({ childPid: child.pid }, `${name} has said nothing for ${hungMs / 1_000} s: it is ended`)
+        child.kill()
+      } else child.tell('beat')
+    }
+  }
+
   #giveUp(): void {
     const { log } = this.#options
     for (const { child, name } of this.#places)
@@ -116,10 +165,15 @@ export class Supervisor {
   #spawn(place: Place): void {
     const { clock, spawn } = this.#options
     place.again = undefined
-    place.startedMs = clock.now()
+    place.startedMs = place.heardMs = clock.now()
+    place.hungMs = patienceMs
     place.child = spawn(place.role, {
       onReady: () => {
         if (place.role.kind === 'control') this.#served = true
+      },
+      onBeat: () => {
+        place.heardMs = clock.now()
+        if (place.role.kind === 'worker') place.hungMs = workerHungMs
       },
       onRetired: () => this.stop(),
       onEnd: (code, how) => this.#ended(place, code, how),

@@ -13,11 +13,13 @@ export interface HelperOptions {
   /** Of the running proxy. */
   readonly version: string
   readonly pid: number
+  /** Names of its catalogs that do not answer it. */
+  readonly unseen: readonly string[]
   /** With this process's descriptors. */
   readonly sockets: readonly ListeningSocket[]
 }
 
-export function runHelper({ version, pid, sockets }: HelperOptions): void {
+export function runHelper({ version, pid, unseen, sockets }: HelperOptions): void {
   const left = new Set(sockets)
   const say = (message: ToTaker): void => void process.send?.(message)
   for (const end of ['disconnect', 'error']) process.on(end, () => process.exit(0))
@@ -51,5 +53,5 @@ export function runHelper({ version, pid, sockets }: HelperOptions): void {
     .on('error', () => {})
     .on('data', retire)
     .once('end', over)
-  say({ kind: 'hello', protocol: handoverProtocol, version, pid })
+  say({ kind: 'hello', protocol: handoverProtocol, version, pid, unseen })
 }

@@ -2,7 +2,7 @@
  * What a starting proxy and the helper of the running one say to each other. Types only. Raised with every change: two that
  * do not know each other leave all as it is.
  */
-export const handoverProtocol = 1
+export const handoverProtocol = 2
 
 /** From the one that takes over. */
 export type ToGiver =
@@ -13,8 +13,17 @@ export type ToGiver =
 
 /** To it. */
 export type ToTaker =
-  /** The first message. `pid`: of the process whose sockets these are. */
-  | { readonly kind: 'hello'; readonly protocol: number; readonly version: string; readonly pid: number }
+  /**
+   * The first message. `pid`: of the process whose sockets these are. `unseen`: names of its catalogs that did not answer it when
+   * this was asked for.
+   */
+  | {
+      readonly kind: 'hello'
+      readonly protocol: number
+      readonly version: string
+      readonly pid: number
+      readonly unseen: readonly string[]
+    }
   /** Comes with the socket. */
   | { readonly kind: 'given' }
   | { readonly kind: 'none' }

@@ -8,9 +8,17 @@ import type { Clock, Milliseconds, Timer } from '../core/clock.ts'
 import { FairleadError } from '../core/errors.ts'
 import { handoverProtocol, plainHost, type ToGiver, type ToTaker } from './messages.ts'
 
+/** The running proxy as it has introduced itself. */
+export interface Met {
+  /** Names of its catalogs that did not answer it then. */
+  readonly unseen: readonly string[]
+}
+
 export interface Taker {
   /** Resolves when the running proxy is there to hand its sockets over. Rejects with FL_LISTEN when it is not. */
-  ready(): Promise<void>
+  ready(): Promise<Met>
+  /** False: it can no longer be heard. */
+  isThere(): boolean
   /**
    * The running proxy's socket of this address, which accepts from the moment on at which it is had: listen on it in the same turn.
    * Undefined: it has none. Rejects with FL_LISTEN when it does not answer.
@@ -51,7 +59,7 @@ export function createTaker(options: TakerOptions): Taker | undefined {
 
 class ChannelTaker implements Taker {
   readonly #options: TakerOptions
-  readonly #hello: Promise<void>
+  readonly #hello: Promise<Met>
   #work: Promise<unknown> = Promise.resolve()
   #wait: ((answer: Answer) => void) | undefined
   #met = false
@@ -71,8 +79,12 @@ class ChannelTaker implements Taker {
     this.#hello.catch(() => {})
   }
 
-  ready(): Promise<void> {
+  ready(): Promise<Met> {
     return this.#hello
+  }
+
+  isThere(): boolean {
+    return process.connected
   }
 
   take(host: string, port: number): Promise<Server | undefined> {
@@ -95,17 +107,17 @@ class ChannelTaker implements Taker {
     if (process.connected) process.disconnect()
   }
 
-  async #meet(): Promise<void> {
+  async #meet(): Promise<Met> {
     const { message } = await this.#answer(answerMs)
     if (message?.kind === 'hello' && message.protocol === handoverProtocol) {
       this.#met = true
-      return
+      return { unseen: message.unseen }
     }
     const why = message
       ? 'is of a version that hands its sockets over in another way: stop it, then start this one'
       : process.connected
         ? 'does not answer: it hangs, or it is stopped. End it with KILL, then start this one'
-        : 'does not hand its sockets over: another one is taking over from it'
+        : 'does not hand its sockets over: it ends, or its helper has ended'
     throw new FairleadError('FL_LISTEN', `the running proxy ${why}`)
   }
 
@@ -121,7 +133,8 @@ class ChannelTaker implements Taker {
   #ask(message: ToGiver, patienceMs?: Milliseconds): Promise<Answer> {
     if (!process.connected) return Promise.resolve(silence)
     const answer = this.#answer(patienceMs)
-    process.send?.(message)
+    // One that has just gone is told of by the end of the channel, and is no fault.
+    process.send?.(message, undefined, undefined, () => {})
     return answer
   }
 

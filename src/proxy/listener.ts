@@ -4,7 +4,7 @@
  */
 import { BlockList, type Server, type Socket, createServer, isIP, isIPv6 } from 'node:net'
 import { type Inherit, listenBacklog as backlog } from '../core/inherit.ts'
-import { listenError, replaceHint } from '../core/listen-error.ts'
+import { listenError } from '../core/listen-error.ts'
 import type { Deadlines } from '../wire/deadlines.ts'
 import type { WireLimits } from '../wire/limits.ts'
 import { ServerConnection } from '../wire/server-connection.ts'
@@ -68,7 +68,7 @@ export class Listener implements ServerOwner {
       this.#server.once('error', (error) => {
         const where = `${host}:${port}`
         const shown = name === where ? where : `${where} (${name})`
-        reject(listenError(`the listener ${shown}`, 'the setting listen[].address', error, replaceHint))
+        reject(listenError(`the listener ${shown}`, 'the setting listen[].address', error))
       })
       const listening = (): void => {
         this.#server.removeAllListeners('error')

@@ -17,7 +17,7 @@ for (const workers of [1, 2]) {
     process.kill(pid, 'SIGSTOP')
     const next = place.start('--replace')
     t.equal(await next.exit, 1)
-    t.match(next.out(), /the running proxy does not answer: it hangs, or it is stopped/)
+    t.match(next.err(), /the running proxy does not answer: it hangs, or it is stopped/)
     process.kill(pid, 'SIGCONT')
     await serves(t, place)
     // It went on, and can be upgraded as ever once it has found that nobody is there any more who came meanwhile.

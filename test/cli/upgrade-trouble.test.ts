@@ -46,7 +46,7 @@ for (const workers of [1, 2]) {
     const first = await held()
     const second = place.start('--replace')
     t.equal(await second.exit, 1)
-    t.match(second.out(), /another one is taking over from it/)
+    t.match(second.err(), /another one is taking over from it/)
     go()
     t.equal(await tookOver(old, first), 0)
     await serves(t, place)

@@ -1,56 +1,13 @@
 /** The processes of a proxy with several workers, really killed: what goes on, what is lost, what comes back. */
 import { readdirSync } from 'node:fs'
 import { Agent, createServer } from 'node:http'
-import { connect, type AddressInfo, type Socket } from 'node:net'
-import t, { type Test } from 'tap'
+import { type AddressInfo } from 'node:net'
+import t from 'tap'
 import { ask, backend } from '../fixtures/app.ts'
 import { allGone, isGone } from '../fixtures/command.ts'
+import { kept, killNow } from '../fixtures/kept.ts'
 import { until } from '../fixtures/until.ts'
 import { serveWorkers, slow } from '../fixtures/workers.ts'
-
-function killNow(pid: number | undefined): number {
-  if (pid === undefined) throw new Error('there is no such process')
-  process.kill(pid, 'SIGKILL')
-  return pid
-}
-
-/** Connections that stay, with how to ask over one of them. */
-async function kept(t: Test, port: number, count: number): Promise<readonly Kept[]> {
-  const all = await Promise.all(
-    Array.from({ length: count }, async (): Promise<Kept> => {
-      const socket = connect(port, '127.0.0.1')
-      await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
-      return new Kept(socket)
-    }),
-  )
-  t.teardown(() => {
-    for (const { socket } of all) socket.destroy()
-  })
-  return all
-}
-
-class Kept {
-  readonly socket: Socket
-  isOver = false
-  #text = ''
-
-  constructor(socket: Socket) {
-    this.socket = socket
-    socket.setEncoding('latin1')
-    socket.on('data', (text: string) => (this.#text += text))
-    socket.on('error', () => {})
-    socket.on('close', () => (this.isOver = true))
-    socket.on('end', () => (this.isOver = true))
-  }
-
-  /** The status of the answer; 'over': the connection is no more. */
-  async ask(): Promise<number | 'over'> {
-    this.#text = ''
-    if (!this.isOver) this.socket.write('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n')
-    await until(() => this.isOver || /\r\n\r\n[^]*hello/.test(this.#text), { what: `an answer in ${this.#text}` })
-    return this.isOver ? 'over' : Number(this.#text.slice(9, 12))
-  }
-}
 
 t.test('connections are spread over workers, and the port is one', async (t) => {
   const one = await serveWorkers(t, [await backend(t, 'hello')])

@@ -18,7 +18,7 @@ function rig() {
   stream.removeAllListeners('data')
   stream.pause()
   const hello = { kind: 'hello', protocol: 1, version: '', slot: 0, epoch: '', pid: 1, listeners: [] } as const
-  const member = new Member(hello, link, 0)
+  const member = new Member(hello, link)
   const reader = new FrameReader()
   const sent = (): ToWorker[] => {
     const messages: ToWorker[] = []

@@ -1,7 +1,15 @@
 /** The supervisor on a fake clock: who takes whose place and when, how all of it ends, and with which code. */
 import fc from 'fast-check'
 import t from 'tap'
-import { Supervisor, type Child, type ChildEvents, type Role } from '../../src/fleet/supervisor.ts'
+import {
+  beatMs,
+  patienceMs,
+  Supervisor,
+  type Child,
+  type ChildEvents,
+  type Role,
+  workerHungMs,
+} from '../../src/fleet/supervisor.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
 
@@ -9,12 +17,23 @@ interface Started extends ChildEvents {
   readonly name: string
   readonly told: string[]
   alive: boolean
+  /** It answers nothing. */
+  hangs: boolean
   /** It ends by itself. */
   readonly end: (code: number | undefined) => void
 }
 
 function rig(workers: number) {
-  const clock = new FakeClock()
+  const fake = new FakeClock()
+  let skewMs = 0
+  const clock = {
+    now: () => fake.now() + skewMs,
+    wall: () => fake.wall(),
+    setTimer: (delayMs: number, fn: () => void) => fake.setTimer(delayMs, fn),
+    advance: (ms: number) => fake.advance(ms),
+    nextDelay: () => fake.nextDelay(),
+    skew: (ms: number) => void (skewMs += ms),
+  }
   const started: Started[] = []
   const codes: number[] = []
   const spawn = (role: Role, events: ChildEvents): Child => {
@@ -23,6 +42,7 @@ function rig(workers: number) {
       name: role.kind === 'control' ? 'control' : `worker ${String(role.slot)}`,
       told: [],
       alive: true,
+      hangs: false,
       end: (code) => {
         if (!child.alive) return
         child.alive = false
@@ -30,7 +50,14 @@ function rig(workers: number) {
       },
     }
     started.push(child)
-    return { pid: started.length, tell: (word) => void child.told.push(word), kill: () => child.end(undefined) }
+    return {
+      pid: started.length,
+      tell: (word) => {
+        if (word !== 'beat') child.told.push(word)
+        else if (!child.hangs) events.onBeat()
+      },
+      kill: () => child.end(undefined),
+    }
   }
   const supervisor = new Supervisor({
     workers,
@@ -176,4 +203,64 @@ t.test('whatever dies whenever, there is never more than one in a place, and all
     ),
     { numRuns: 100 },
   )
+})
+
+t.test('a worker that answers nothing for too long is ended and replaced, whoever else knows it', async (t) => {
+  const { supervisor, clock, started, alive } = rig(2)
+  supervisor.start()
+  clock.advance(beatMs)
+  const hung = alive('worker 1')
+  if (!hung) throw new Error('no worker 1')
+  hung.hangs = true
+  clock.advance(workerHungMs)
+  t.equal(alive('worker 1'), hung)
+  clock.advance(beatMs)
+  t.equal(hung.alive, false)
+  t.ok(alive('worker 1'))
+  t.equal(started.length, 4, 'and nobody else')
+  clock.advance(10 * patienceMs)
+  t.equal(started.length, 4)
+})
+
+t.test('one that hangs from its start on, and control, are given more time', async (t) => {
+  const { supervisor, clock, started, alive } = rig(1)
+  supervisor.start()
+  const [control, worker] = started
+  if (!control || !worker) throw new Error('nothing was started')
+  worker.hangs = true
+  clock.advance(beatMs)
+  control.onReady()
+  control.hangs = true
+  clock.advance(patienceMs - beatMs)
+  t.ok(worker.alive && control.alive)
+  clock.advance(beatMs)
+  t.equal(worker.alive, false)
+  t.ok(alive('worker 0'))
+  clock.advance(beatMs)
+  t.equal(control.alive, false)
+  t.ok(alive('control'))
+  t.equal(started.length, 4)
+})
+
+t.test('when it was the supervisor that was held up, nobody is blamed', async (t) => {
+  const { supervisor, clock, started } = rig(1)
+  supervisor.start()
+  clock.advance(beatMs)
+  for (const each of started) each.hangs = true
+  clock.skew(10 * patienceMs)
+  clock.advance(workerHungMs)
+  t.ok(started.every(({ alive }) => alive))
+  clock.advance(2 * beatMs)
+  t.equal(started[1]?.alive, false, 'but from then on')
+})
+
+t.test('one that hangs at the end is not replaced', async (t) => {
+  const { supervisor, clock, started, codes } = rig(1)
+  supervisor.start()
+  clock.advance(beatMs)
+  for (const each of started) each.hangs = true
+  supervisor.stop()
+  clock.advance(15_000)
+  t.equal(started.length, 2)
+  t.same(codes, [0])
 })

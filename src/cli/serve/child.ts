@@ -17,6 +17,8 @@ export interface ChildOptions {
   readonly deadlineMs: number
   /** Where the processes of a proxy can be found by one that takes over; undefined: nowhere. */
   readonly stateDir: string | undefined
+  /** It was started with `--replace`. */
+  readonly replaces: true | undefined
 }
 
 /** What somebody may order from outside. */
@@ -26,7 +28,7 @@ export interface Orders {
   readonly reload: () => void
 }
 
-/** Where control says that it serves, and that the whole is to end. */
+/** Where a child says that it is there, and control that it serves, and that the whole is to end. */
 const readyFd = 3
 
 /** Names this life of this process. */
@@ -43,12 +45,16 @@ export function takeOrders({ stop, reload }: Orders): void {
   }
   let rest = ''
   process.stdin.setEncoding('utf8')
+  // It runs: from now on it is asked, and has less time to answer in.
+  say('beat')
   process.stdin.on('data', (text: string) => {
     const words = `${rest}${text}`.split('\n')
     rest = words.pop() ?? ''
     for (const word of words) {
       if (word === 'stop') stopOnce(false)
       else if (word === 'reload') reload()
+      // Only when asked: a supervisor that stands still would let the pipe fill, and us wait for it.
+      else if (word === 'beat') say('beat')
     }
   })
   process.stdin.on('end', () => stopOnce(true))

@@ -10,7 +10,7 @@ import { openOutput } from './output.ts'
 import { readConfig } from './read-config.ts'
 import { run } from './run.ts'
 
-export async function runControl({ socket, config, workers }: ChildOptions): Promise<void> {
+export async function runControl({ socket, config, workers, replaces }: ChildOptions): Promise<void> {
   const read = readConfig(config)
   if (!read) return
   const output = openOutput(read.config.log.level, true)
@@ -19,7 +19,6 @@ export async function runControl({ socket, config, workers }: ChildOptions): Pro
     workers,
     version: packageVersion,
     epoch: epochOf(),
-    kill: (pid) => void process.kill(pid, 'SIGKILL'),
     clock: systemClock,
     log: output.log,
   })
@@ -31,7 +30,13 @@ export async function runControl({ socket, config, workers }: ChildOptions): Pro
       },
       reload,
     })
-  const parts = { log: fleet.log, accessLog: fleet.accessLog, fleet, running: createTaker({ clock: systemClock }) }
+  const parts = {
+    log: fleet.log,
+    accessLog: fleet.accessLog,
+    fleet,
+    running: createTaker({ clock: systemClock }),
+    replaces,
+  }
   await run(read, output, parts, obey, sayReady, sayRetired)
 }
 

@@ -12,18 +12,30 @@ export interface GivingOptions {
   /** A worker's; absent: the process that is asked to go. */
   readonly slot?: number
   readonly onRetire?: () => Promise<void>
+  /** Names of its catalogs that do not answer it; absent: it has none. */
+  readonly unseen?: () => readonly string[]
   readonly log: Logger
 }
 
 /** Opens the place where another proxy finds this process; undefined: there is none. */
-export function openGiver({ stateDir, slot, onRetire, log }: GivingOptions): Giver | undefined {
+export function openGiver({ stateDir, slot, onRetire, unseen, log }: GivingOptions): Giver | undefined {
   // Elsewhere nothing tells which descriptor a listening socket has.
   if (stateDir === undefined || process.platform !== 'linux') return undefined
   const giver = createGiver({
     path: handoverPath(stateDir, slot),
     helper: (sockets) => {
       const given = sockets.map(({ host, port }, i) => ({ fd: 4 + i, host, port }))
-      return ownCommand(['hand-over', JSON.stringify(given), '--pid', String(process.pid), '--for', packageVersion])
+      const blind = JSON.stringify(unseen?.() ?? [])
+      return ownCommand([
+        'hand-over',
+        JSON.stringify(given),
+        '--pid',
+        String(process.pid),
+        '--for',
+        packageVersion,
+        '--unseen',
+        blind,
+      ])
     },
     ...(onRetire ? { onRetire } : {}),
     clock: systemClock,

@@ -9,6 +9,7 @@ import type { Config } from '../../config/config.ts'
 import { workerCount } from '../../config/workers.ts'
 import { systemClock } from '../../core/clock.ts'
 import { errorText, FairleadError } from '../../core/errors.ts'
+import { isInUse } from '../../core/listen-error.ts'
 import { systemRandom } from '../../core/random.ts'
 import type { AppLogger } from '../../telemetry/log.ts'
 import { packageVersion } from '../version.ts'
@@ -28,7 +29,7 @@ export async function serve(file: string | undefined, replace: boolean): Promise
   const workers = Math.max(wanted, running?.workersMin ?? 1)
   if (workers > 1) {
     const { supervise } = await import('./supervise.ts')
-    return supervise(read, { workers, wanted }, running)
+    return supervise(read, { workers, wanted, replaces: replace }, running)
   }
   if (running) {
     const { aroundWhole } = await import('./whole.ts')
@@ -36,7 +37,7 @@ export async function serve(file: string | undefined, replace: boolean): Promise
   }
   const output = openOutput(read.config.log.level, false)
   announce(read, output.log)
-  await run(read, output, output, ({ stop, reload }) => {
+  await run(read, output, { ...output, replaces: replace }, ({ stop, reload }) => {
     onSignals(() => stop(false), output)
     process.on('SIGHUP', reload)
   })
@@ -52,6 +53,9 @@ export function announce({ file, warnings }: ReadConfig, log: AppLogger, more: o
   log.info({ version: packageVersion, node: process.versions.node, config: file ?? null, ...more }, 'fairlead starts')
 }
 
+/** `replaces`: it was started with `--replace`. */
+type Parts = Pick<AppDeps, 'log' | 'accessLog' | 'fleet' | 'running'> & { readonly replaces?: boolean | undefined }
+
 /**
  * Runs the proxy whose parts are `parts`, in this process. `takeOrders` is called once, with what an order does.
  * `onServing` is called when requests are taken, `onRetired` when another proxy has taken over; absent: then this one stops.
@@ -59,7 +63,7 @@ export function announce({ file, warnings }: ReadConfig, log: AppLogger, more: o
 export async function run(
   read: ReadConfig,
   output: Output,
-  parts: Pick<AppDeps, 'log' | 'accessLog' | 'fleet' | 'running'>,
+  parts: Parts,
   takeOrders: (orders: Orders) => void,
   onServing: () => void = () => {},
   onRetired?: () => void,
@@ -94,6 +98,7 @@ export async function run(
     giver = openGiver({
       stateDir: read.config.stateDir,
       log,
+      unseen: () => app.unseen(),
       onRetire: async () => {
         giver?.close()
         await app.retire()
@@ -104,10 +109,18 @@ export async function run(
   } catch (error) {
     log.error(
       error instanceof FairleadError ? { code: error.code } : { err: error },
-      `fairlead cannot run: ${errorText(error)}`,
+      `fairlead cannot run: ${errorText(error)}${isInUse(error) ? `; ${whoHasIt(read.config, parts)}` : ''}`,
     )
     await end(1)
   }
+}
+
+/** What helps where somebody has an address. */
+function whoHasIt({ stateDir }: Config, { replaces, running }: Parts): string {
+  if (running) return `the running proxy does not have it: another program does, or a proxy with another stateDir`
+  return replaces
+    ? `there is no running proxy in ${stateDir ?? ''}: another program has it, or a proxy with another stateDir`
+    : 'if that is this same proxy, `fairlead serve --replace` takes over from it'
 }
 
 function watchConfig(app: App, { file, text, config: first }: ReadConfig, log: AppLogger): ConfigWatcher | undefined {

@@ -21,13 +21,15 @@ import { startProcess } from './whole.ts'
 const graceMs = 5_000
 
 export interface Count {
+  /** It was started with `--replace`. */
+  readonly replaces: boolean
   readonly workers: number
   /** What the configuration says; less than there are where a proxy that runs has more. */
   readonly wanted: number
 }
 
 /** Runs until it is told to stop, and then ends the process. */
-export function supervise(read: ReadConfig, { workers, wanted }: Count, running?: Running): void {
+export function supervise(read: ReadConfig, { workers, wanted, replaces }: Count, running?: Running): void {
   const output = openOutput(read.config.log.level, true)
   const { log } = output
   const { lameDuckMs, deadlineMs } = read.config.shutdown
@@ -51,6 +53,7 @@ export function supervise(read: ReadConfig, { workers, wanted }: Count, running?
     void end(1)
     return
   }
+  const clear = (): void => rmSync(folder, { recursive: true, force: true })
   const given = [
     '--socket',
     join(folder, 'control'),
@@ -58,24 +61,13 @@ export function supervise(read: ReadConfig, { workers, wanted }: Count, running?
     String(lameDuckMs),
     '--deadline',
     String(deadlineMs),
+    ...(replaces ? ['--replaces'] : []),
     '--workers',
     String(workers),
     ...(read.config.stateDir === undefined ? [] : ['--state-dir', read.config.stateDir]),
   ]
   const config = read.file === undefined ? [] : ['--config', read.file]
-  // Each is for the first process of its kind: a later one finds what it is to have in the others' hands.
-  const channels = new Map(
-    running && [
-      ['control', running.control],
-      ...[...running.workers].map(([slot, socket]) => [`worker ${slot}`, socket] as const),
-    ],
-  )
-  const takeChannel = (role: Role): Socket | undefined => {
-    const name = nameOf(role)
-    const socket = channels.get(name)
-    channels.delete(name)
-    return socket
-  }
+  const takeChannel = channelsOf(running)
   const supervisor = new Supervisor({
     workers,
     clock: systemClock,
@@ -83,7 +75,7 @@ export function supervise(read: ReadConfig, { workers, wanted }: Count, running?
     spawn: (role, events) => start([...rolePart(role), ...given, ...config], events, takeChannel(role)),
     endMs: lameDuckMs + deadlineMs + graceMs,
     onEnd: (code) => {
-      rmSync(folder, { recursive: true, force: true })
+      clear()
       void end(code)
     },
   })
@@ -92,11 +84,27 @@ export function supervise(read: ReadConfig, { workers, wanted }: Count, running?
     output,
     () => {
       supervisor.kill()
-      rmSync(folder, { recursive: true, force: true })
+      clear()
     },
   )
   process.on('SIGHUP', () => supervisor.reload())
   supervisor.start()
+}
+
+/** Each is for the first process of its kind: a later one finds what it is to have in the others' hands. */
+function channelsOf(running: Running | undefined): (role: Role) => Socket | undefined {
+  const channels = new Map(
+    running && [
+      ['control', running.control],
+      ...[...running.workers].map(([slot, socket]) => [`worker ${slot}`, socket] as const),
+    ],
+  )
+  return (role) => {
+    const name = nameOf(role)
+    const socket = channels.get(name)
+    channels.delete(name)
+    return socket
+  }
 }
 
 function rolePart(role: Role): readonly string[] {
@@ -109,7 +117,7 @@ function nameOf(role: Role): string {
 
 function start(
   args: readonly string[],
-  { onReady, onRetired, onEnd }: ChildEvents,
+  { onReady, onBeat, onRetired, onEnd }: ChildEvents,
   channel: Socket | undefined,
 ): Child {
   const child = startProcess(args, channel)
@@ -117,7 +125,8 @@ function start(
   child.stdio[3]
     ?.on('data', (bytes: Buffer) => {
       for (const word of bytes.toString().split('\n')) {
-        if (word === 'ready') onReady()
+        if (word === 'beat') onBeat()
+        else if (word === 'ready') onReady()
         else if (word === 'retired') onRetired()
       }
     })

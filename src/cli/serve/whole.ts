@@ -10,6 +10,7 @@ import { type ChildOptions, takeOrders } from './child.ts'
 import { ownCommand } from './own-command.ts'
 import { readConfig, type ReadConfig } from './read-config.ts'
 import { onSignals } from './signals.ts'
+import { go } from '../../handover/greeting.ts'
 import { createTaker } from '../../handover/taker.ts'
 import { systemClock } from '../../core/clock.ts'
 
@@ -22,7 +23,7 @@ export async function runWhole({ config }: ChildOptions): Promise<void> {
     clock: systemClock,
     onEnd: () => output.log.warn({}, 'the proxy that ran before has ended: this one goes on with sockets of its own'),
   })
-  await run(read, output, { ...output, running }, takeOrders)
+  await run(read, output, { ...output, running, replaces: true }, takeOrders)
 }
 
 /** The parent's: ends with the child, and as it did. */
@@ -54,6 +55,8 @@ export function aroundWhole(read: ReadConfig, channel: Socket): void {
 /** A process of the proxy, from the same program. `channel`: over which it gets sockets of a running proxy. */
 export function startProcess(args: readonly string[], channel?: Socket): ChildProcess {
   const [program, ...rest] = ownCommand(['process', ...args])
+  // In this turn, so that what is answered is for the child to read.
+  channel?.write(`${go}\n`)
   const child = spawn(program, rest, {
     stdio: ['pipe', 'inherit', 'inherit', 'pipe', ...(channel ? [channel] : [])],
     ...(channel ? { env: { ...process.env, NODE_CHANNEL_FD: '4' } } : {}),
