@@ -231,7 +231,7 @@ for (const entrant of await entrants())
       t.same(await seen(two), ['shop-0'])
       t.match(await post(two.admin, `/v1/endpoints/${last.handle}/restore`), {
         status: 502,
-        json: { error: /With "local": true/ },
+        json: { error: /With --local/ },
       })
     })
   })
