@@ -341,7 +341,10 @@ const ending: Case[] = [
     run: (mode) =>
       withRig(
         {
-          backend: { ...echo(mode), onTunnel: (_bytes, connection) => void (connection.received.endsWith('bye') && connection.end()) },
+          backend: {
+            ...echo(mode),
+            onTunnel: (_bytes, connection) => void (connection.received.endsWith('bye') && connection.end()),
+          },
         },
         async (rig) => {
           const client = await tunnel(rig, mode)
