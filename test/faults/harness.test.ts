@@ -180,10 +180,15 @@ t.test('a load: bounded, paced, mixed, over connections that are kept', async (t
   t.ok(load.sent.every(({ outcome }) => outcome === 'good'))
   t.equal(load.underWay(), 0)
 
+  const begunMs = performance.now()
   const paced = startLoad({ port, connections: 2, rate: 100, requests: 11 })
   await paced.done
-  const times = paced.sent.map(({ startMs }) => startMs)
-  t.ok(Math.max(...times) - Math.min(...times) >= 90, 'ten of them a hundred per second apart')
+  const times = paced.sent.map(({ startMs }) => startMs).toSorted((a, b) => a - b)
+  // A timer may be a millisecond early, and a busy machine makes all of them late.
+  t.ok(
+    times.every((atMs, index) => atMs >= begunMs + index * 10 - 2),
+    'none before its time, at a hundred per second',
+  )
   const stopped = startLoad({ port, connections: 2, rate: 0.001 })
   await stopped.stop()
   t.ok(stopped.sent.length <= 2, 'a load at rest ends when it is told to')
