@@ -82,7 +82,7 @@ export interface OpenLoopSetting {
   readonly maxConnections: number
 }
 
-/** Sends one exchange to 127.0.0.1:port at a fixed rate. Resolves up to 5 s after the last was due. */
+/** Sends one exchange to 127.0.0.1:port at a fixed rate, after a second of it that is not measured. Resolves up to 5 s after the last was due. */
 export async function runOpenLoop(
   port: number,
   exchange: Exchange,
@@ -91,7 +91,7 @@ export async function runOpenLoop(
   const script = fileURLToPath(new URL('../load/open-loop.ts', import.meta.url))
   const { rate, seconds, maxConnections } = setting
   const what = [String(port), exchange.method, exchange.path, String(exchange.requestBody.length)]
-  const node = [process.execPath, script, ...what, String(rate), String(seconds), String(maxConnections)]
+  const node = [process.execPath, script, ...what, String(rate), String(seconds), String(maxConnections), '5', '1']
   // chrt(1) is from util-linux, as taskset is; its idle policy needs no privilege and gives way to all else at once
   const [command = '', ...args] = setting.yields ? ['chrt', '--idle', '0', ...node] : node
   return lastJson(await runToEnd(setting.core, command, args)) as OpenLoopFigures

@@ -3,8 +3,9 @@
  * that a stall shows in every request that fell into it. A request takes a free connection or opens one; when as many as
  * allowed are busy it waits, and the wait counts too.
  *
- * Run as `node open-loop.ts PORT METHOD PATH BODY_BYTES RATE SECONDS MAX_CONNECTIONS [DRAIN_SECONDS]`; prints its figures as
- * one line of JSON. What has no answer DRAIN_SECONDS (5) after the last was due has failed, and its wait is counted.
+ * Run as `node open-loop.ts PORT METHOD PATH BODY_BYTES RATE SECONDS MAX_CONNECTIONS [DRAIN_SECONDS [WARM_UP_SECONDS]]`; prints
+ * its figures as one line of JSON. What is due in the WARM_UP_SECONDS (0) before the others is sent, and in no figure but the errors:
+ * a process that has just started is slow by itself. What has no answer DRAIN_SECONDS (5) after the last was due has failed, and its wait is counted.
  *
  * Timers are too coarse for arrivals some 50 µs apart, so it polls when the next is near, and takes all of its core that
  * nobody else wants: see `lib/load.ts` for how it is kept from taking more. It must parse and allocate as little as it can.
@@ -21,14 +22,16 @@ const pollMs = 3
 
 const [, method = 'GET', path = '/', ...numbers] = process.argv.slice(2)
 const port = Number(process.argv[2])
-const [bodyBytes = 0, rate = 1, seconds = 1, maxConnections = 1, drainSeconds = 5] = numbers.map(Number)
+const [bodyBytes = 0, rate = 1, seconds = 1, maxConnections = 1, drainSeconds = 5, warmUpSeconds = 0] =
+  numbers.map(Number)
 
 const body = method === 'POST' ? `content-type: application/octet-stream\r\ncontent-length: ${bodyBytes}\r\n` : ''
 const request = Buffer.from(
   `${method} ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n${body}\r\n${'x'.repeat(method === 'POST' ? bodyBytes : 0)}`,
 )
 const headEnd = Buffer.from('\r\n\r\n')
-const arrivals = new Arrivals(rate, seconds)
+const warmUpMs = warmUpSeconds * 1_000
+const arrivals = new Arrivals(rate, warmUpSeconds + seconds)
 const latency = new LatencyHistogram()
 /** How late this process itself noticed that a request was due, when a connection was free: its own fault, not the proxy's. */
 const ownLateness = new LatencyHistogram()
@@ -40,6 +43,8 @@ let startedAt = performance.now()
 let started = false
 let finished = 0
 let errors = 0
+/** Of those that are finished. */
+let measured = 0
 let opening = 0
 let wasBlocked = false
 
@@ -129,7 +134,10 @@ class Connection {
 const nowMs = (): number => performance.now() - startedAt
 
 function count(dueMs: number, failed: boolean): void {
-  latency.record(nowMs() - dueMs)
+  if (dueMs >= warmUpMs) {
+    latency.record(nowMs() - dueMs)
+    measured++
+  }
   if (failed) errors++
   finished++
   if (finished >= arrivals.total) finish()
@@ -149,7 +157,7 @@ function sendDue(): void {
       return
     }
     const due = arrivals.take()
-    if (!wasBlocked) ownLateness.record(now - due)
+    if (!wasBlocked && due >= warmUpMs) ownLateness.record(now - due)
     if (connection === undefined) open(due)
     else connection.send(due)
   }
@@ -172,11 +180,11 @@ function turn(): void {
 
 function finish(): void {
   // connections that end now have nothing under way
-  const elapsed = nowMs() / 1_000
+  const elapsed = nowMs() / 1_000 - warmUpSeconds
   clearTimeout(deadline)
   for (const connection of connections) connection.fail()
   const figures = {
-    requests: finished - errors,
+    requests: Math.max(0, measured - errors),
     seconds: elapsed,
     p50Ms: latency.percentile(50),
     p99Ms: latency.percentile(99),
@@ -200,7 +208,7 @@ const deadline = setTimeout(
     }
     finish()
   },
-  (seconds + drainSeconds) * 1_000,
+  (warmUpSeconds + seconds + drainSeconds) * 1_000,
 )
 
 for (let index = 0; index < Math.min(openAtFirst, maxConnections); index++) open(undefined)

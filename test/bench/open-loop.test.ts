@@ -20,10 +20,12 @@ interface Load {
   readonly seconds: number
   readonly maxConnections: number
   readonly drainSeconds?: number
+  readonly warmUpSeconds?: number
 }
 
-async function load(port: number, { rate, seconds, maxConnections, drainSeconds = 5 }: Load): Promise<OpenLoopFigures> {
-  const numbers = [0, rate, seconds, maxConnections, drainSeconds].map(String)
+async function load(port: number, asked: Load): Promise<OpenLoopFigures> {
+  const { rate, seconds, maxConnections, drainSeconds = 5, warmUpSeconds = 0 } = asked
+  const numbers = [0, rate, seconds, maxConnections, drainSeconds, warmUpSeconds].map(String)
   const { stdout } = await run(process.execPath, [script, String(port), 'GET', '/small', ...numbers])
   return JSON.parse(stdout) as OpenLoopFigures
 }
@@ -82,6 +84,22 @@ t.test('all that is due is sent and answered', async (t) => {
   t.match(figures, { requests: 300, errors: 0 })
   t.ok(figures.seconds > 0.59, 'at its rate, and no faster')
   t.ok(figures.p50Ms > 0 && figures.p50Ms <= figures.p99Ms && figures.p99Ms <= figures.p999Ms)
+})
+
+t.test('what is due before the measurement is sent, and shows in no figure', async (t) => {
+  let asked = 0
+  const stalls = stalling()
+  const port = await listening(
+    t,
+    createServer((req, res) => {
+      asked++
+      stalls(req, res)
+    }),
+  )
+  const figures = await load(port, { rate: 100, seconds: 0.5, maxConnections: 200, warmUpSeconds: 1.5 })
+  t.match(figures, { requests: 50, errors: 0 })
+  t.equal(asked, 200)
+  t.ok(figures.maxMs < 500, 'the stall was before')
 })
 
 t.test('a stall shows in every request that was due in it, although two connections could send but two', async (t) => {
