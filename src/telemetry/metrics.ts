@@ -196,7 +196,7 @@ function addPipelining(registry: Registry, { dataPlane }: MetricsOptions): void 
     help: 'How often pipelining to an instance was switched off for a while, by why',
     type: 'counter',
     *read(): Generator<Sample> {
-      for (const { service, pipeliningPauses } of dataPlane.figures().services) {
+      for (const { service, pipeliningPauses } of stillOf(dataPlane).services) {
         for (const [reason, value] of pipeliningPauses) yield { labels: { service, reason }, value }
       }
     },
