@@ -10,6 +10,7 @@ export interface SoakOptions {
   readonly webSockets: number
   readonly changesPerS: number
   readonly services: number
+  /** Of each service at the start. */
   readonly instances: number
   readonly seed: number
   /** Folder for heap snapshots; undefined: none are made. */

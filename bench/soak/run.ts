@@ -15,20 +15,14 @@ import { chooseChange, type ChangeKind, servingMin } from './churn.ts'
 import { SoakClients } from './clients.ts'
 import { SoakFleet } from './fleet.ts'
 import { LogReader } from './log-reader.ts'
+import type { SoakOptions } from './options.ts'
 import { Backends } from './orders.ts'
 import type { Plan } from './plan.ts'
 import { managementToken, Rights } from './rights.ts'
 import { readPage, type Sample, takeSample } from './samples.ts'
 
-export interface SoakSettings {
+export interface SoakSettings extends Omit<SoakOptions, 'totalMs' | 'snapshots' | 'json' | 'markdown'> {
   readonly plan: Plan
-  readonly connections: number
-  readonly requestsPerS: number
-  readonly webSockets: number
-  readonly changesPerS: number
-  readonly services: number
-  /** Of each service at the start. */
-  readonly instances: number
   /** How long a deregistered instance serves on at least, ms. */
   readonly graceMs: number
   /** How long slow requests take, ms. */
@@ -36,7 +30,6 @@ export interface SoakSettings {
   /** Length of each path's query. */
   readonly queryChars: number
   readonly sampleMs: number
-  readonly seed: number
   /** Folder for heap snapshots of the proxy after a quarter and at the end; undefined: none. */
   readonly snapshots?: string | undefined
   readonly say: (line: string) => void

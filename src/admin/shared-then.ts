@@ -5,10 +5,10 @@
 import type { BoundGroup, BoundRoute, BoundService, BoundTable } from '../live/runtime.ts'
 import type { ServicePolicy } from '../policy/policy.ts'
 import type { SplitPart, SplitTarget } from '../policy/traffic.ts'
-import { sameData } from '../core/same.ts'
-import { routeText, servicesAt } from '../table/table.ts'
+import { servicesAt } from '../table/table.ts'
 import { weighGroups } from '../table/weigh.ts'
 import { loadOfParts, type NamedPart, namedParts, type PartsLoad } from './reckon.ts'
+import { grouped } from './shared-view.ts'
 
 /** What the service would have. */
 export type Sharing = Pick<ServicePolicy, 'versions' | 'split' | 'failover'>
@@ -81,19 +81,15 @@ export function sharedChanges(
 ): { readonly shared: readonly SharedChange[]; readonly unknown: readonly string[] } {
   const name = service.table.name
   const unknown = new Set<string>()
-  const found: (Omit<SharedChange, 'routes'> & { readonly routes: string[] })[] = []
-  for (const route of routesShared(bound, name, then)) {
+  const shared = grouped(routesShared(bound, name, then), (route) => {
     const after = partsThen(service, route, bound.services, then)
     for (const one of unknownParts(after)) unknown.add(one)
-    const change = changeOf(name, partsNow(route), after)
-    const same = found.find((one) => sameData(one.shares, change.shares) && sameData(one.unanswered, change.unanswered))
-    if (same) same.routes.push(routeText(route.route))
-    else found.push({ routes: [routeText(route.route)], ...change })
-  }
+    return changeOf(name, partsNow(route), after)
+  })
   const sentences = [...unknown].map(
     (one) => `No route leads to ${one} now, so what it has is not known: its share is told as if it could answer.`,
   )
-  return { shared: found, unknown: sentences }
+  return { shared, unknown: sentences }
 }
 
 function changeOf(

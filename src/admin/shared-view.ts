@@ -67,8 +67,8 @@ export function mirrorings({ routes }: Pick<BoundTable, 'routes'>): ReadonlyMap<
   return new Map(views)
 }
 
-/** One view for all routes of which it says the same. */
-function grouped<V extends object>(
+/** One view for all routes of which it says the same, in the order of the first of each. */
+export function grouped<V extends object>(
   routes: readonly BoundRoute[],
   viewOf: (bound: BoundRoute) => V,
 ): readonly (V & { readonly routes: readonly string[] })[] {
@@ -79,5 +79,5 @@ function grouped<V extends object>(
     if (same) same.routes.push(routeText(bound.route))
     else found.push({ view, routes: [routeText(bound.route)] })
   }
-  return found.map(({ view, routes: named }) => ({ ...view, routes: named }))
+  return found.map(({ view, routes: named }) => ({ routes: named, ...view }))
 }

@@ -8,7 +8,6 @@ import { showHostPort } from '../core/host.ts'
 import type { BoundGroup, BoundRoute, BoundService, BoundTable } from '../live/runtime.ts'
 import type { ServicePolicy } from '../policy/policy.ts'
 import { sameData } from '../core/same.ts'
-import { routeText } from '../table/table.ts'
 import { unknownService } from './asked.ts'
 import { json, type Answer } from './door.ts'
 import { isNamed } from './endpoints.ts'
@@ -24,6 +23,7 @@ import {
   sharedRoutes,
 } from './reckon.ts'
 import { partsThen, type Sharing, weighed } from './shared-then.ts'
+import { grouped } from './shared-view.ts'
 import { endOfSplit, readVersions, unregistered } from './versions.ts'
 
 /** Parts of the requests that no rule decides, 0 to 1. */
@@ -170,7 +170,7 @@ function viewOf(
     ],
     endpoints: endpointViews(groups, [1, now], [1, after]),
     unanswered: { now: now.unanswered, after: after.unanswered },
-    shared: sharedViews(service, routes, services, what),
+    shared: grouped(routes, (route) => sharedView(service, route, services, what)),
     warnings: [...(refusal === undefined ? warnings : [refusal]), ...(asked?.endsSplit ? [endOfSplit] : [])],
   }
 }
@@ -195,22 +195,6 @@ function endpointViews(
 }
 
 // === Routes that several services share ===
-
-function sharedViews(
-  service: BoundService,
-  routes: readonly BoundRoute[],
-  services: BoundTable['services'],
-  what: Case,
-): readonly SharedView[] {
-  const views: (Omit<SharedView, 'routes'> & { readonly routes: string[] })[] = []
-  for (const bound of routes) {
-    const { parts, unanswered } = sharedView(service, bound, services, what)
-    const same = views.find((one) => sameData(one.parts, parts) && sameData(one.unanswered, unanswered))
-    if (same) same.routes.push(routeText(bound.route))
-    else views.push({ routes: [routeText(bound.route)], parts, unanswered })
-  }
-  return views
-}
 
 const none: Load = { versions: [], endpoints: new Map(), unanswered: 0 }
 

@@ -10,7 +10,7 @@ import type { EntrySettings } from './consul-entries/settings.ts'
 import { type DrainDocument, parseDrain } from './kv/drain-document.ts'
 import { layerOf, policyFromConfig, routePolicy, servicePolicy } from './from-config.ts'
 import type { DecodedDocuments, ParseSettings } from './kv/decode-documents.ts'
-import type { Policy, ServicePolicy } from './policy.ts'
+import { type Policy, policyOf, type ServicePolicy } from './policy.ts'
 import { overriddenProblem, sharingLayers } from './weights.ts'
 
 /** What a document holds. */
@@ -83,6 +83,5 @@ export function layeredPolicy(
 
 /** What a service has where no document says anything of it. */
 export function policyBeneath(config: Config, { entries }: OutsidePolicy, service: string): ServicePolicy {
-  const { services, defaults } = policyFromConfig(config, undefined, entries)
-  return services.get(service) ?? defaults
+  return policyOf(policyFromConfig(config, undefined, entries), service)
 }

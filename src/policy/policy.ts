@@ -216,3 +216,8 @@ export const emptyPolicy: Policy = Object.freeze({
   weights: new Map(),
   problems: Object.freeze([]),
 })
+
+/** What holds for a service, named or not. */
+export function policyOf({ services, defaults }: Pick<Policy, 'services' | 'defaults'>, name: string): ServicePolicy {
+  return services.get(name) ?? defaults
+}

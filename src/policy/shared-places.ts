@@ -6,7 +6,7 @@
 import type { Problem } from '../core/problem.ts'
 import { routePrefix } from '../table/prefix.ts'
 import { sameData } from '../core/same.ts'
-import type { Policy, RoutePolicy } from './policy.ts'
+import { type Policy, policyOf, type RoutePolicy } from './policy.ts'
 import type { SplitPart, TrafficPolicy } from './traffic.ts'
 
 export interface SharedPlaces {
@@ -56,7 +56,7 @@ function shared(first: RoutePolicy, sharing: readonly RoutePolicy[], base: Polic
     }),
   )
   // Nobody's rules are more the place's than another's: those hold that all have, and that lead past nobody's allow and deny.
-  const policies = sharing.map(({ service }) => base.services.get(service) ?? base.defaults)
+  const policies = sharing.map(({ service }) => policyOf(base, service))
   const agreed = <K extends 'rules' | 'sticky'>(key: K): TrafficPolicy[K] | undefined => {
     const said = policies[0]?.[key]
     return policies.every((policy) => sameData(policy[key], said)) ? said : undefined

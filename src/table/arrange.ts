@@ -1,6 +1,6 @@
 /** What a build needs to know of routes before any instance: their order, the services they lead to, and what of them asks for what. Pure. */
 import type { Problem } from '../core/problem.ts'
-import type { Policy, RoutePolicy } from '../policy/policy.ts'
+import { type Policy, policyOf, type RoutePolicy } from '../policy/policy.ts'
 import { withLastGood } from './last-good.ts'
 import { orderRoutes, type OrderedRoutes } from './order-routes.ts'
 import { sharingServices } from './parts.ts'
@@ -46,13 +46,13 @@ export function arrange(policy: Policy, kept: readonly RoutePolicy[]): Arrangeme
       if (!at) places.set(name, [place])
       else if (at.at(-1) !== place) at.push(place)
     }
-    const own = policy.services.get(route.service) ?? policy.defaults
+    const own = policyOf(policy, route.service)
     if (rulesOf(route, own).length > 0 || mirrorOf(route, own)) ruled.push(place)
   }
   const sharing = new Set<string>()
   const partners = new Map<RoutePolicy, ReadonlySet<string>>()
   for (const [name, route] of first) {
-    const all = partners.get(route) ?? sharingServices(route, policy.services.get(route.service) ?? policy.defaults)
+    const all = partners.get(route) ?? sharingServices(route, policyOf(policy, route.service))
     partners.set(route, all)
     if (all.has(name)) sharing.add(name)
   }

@@ -1,7 +1,7 @@
 /** One service in a build: what its part of the table was made of, what came out, and what is wrong with it. Pure. */
 import type { ServiceSnapshot } from '../catalog/snapshot.ts'
 import type { Problem } from '../core/problem.ts'
-import type { Policy, RoutePolicy, ServicePolicy } from '../policy/policy.ts'
+import { type Policy, policyOf, type RoutePolicy, type ServicePolicy } from '../policy/policy.ts'
 import type { Arrangement } from './arrange.ts'
 import { buildService, type BuiltService } from './build-service.ts'
 import type { ReadService } from './read-service.ts'
@@ -28,8 +28,6 @@ export interface EntryParts {
   readonly read: ReadService
   readonly handles: Handles
 }
-
-const policyOf = ({ services, defaults }: Policy, name: string): ServicePolicy => services.get(name) ?? defaults
 
 /** The entry of service `name`; `known` is the one before it, `previous` its part of the table before. */
 export function buildEntry(

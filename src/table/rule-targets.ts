@@ -1,6 +1,6 @@
 /** Where rules and mirrors lead: the services a route needs besides its own, and what they name that is not there. Pure. */
 import type { Problem } from '../core/problem.ts'
-import type { Policy, RoutePolicy, ServicePolicy } from '../policy/policy.ts'
+import { type Policy, policyOf, type RoutePolicy, type ServicePolicy } from '../policy/policy.ts'
 import type { MirrorPolicy, Rule } from '../policy/traffic.ts'
 import { splitServices } from './parts.ts'
 import type { Route, ServiceTable } from './table.ts'
@@ -18,7 +18,7 @@ export function mirrorOf({ traffic }: RoutePolicy, service: ServicePolicy): Mirr
 /** The services that `route` can lead to, its own first. A rule's service is entered by its weights: its rules are not asked. */
 export function servicesOf(route: RoutePolicy, policy: Policy): readonly string[] {
   if (route.service === '') return []
-  const own = policy.services.get(route.service) ?? policy.defaults
+  const own = policyOf(policy, route.service)
   const rules = rulesOf(route, own)
   const split = splitServices(route, own)
   if (rules.length === 0 && split.length === 0) return [route.service]
