@@ -8,7 +8,8 @@ import { CommanderError } from 'commander'
 import { startConsulAgent } from '../test/fixtures/consul-agent.ts'
 import type { ConsulAgent } from '../test/fixtures/consul-agent.ts'
 import { findConsul } from '../test/fixtures/install.ts'
-import { type ChurnResult, measureChurn } from './catalog/churn.ts'
+import { type ChurnResult, type Put, measureChurn } from './catalog/churn.ts'
+import { type DisturbedResult, measureDisturbed } from './catalog/disturbed.ts'
 import { Client, startNamedBackend } from './catalog/clients.ts'
 import { CountingRelay, requestsBetween } from './catalog/counting-relay.ts'
 import { fill, serviceName } from './catalog/fill.ts'
@@ -18,7 +19,7 @@ import { startProxy } from './catalog/proxy.ts'
 import type { CatalogProxy } from './catalog/proxy.ts'
 import { deregister, measureArrivals, registerArriving } from './catalog/registration.ts'
 import type { Arrival, Scene } from './catalog/registration.ts'
-import { catalogGoals, renderArrivals, renderChurn, renderScale } from './catalog/report.ts'
+import { catalogGoals, renderArrivals, renderChurn, renderDisturbed, renderScale } from './catalog/report.ts'
 import type { ScaleResult } from './catalog/report.ts'
 import { measureChanges, measureQuiet, measureSweep, whenComplete } from './catalog/scale.ts'
 import { chooseCores, sayProgress } from './lib/lab.ts'
@@ -30,7 +31,7 @@ import { memoryBytes } from './lib/procfs.ts'
 interface Stage {
   readonly options: CatalogOptions
   readonly agent: ConsulAgent
-  readonly proxyCore: number | undefined
+  readonly cores: ReturnType<typeof chooseCores>
   readonly dir: string
   readonly scene: Omit<Scene, 'service' | 'proxyPort'>
 }
@@ -40,11 +41,11 @@ const arrivalsAtScale = 5
 /** The streams of a large catalog are asked at most every half second when changes never end; this is quieter. */
 const arrivalGapMs = 1_500
 
-async function runRegistrations({ options, agent, proxyCore, dir, scene }: Stage): Promise<readonly Arrival[]> {
+async function runRegistrations({ options, agent, cores, dir, scene }: Stage): Promise<readonly Arrival[]> {
   const service = 'web'
   const lasting = { ID: 'lasting', Name: service, Address: '127.0.0.1', Port: scene.lasting.port }
   await agent.api('PUT', '/v1/agent/service/register', { ...lasting, Meta: { version: '1.0.0' } })
-  const proxy = await startProxy(join(dir, 'registrations'), proxyCore, agent.ports.http, [service], service)
+  const proxy = await startProxy(join(dir, 'registrations'), cores.proxy, agent.ports.http, [service], service)
   try {
     const whole = { ...scene, service, proxyPort: proxy.port }
     return await measureArrivals(whole, options.registrations, options.gapMs, sayProgress)
@@ -62,7 +63,7 @@ async function timeStarts(
 ): Promise<
   Pick<ScaleResult, 'readyMs' | 'completeMs' | 'startRequests'> & { proxy: CatalogProxy; relay: CountingRelay }
 > {
-  const { options, agent, proxyCore, dir } = stage
+  const { options, agent, cores, dir } = stage
   const client = new Client()
   const readyMs: number[] = []
   const completeMs: number[] = []
@@ -70,7 +71,7 @@ async function timeStarts(
     sayProgress(`start ${start + 1} of ${options.starts}`)
     const relay = new CountingRelay(agent.ports.http)
     const before = relay.counts()
-    const proxy = await startProxy(join(dir, `start-${start}`), proxyCore, await relay.listen(), services, watched)
+    const proxy = await startProxy(join(dir, `start-${start}`), cores.proxy, await relay.listen(), services, watched)
     readyMs.push(proxy.readyMs)
     completeMs.push(await whenComplete(client, proxy, services.length * options.instancesPerService))
     if (start + 1 < options.starts) {
@@ -96,7 +97,7 @@ async function fillCatalog({ options, agent, scene }: Stage): Promise<void> {
   await fill({ services, instancesPerService, real }, (path, body) => agent.api('PUT', path, body))
 }
 
-async function runChurn({ options, agent, proxyCore, dir }: Stage): Promise<readonly ChurnResult[]> {
+async function runChurn({ options, agent, cores, dir }: Stage): Promise<readonly ChurnResult[]> {
   const { instancesPerService, churnSeconds: seconds, churnRate: rate } = options
   const results: ChurnResult[] = []
   let first = 0
@@ -106,7 +107,7 @@ async function runChurn({ options, agent, proxyCore, dir }: Stage): Promise<read
     const { result, made } = await measureChurn(
       churn,
       join(dir, `churn-${workers}`),
-      proxyCore,
+      cores.proxy,
       agent.ports.http,
       first,
       (path, body) => agent.api('PUT', path, body),
@@ -115,6 +116,20 @@ async function runChurn({ options, agent, proxyCore, dir }: Stage): Promise<read
     results.push(result)
   }
   return results
+}
+
+function runDisturbed({ options, agent, cores, dir }: Stage): Promise<DisturbedResult> {
+  const { instancesPerService, latencySeconds, latencyRounds, latencyRequests, churnRate } = options
+  const disturbed = {
+    services: namesOf(options).services,
+    instancesPerService,
+    seconds: latencySeconds,
+    rounds: latencyRounds,
+    requests: latencyRequests,
+    rate: churnRate,
+  }
+  const put: Put = (path, body) => agent.api('PUT', path, body)
+  return measureDisturbed(disturbed, join(dir, 'disturbed'), cores, agent.ports.http, put, sayProgress)
 }
 
 async function runScale(stage: Stage): Promise<ScaleResult> {
@@ -156,22 +171,34 @@ function plain(_: string, value: unknown): unknown {
 }
 
 async function runParts(stage: Stage): Promise<void> {
-  const { options, agent, proxyCore } = stage
+  const { options, agent, cores } = stage
   const self = (await agent.api('GET', '/v1/agent/self')) as { readonly Config: { readonly Version: string } }
   print(`## Catalog bench\n`)
-  print(`${describeMachine()}; ${proxyCore === undefined ? 'not pinned' : `Fairlead on core ${proxyCore}`}.`)
+  print(`${describeMachine()}; ${cores.proxy === undefined ? 'not pinned' : `Fairlead on core ${cores.proxy}`}.`)
   print(`Consul ${self.Config.Version}. Fairlead's source: ${describeRevision()}.\n`)
   const arrivals = options.registrations > 0 ? await runRegistrations(stage) : undefined
   if (arrivals) print(`${renderArrivals(arrivals)}\n`)
-  if (options.services > 0 && options.starts + options.churnSeconds > 0) await fillCatalog(stage)
+  if (options.services > 0 && options.starts + options.churnSeconds + options.latencySeconds > 0)
+    await fillCatalog(stage)
   const scale = options.services > 0 && options.starts > 0 ? await runScale(stage) : undefined
   if (scale) print(`${renderScale(scale)}\n`)
   const churn = options.services > 0 && options.churnSeconds > 0 ? await runChurn(stage) : []
   if (churn.length > 0) print(`${renderChurn(churn)}\n`)
+  const disturbed = options.services > 0 && options.latencySeconds > 0 ? await runDisturbed(stage) : undefined
+  if (disturbed) print(`${renderDisturbed(disturbed)}\n`)
   const goals = catalogGoals(arrivals, scale, churn)
   for (const goal of goals) print(`- ${goal.text}${goal.met === undefined ? '' : goal.met ? ': met' : ': MISSED'}`)
   if (options.json === undefined) return
-  const figures = { machine: describeMachine(), revision: describeRevision(), options, arrivals, scale, churn, goals }
+  const figures = {
+    machine: describeMachine(),
+    revision: describeRevision(),
+    options,
+    arrivals,
+    scale,
+    churn,
+    disturbed,
+    goals,
+  }
   writeFileSync(options.json, `${JSON.stringify(figures, plain, 2)}\n`)
 }
 
@@ -191,7 +218,7 @@ async function main(): Promise<void> {
   const endAgent = (): void => void agent.stop()
   process.on('exit', endAgent)
   try {
-    await runParts({ options, agent, proxyCore: cores.proxy, dir, scene: { agent, lasting, arriving } })
+    await runParts({ options, agent, cores, dir, scene: { agent, lasting, arriving } })
   } finally {
     await agent.stop()
     process.off('exit', endAgent)

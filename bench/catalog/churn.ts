@@ -54,14 +54,19 @@ export type Put = (path: string, body: unknown) => Promise<unknown>
 const settleMs = 5_000
 const scrapeEveryMs = 2_000
 
-/** Replaces an instance `rate` times a second until `seconds` are over; resolves with how often. */
-export async function replaceInstances(options: ChurnOptions, first: number, put: Put): Promise<number> {
+/** Replaces an instance `rate` times a second until `seconds` are over, or `isOver` says so; resolves with how often. */
+export async function replaceInstances(
+  options: ChurnOptions,
+  first: number,
+  put: Put,
+  isOver: () => boolean = () => false,
+): Promise<number> {
   const { services, instancesPerService, rate, seconds } = options
   const startedAt = performance.now()
   let made = 0
   for (;;) {
     const nowMs = performance.now() - startedAt
-    if (nowMs >= seconds * 1_000) return made
+    if (nowMs >= seconds * 1_000 || isOver()) return made
     const dueMs = (made * 1_000) / rate
     if (dueMs > nowMs) {
       await delay(dueMs - nowMs)

@@ -20,8 +20,13 @@ export interface CatalogOptions {
   readonly windowMs: number
   /** Part 3: the catalog changes for so long, for one process and for two workers; 0 leaves it out. */
   readonly churnSeconds: number
-  /** Changes a second in part 3. */
+  /** Changes a second in part 3, and in part 4 where there are any. */
   readonly churnRate: number
+  /** Part 4: how long each phase lasts in a round; 0 leaves it out. */
+  readonly latencySeconds: number
+  readonly latencyRounds: number
+  /** Requests a second in part 4. */
+  readonly latencyRequests: number
   readonly json: string | undefined
 }
 
@@ -45,11 +50,20 @@ export function parseCatalogOptions(args: readonly string[]): CatalogOptions {
     .option('--window <ms>', 'length of a window with or without a change', numberFrom(50, 60_000, false), 700)
     .option('--churn <time>', 'how long it changes without rest, such as 30s; 0: not at all', secondsFrom, 0)
     .option('--rate <n>', 'changes a second then', numberFrom(1, 1_000, false), 50)
+    .option(
+      '--latency <time>',
+      'answers while something goes on beside them: length of a phase; 0: none',
+      secondsFrom,
+      0,
+    )
+    .option('--rounds <n>', 'rounds of those phases', numberFrom(1, 100, true), 3)
+    .option('--requests <n>', 'requests a second then', numberFrom(1, 100_000, true), 5_000)
     .option('--json <file>', 'write every figure to this file as JSON')
     .exitOverride()
     .parse(args, { from: 'user' })
   const raw = command.opts<Record<'registrations' | 'gap' | 'services' | 'instances' | 'starts', number>>()
   const more = command.opts<Record<'changes' | 'window' | 'churn' | 'rate', number> & { readonly json?: string }>()
+  const late = command.opts<Record<'latency' | 'rounds' | 'requests', number>>()
   return {
     registrations: raw.registrations,
     gapMs: raw.gap,
@@ -60,6 +74,9 @@ export function parseCatalogOptions(args: readonly string[]): CatalogOptions {
     windowMs: more.window,
     churnSeconds: more.churn,
     churnRate: more.rate,
+    latencySeconds: late.latency,
+    latencyRounds: late.rounds,
+    latencyRequests: late.requests,
     json: more.json,
   }
 }

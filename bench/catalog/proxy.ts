@@ -3,7 +3,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { projectRoot } from '../lib/contestants.ts'
+import { heapSettings, projectRoot } from '../lib/contestants.ts'
 import { freePort, startServer } from '../lib/process.ts'
 import type { Running } from '../lib/process.ts'
 import type { Client } from './clients.ts'
@@ -13,6 +13,8 @@ export interface CatalogProxy extends Running {
   readonly statusPort: number
   /** From the start of the process until `/readyz` said yes, ms. */
   readonly readyMs: number
+  /** Makes it read a configuration in which something has changed for every service. */
+  reload(): void
 }
 
 /** The version of the instances that come and go: while one is registered, all requests are its. */
@@ -50,7 +52,8 @@ export async function startProxy(
   }
   const file = join(dir, 'fairlead.yaml')
   writeFileSync(file, JSON.stringify(config))
-  const args = [join(projectRoot, 'src/main.ts'), 'serve', '--config', file]
+  let reloads = 0
+  const args = [...heapSettings(projectRoot), join(projectRoot, 'src/main.ts'), 'serve', '--config', file]
   const startedAt = performance.now()
   const running = await startServer({
     name: 'fairlead',
@@ -62,7 +65,13 @@ export async function startProxy(
     port: statusPort,
     ready: async () => (await statusOf(statusPort)) === 200,
   })
-  return { ...running, port, statusPort, readyMs: performance.now() - startedAt }
+  const reload = (): void => {
+    // A budget of its own for each service: every one of them is built anew.
+    const defaults = { retry: { attempts: 2 + (++reloads % 2) } }
+    writeFileSync(file, JSON.stringify({ ...config, defaults }))
+    process.kill(running.pid, 'SIGHUP')
+  }
+  return { ...running, port, statusPort, reload, readyMs: performance.now() - startedAt }
 }
 
 async function statusOf(statusPort: number): Promise<number> {

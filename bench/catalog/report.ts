@@ -5,6 +5,7 @@ import type { Goal } from '../lib/report.ts'
 import { markdownTable } from '../lib/report.ts'
 import { median, spreadOf } from '../lib/statistics.ts'
 import type { ChurnResult } from './churn.ts'
+import { type DisturbedResult, phases, type Phase } from './disturbed.ts'
 import type { Arrival } from './registration.ts'
 import type { ChangeCost, Sweep } from './scale.ts'
 
@@ -143,6 +144,41 @@ export function renderChurn(results: readonly ChurnResult[]): string {
         `- ${workers === 1 ? 'One process' : `${workers} workers`}: ${rate.toFixed(0)} changes a second for ${seconds} s, ` +
         `${tables.toFixed(1)} tables a second.`,
     ),
+  ].join('\n')
+}
+
+const during: Readonly<Record<Phase, string>> = {
+  quiet: 'nothing',
+  changes: 'changes of the catalog',
+  reloads: 'a reload that rebuilds every service, each second',
+  scrapes: 'a scrape of `/metrics`, each second',
+  collections: 'a full collection, each second',
+}
+
+/** Latencies that count from when each request was due. */
+export function renderDisturbed(result: DisturbedResult): string {
+  const points = ['p50Ms', 'p99Ms', 'p999Ms', 'maxMs'] as const
+  const cell = (values: readonly number[]): string => {
+    const { median: middle, min, max } = spreadOf(values)
+    return `${middle.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`
+  }
+  const rows = phases.map((phase) => {
+    const rounds = result.phases.get(phase) ?? []
+    const late = median(rounds.map((one) => one.ownLatenessP99Ms))
+    const errors = rounds.reduce((sum, one) => sum + one.errors, 0)
+    return [
+      during[phase],
+      ...points.map((point) => cell(rounds.map((one) => one[point]))),
+      late.toFixed(2),
+      `${errors}`,
+    ]
+  })
+  return [
+    `### Latency with ${result.instances} instances, ${result.requests} requests a second`,
+    '',
+    markdownTable(['beside it', 'p50 ms', 'p99 ms', 'p99.9 ms', 'most ms', 'generator late, p99 ms', 'failed'], rows),
+    '',
+    'Medians of the rounds (least–most); latency counts from when a request was due.',
   ].join('\n')
 }
 

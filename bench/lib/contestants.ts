@@ -50,7 +50,7 @@ function packageVersion(file: string): string {
 }
 
 /** The options of Node's with which `npm start` of the tree in `root` runs Fairlead, as its image does; an old tree has none. */
-function heapSettings(root: string): readonly string[] {
+export function heapSettings(root: string): readonly string[] {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: { start?: string } }
   return (
     /^exec node ((?:--\S+ )*)/

@@ -9,9 +9,17 @@ import { type ChurnResult, replaceInstances } from '../../bench/catalog/churn.ts
 import { fill, fillOperations, serviceName } from '../../bench/catalog/fill.ts'
 import { parseCatalogOptions } from '../../bench/catalog/options.ts'
 import { metricSum } from '../../bench/catalog/proxy.ts'
-import { catalogGoals, describeRequests, renderArrivals, renderChurn, renderScale } from '../../bench/catalog/report.ts'
+import {
+  catalogGoals,
+  describeRequests,
+  renderArrivals,
+  renderChurn,
+  renderDisturbed,
+  renderScale,
+} from '../../bench/catalog/report.ts'
 import type { ScaleResult } from '../../bench/catalog/report.ts'
 import { overlapMs } from '../../bench/catalog/turns.ts'
+import type { OpenLoopFigures } from '../../bench/lib/load.ts'
 import { until } from '../fixtures/until.ts'
 
 async function serve(
@@ -257,4 +265,38 @@ t.test('turns are told and judged', async (t) => {
     { text: /one process: 4\.0 ms/, met: true },
     { text: /2 workers: 6\.0 ms/, met: false },
   ])
+})
+
+t.test('latency beside what goes on: a row for each phase, medians of its rounds, what failed of all', (t) => {
+  t.match(parseCatalogOptions([]), { latencySeconds: 0, latencyRounds: 3, latencyRequests: 5_000 })
+  t.match(parseCatalogOptions(['--latency', '20s', '--rounds', '5']), { latencySeconds: 20, latencyRounds: 5 })
+  const round = (p99Ms: number, errors: number): OpenLoopFigures => ({
+    requests: 100,
+    seconds: 1,
+    p50Ms: 0.1,
+    p99Ms,
+    p999Ms: 9,
+    maxMs: 10,
+    ownLatenessP99Ms: 0.05,
+    errors,
+  })
+  const text = renderDisturbed({
+    instances: 10_000,
+    requests: 5_000,
+    seconds: 4,
+    phases: new Map([['scrapes', [round(4, 1), round(1, 0), round(2, 2)]]]),
+  })
+  t.match(text, /scrape of `\/metrics`.*\| +0\.10 .*\| +2\.00 \(1\.00–4\.00\) \|.*\| +0\.05 \| +3 \|/)
+  t.match(text, /\| nothing +\| +NaN/, 'a phase without rounds claims nothing')
+  t.end()
+})
+
+t.test('changes end when they are told to', async (t) => {
+  let made = 0
+  const put = (): Promise<void> => {
+    made++
+    return Promise.resolve()
+  }
+  const options = { services: ['svc-0001'], instancesPerService: 2, seconds: Infinity, rate: 1_000, workers: 1 }
+  t.equal(await replaceInstances(options, 0, put, () => made >= 5), 5)
 })
