@@ -1,7 +1,7 @@
 /**
  * Who takes part, how each is started and what version it is. The configurations lie in `bench/contestants/`.
  */
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ContestantName } from './options.ts'
@@ -122,11 +122,12 @@ export async function buildPackage(): Promise<void> {
   const project = join(projectRoot, 'src/tsconfig.build.json')
   const compiler = join(projectRoot, 'node_modules/typescript/bin/tsc')
   await runToEnd(undefined, 'env', ['-u', 'NODE_OPTIONS', process.execPath, compiler, '-p', project])
+  copyFileSync(join(projectRoot, 'src/launch.mjs'), join(projectRoot, 'dist/launch.mjs'))
 }
 
 /** Fairlead of the working tree, as built last, with ten routes; asked every 2 ms whether it is ready. */
 export function startSidecar(setting: Setting): Promise<StartedServer & RunningContestant> {
-  return startFairlead(projectRoot, 'fairlead', 'sidecar.yaml', setting, { main: 'dist/main.js', pollMs: 2 })
+  return startFairlead(projectRoot, 'fairlead', 'sidecar.yaml', setting, { main: 'dist/launch.mjs', pollMs: 2 })
 }
 
 async function isReady(statusPort: number): Promise<boolean> {

@@ -34,6 +34,24 @@ t.test('a proxy with its catalog in a file loads no HTTP client, no HTTP/2 and n
   t.notMatch(loaded, /http2|undici/)
 })
 
+t.test('of the languages of the schema library one is loaded', async (t) => {
+  const record = `const { registerHooks } = process.getBuiltinModule('module')
+    registerHooks({ load(url, context, next) {
+      if (url.includes('/zod/')) process.stderr.write('LOADED ' + url + '\\n')
+      return next(url, context)
+    } })`
+  const command = fairlead(['check', '--help'], {
+    execArgv: ['--import', `data:text/javascript,${encodeURIComponent(record)}`],
+  })
+  t.equal(await command.exit, 0)
+  const loaded = [...command.err().matchAll(/^LOADED .*\/zod\/v4\/(\S+)$/gm)].map((match) => match[1] ?? '')
+  t.ok(loaded.includes('classic/schemas.js'))
+  t.same(
+    loaded.filter((file) => file.startsWith('locales/')),
+    ['locales/en.js'],
+  )
+})
+
 t.test('the image has the settings of the heap that npm start has', async (t) => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: { start: string } }
   const settings = scripts.start.split(' ').filter((word) => word.startsWith('--'))
