@@ -1,9 +1,12 @@
-/** How the routes of a service are shared with others as things stand, and what they mirror, as JSON shows it. Pure. */
+/**
+ * How the routes of a service are shared with others as things stand, which have weights of their own, and what they mirror, as
+ * JSON shows it. Pure.
+ */
 import { sameData } from '../core/same.ts'
 import type { BoundRoute, BoundTable } from '../live/runtime.ts'
 import type { MirrorPolicy } from '../policy/traffic.ts'
 import { routeText } from '../table/table.ts'
-import { loadOfParts, namedParts } from './reckon.ts'
+import { loadOf, loadOfParts, namedParts } from './reckon.ts'
 
 /** Routes with the same shares. */
 export interface SharesView {
@@ -20,6 +23,13 @@ export interface SharesView {
   }[]
   /** Nobody can answer them. */
   readonly unanswered: number
+}
+
+/** Routes of one service whose weights are their own, and not the service's. */
+export interface OwnWeightsView {
+  readonly routes: readonly string[]
+  /** Of the requests that no rule decides, 0 to 1, as things stand. */
+  readonly versions: readonly { readonly version: string; readonly share: number }[]
 }
 
 /** Where a share of the safe requests of some routes goes as well. */
@@ -44,6 +54,17 @@ export function sharesViews(routes: readonly BoundRoute[]): readonly SharesView[
       unanswered: load.unanswered,
     }
   })
+}
+
+/** By service; routes that several services share tell theirs in {@link sharesViews}. */
+export function ownWeights({ routes }: Pick<BoundTable, 'routes'>): ReadonlyMap<string, readonly OwnWeightsView[]> {
+  const own = routes.filter(({ route, parts }) => route.weights !== undefined && !parts)
+  const viewOf = ({ service, groups }: BoundRoute) => {
+    const { versions } = loadOf(groups, service.table.policy.fallback === 'none')
+    return { versions: groups.map(({ version }, at) => ({ version, share: versions[at] ?? 0 })) }
+  }
+  const byService = Map.groupBy(own, ({ service }) => service.table.name)
+  return new Map([...byService].map(([name, found]) => [name, grouped(found, viewOf)]))
 }
 
 /** By the service whose requests are mirrored. */

@@ -11,7 +11,14 @@ import { type Endpoint, routeText, type ServiceTable, servicesAt } from '../tabl
 import { type MirroredView, mirroredView } from './mirror-view.ts'
 import { loadOf, sharedRoutes } from './reckon.ts'
 import { routeView } from './route-view.ts'
-import { type MirroringView, mirrorings, type SharesView, sharesViews } from './shared-view.ts'
+import {
+  type MirroringView,
+  mirrorings,
+  type OwnWeightsView,
+  ownWeights,
+  type SharesView,
+  sharesViews,
+} from './shared-view.ts'
 import { type SteeringView, steeringView } from './steering-view.ts'
 import type { PipeliningTrouble } from '../wire/pipelining.ts'
 
@@ -88,6 +95,8 @@ export interface ServiceView {
   }
   /** Routes that it shares with other services, or where others stand by for it. */
   readonly shared: readonly SharesView[]
+  /** Routes to it alone whose weights are their own. */
+  readonly ownWeights: readonly OwnWeightsView[]
   /** What is mirrored of the requests to it. */
   readonly mirrorings: readonly MirroringView[]
   readonly versions: readonly {
@@ -118,18 +127,19 @@ export interface ServiceSummary {
 /** What services are shown with of the routes that lead to them, by name. */
 export interface RoutesOf {
   readonly shared: ReadonlyMap<string, readonly BoundRoute[]>
+  readonly weighed: ReadonlyMap<string, readonly OwnWeightsView[]>
   readonly mirrored: ReadonlyMap<string, readonly MirroringView[]>
 }
 
 export function routesOf(bound: BoundTable): RoutesOf {
-  return { shared: sharedRoutes(bound), mirrored: mirrorings(bound) }
+  return { shared: sharedRoutes(bound), weighed: ownWeights(bound), mirrored: mirrorings(bound) }
 }
 
 export function serviceView(
   service: BoundService,
   health: HealthSource | undefined,
   weights: WeightsSource,
-  { shared, mirrored }: RoutesOf,
+  { shared, weighed, mirrored }: RoutesOf,
 ): ServiceView {
   const states = new Map<string, EndpointState>()
   for (const group of service.groups) for (const { endpoint, state } of group.endpoints) states.set(endpoint.key, state)
@@ -150,6 +160,7 @@ export function serviceView(
       mirror: policy.mirror ?? null,
     },
     shared: sharesViews(shared.get(service.table.name) ?? []),
+    ownWeights: weighed.get(service.table.name) ?? [],
     mirrorings: mirrored.get(service.table.name) ?? [],
     versions: service.table.groups.map((group, at) => ({
       version: group.version,

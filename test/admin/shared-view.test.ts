@@ -32,6 +32,7 @@ defaults: { health: { mode: off, slowStart: 0s } }
 routes:
   - { path: /one, service: web }
   - { path: /two, service: web }
+  - { path: /weighed, service: web, versions: { 2: 1 }, mirror: off }
   - { path: /own, service: web, mirror: off, split: [{ version: "1", weight: 3 }, { service: next, weight: 1 }], failover: [next] }
 services:
   web: { versions: { 1: 9, 2: 1 }, mirror: { version: "2", share: 10% } }
@@ -58,6 +59,12 @@ services:
   })
   const own = [part('web', '1', 0.75), part('next', null, 0.25), part('next', null, 0, true)]
   t.strictSame(before.shared, [{ parts: own, unanswered: 0, routes: ['/own'] }])
+  const weighed = [
+    { version: '1', share: 0 },
+    { version: '2', share: 1 },
+  ]
+  t.strictSame(before.ownWeights, [{ versions: weighed, routes: ['/weighed'] }])
+  t.strictSame((await view('next')).ownWeights, [])
   t.strictSame(before.mirrorings, [{ version: '2', share: 0.1, routes: ['/one', '/two'] }])
   t.strictSame((await view('next')).shared, before.shared)
   t.strictSame((await view('next')).mirrorings, [])
@@ -82,6 +89,6 @@ services:
   t.equal(await status.exit, 0)
   t.match(
     status.out(),
-    /\n {2}1 +0 % .* drained by .*\n {2}2 +100 % [^]*\n {2}1 is drained: its 90 % go to 2\n {2}shared at \*\/own: web 1 0 %, next 100 %, else next 0 %\n {2}mirrored: 10 % of the safe requests to \*\/one, \*\/two also go to 2\n/,
+    /\n {2}1 +0 % .* drained by .*\n {2}2 +100 % [^]*\n {2}1 is drained: its 90 % go to 2\n {2}weights of its own at \*\/weighed: 1 0 %, 2 100 %\n {2}shared at \*\/own: web 1 0 %, next 100 %, else next 0 %\n {2}mirrored: 10 % of the safe requests to \*\/one, \*\/two also go to 2\n/,
   )
 })

@@ -144,6 +144,7 @@ const shop: ServiceStatus = {
   },
   routes: ['shop.example.com/', '/cart'],
   shared: [],
+  ownWeights: [],
   mirrorings: [],
   versions: [
     {

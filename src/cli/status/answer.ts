@@ -1,6 +1,6 @@
 /** The answers of `/v1/table` and `/v1/services/NAME`, checked, as far as `fairlead status` shows them. */
 import { z } from 'zod'
-import type { MirroringView, SharesView } from '../../admin/shared-view.ts'
+import type { MirroringView, OwnWeightsView, SharesView } from '../../admin/shared-view.ts'
 import type { SteeringView } from '../../admin/steering-view.ts'
 import type { EndpointHealth, EndpointView, OrderView } from '../../admin/views.ts'
 
@@ -18,6 +18,7 @@ interface BareService {
   readonly inFlight: number
   readonly steering: SteeringView
   readonly shared: readonly SharesView[]
+  readonly ownWeights: readonly OwnWeightsView[]
   readonly mirrorings: readonly MirroringView[]
   readonly versions: readonly {
     readonly version: string
@@ -75,6 +76,12 @@ const bare = {
   inFlight: z.number(),
   steering,
   shared: z.array(z.object({ routes: z.array(z.string()), parts: z.array(part), unanswered: z.number() })),
+  ownWeights: z.array(
+    z.object({
+      routes: z.array(z.string()),
+      versions: z.array(z.object({ version: z.string(), share: z.number() })),
+    }),
+  ),
   mirrorings: z.array(z.object({ routes: z.array(z.string()), version: z.string(), share: z.number() })),
   versions: z.array(
     z.object({ version: z.string(), weight: z.number(), share: z.number(), endpoints: z.array(endpoint) }),

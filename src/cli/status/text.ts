@@ -63,7 +63,11 @@ export function serviceText(service: ServiceStatus, screen: Screen): string {
     const table = tableLines(rows, columns, inner) ?? rows.flatMap((row) => blockLines(row, paint))
     lines.push(...table.map((line) => `${indent}${line}`))
   }
-  lines.push(...[...takenLines(service), ...sharedLines(service), ...mirrorLines(service)].map((line) => indent + line))
+  lines.push(
+    ...[...takenLines(service), ...weighedLines(service), ...sharedLines(service), ...mirrorLines(service)].map(
+      (line) => indent + line,
+    ),
+  )
   return `${lines.join('\n')}\n`
 }
 
@@ -122,6 +126,13 @@ function sharedLines({ shared }: ServiceStatus): readonly string[] {
     )
     if (unanswered > 0) texts.push(`nobody (503) ${percent(unanswered)}`)
     return `shared at ${routesText(routes)}: ${texts.join(', ')}`
+  })
+}
+
+function weighedLines({ ownWeights }: ServiceStatus): readonly string[] {
+  return ownWeights.map(({ routes, versions }) => {
+    const texts = versions.map(({ version, share }) => `${nameOf(version)} ${percent(share)}`)
+    return `weights of its own at ${routesText(routes)}: ${texts.join(', ')}`
   })
 }
 
