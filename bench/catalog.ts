@@ -4,7 +4,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CommanderError } from 'commander'
 import { startConsulAgent } from '../test/fixtures/consul-agent.ts'
 import type { ConsulAgent } from '../test/fixtures/consul-agent.ts'
 import { findConsul } from '../test/fixtures/install.ts'
@@ -26,6 +25,7 @@ import { chooseCores, sayProgress } from './lib/lab.ts'
 import { describeMachine, describeRevision } from './lib/machine.ts'
 import { allowedCores, pinSelf } from './lib/process.ts'
 import { memoryBytes } from './lib/procfs.ts'
+import { runProgram } from './lib/program.ts'
 
 /** What both parts use. */
 interface Stage {
@@ -228,10 +228,4 @@ async function main(): Promise<void> {
   }
 }
 
-try {
-  await main()
-} catch (error) {
-  // commander has said what was wrong with the arguments
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)
-  throw error
-}
+await runProgram(main)

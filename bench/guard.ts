@@ -4,7 +4,6 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CommanderError } from 'commander'
 import { checkContestant } from './lib/check.ts'
 import { fairleadFrom, projectRoot } from './lib/contestants.ts'
 import { withLab } from './lib/lab.ts'
@@ -19,6 +18,7 @@ import { median, medianInterval, noiseBand, pairedRatios, verdictOf } from './li
 import type { Verdict } from './lib/statistics.ts'
 import { addWorktree } from './lib/worktree.ts'
 import type { Worktree } from './lib/worktree.ts'
+import { runProgram } from './lib/program.ts'
 
 /** What is said of one case. */
 interface Finding {
@@ -99,10 +99,4 @@ async function main(): Promise<void> {
   }
 }
 
-try {
-  await main()
-} catch (error) {
-  // commander has said what was wrong with the arguments
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)
-  throw error
-}
+await runProgram(main)

@@ -4,7 +4,6 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CommanderError } from 'commander'
 import { checkContestant } from './lib/check.ts'
 import { contestant } from './lib/contestants.ts'
 import type { Contestant } from './lib/contestants.ts'
@@ -19,6 +18,7 @@ import type { Section } from './lib/question.ts'
 import { renderGoals, renderHead, renderJson, renderMarkdown, renderQuestion } from './lib/results.ts'
 import type { Answer, Circumstances } from './lib/results.ts'
 import { questions } from './questions/index.ts'
+import { runProgram } from './lib/program.ts'
 
 function print(text: string): void {
   process.stdout.write(`${text}\n\n`)
@@ -89,7 +89,7 @@ function refusals(options: BenchOptions): readonly string[] {
   })
 }
 
-try {
+await runProgram(async () => {
   const options = parseBenchOptions(process.argv.slice(2))
   const refused = options.list ? [] : refusals(options)
   if (options.list)
@@ -98,8 +98,4 @@ try {
     process.stderr.write(`${refused.join('\n')}\n`)
     process.exitCode = 2
   } else await withLab(options, false, (lab, cores) => run(lab, cores, options))
-} catch (error) {
-  // commander has said what was wrong with the arguments
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)
-  throw error
-}
+})

@@ -1,6 +1,5 @@
 /** `npm run soak`: an hour of a catalog that never rests, and what Fairlead holds and loses meanwhile. See README.md beside it. */
 import { writeFileSync } from 'node:fs'
-import { CommanderError } from 'commander'
 import { formatDuration } from '../src/core/units.ts'
 import { findConsul } from '../test/fixtures/install.ts'
 import { sayProgress } from './lib/lab.ts'
@@ -11,6 +10,7 @@ import { parseSoakOptions, type SoakOptions } from './soak/options.ts'
 import { planOf } from './soak/plan.ts'
 import { renderChanges, renderJudgements, renderSamples } from './soak/report.ts'
 import { runSoak, type SoakResult } from './soak/run.ts'
+import { runProgram } from './lib/program.ts'
 
 /** Of the changes asked for, those that must have been made: a busy machine makes fewer. */
 const changesShareMin = 0.9
@@ -76,10 +76,4 @@ async function main(): Promise<void> {
   if (reason !== undefined || !(await soak(options))) process.exitCode = 1
 }
 
-try {
-  await main()
-} catch (error) {
-  // commander has said what was wrong with the arguments
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)
-  throw error
-}
+await runProgram(main)

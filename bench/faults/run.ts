@@ -5,13 +5,13 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CommanderError } from 'commander'
 import { sayProgress } from '../lib/lab.ts'
 import { describeMachine, describeRevision } from '../lib/machine.ts'
 import { type Contestant, contestant } from './contestants.ts'
 import { measureContestant, type Result } from './measure.ts'
 import { type FaultBenchOptions, parseFaultBenchOptions, type RunName } from './options.ts'
 import { type Goal, goalsOf, renderRun } from './report.ts'
+import { runProgram } from '../lib/program.ts'
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`)
@@ -53,10 +53,4 @@ const dir = mkdtempSync(join(tmpdir(), 'fairlead-bench-'))
 const remove = (): void => rmSync(dir, { recursive: true, force: true })
 process.on('exit', remove)
 chmodSync(dir, 0o755)
-try {
-  await main(parseFaultBenchOptions(process.argv.slice(2)), dir)
-} catch (error) {
-  // commander has said what was wrong with the arguments
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)
-  throw error
-}
+await runProgram(() => main(parseFaultBenchOptions(process.argv.slice(2)), dir))

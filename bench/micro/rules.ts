@@ -4,7 +4,7 @@
  * `match`, `steer`.
  * Run: node bench/micro/rules.ts [--routes 5000] [--rounds 200]
  */
-import { Command, CommanderError } from 'commander'
+import { Command } from 'commander'
 import { instanceKey, type Instance, type Snapshot } from '../../src/catalog/snapshot.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import { createCurrent } from '../../src/live/current.ts'
@@ -22,6 +22,7 @@ import { Refusal } from '../../src/wire/syntax.ts'
 import { numberFrom } from '../lib/options.ts'
 import { markdownTable } from '../lib/report.ts'
 import { median } from '../lib/statistics.ts'
+import { runProgram } from '../lib/program.ts'
 
 const goalNs = 2_000
 const warmUpRounds = 20
@@ -199,10 +200,4 @@ function main(): void {
   console.log(`\n- Route and rules, the dearest case: ${worst.toFixed(0)} ns (goal: under ${goalNs} ns): ${verdict}`)
 }
 
-try {
-  main()
-} catch (error) {
-  // commander has said what was wrong with the arguments
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)
-  throw error
-}
+await runProgram(main)

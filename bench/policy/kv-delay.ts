@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Command, CommanderError } from 'commander'
+import { Command } from 'commander'
 import { startConsulAgent, type ConsulAgent } from '../../test/fixtures/consul-agent.ts'
 import { findConsul } from '../../test/fixtures/install.ts'
 import { startNamedBackend } from '../catalog/clients.ts'
@@ -16,6 +16,7 @@ import { allowedCores, pinSelf } from '../lib/process.ts'
 import { type Api, measureFlips, registerVersions, service, versions, writeSplit } from './flips.ts'
 import { type PolicyProxy, startProxy } from './proxy.ts'
 import { flipGoal, renderFlips } from './report.ts'
+import { runProgram } from '../lib/program.ts'
 
 interface Options {
   /** Splits written. */
@@ -99,10 +100,4 @@ async function main(): Promise<void> {
 /** The cores that were this process's before it was pinned to one. */
 const allowedBefore = allowedCores()
 
-try {
-  await main()
-} catch (error) {
-  // commander has said what was wrong with the arguments
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)
-  throw error
-}
+await runProgram(main)

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Command, CommanderError } from 'commander'
+import { Command } from 'commander'
 import {
   type Asked,
   Homes,
@@ -24,6 +24,7 @@ import { numberFrom } from '../lib/options.ts'
 import { allowedCores, pinSelf } from '../lib/process.ts'
 import { type PolicyProxy, startCatalog, startProxy } from './proxy.ts'
 import { type Round, renderRounds, roundGoals } from './report.ts'
+import { runProgram } from '../lib/program.ts'
 
 interface Options {
   readonly rounds: number
@@ -252,10 +253,4 @@ async function main(): Promise<void> {
   }
 }
 
-try {
-  await main()
-} catch (error) {
-  // commander has said what was wrong with the arguments
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)
-  throw error
-}
+await runProgram(main)
