@@ -67,6 +67,8 @@ interface Variation {
   readonly pollMs?: number
   /** Undefined: the default. */
   readonly workers?: number
+  /** The catalog, for a template that has none; given the file of services. */
+  readonly catalog?: (file: string) => object
   /** Lines at the end of the configuration. */
   readonly more?: string
 }
@@ -77,7 +79,7 @@ async function startFairlead(
   name: string,
   template: string,
   { backendPort, core, dir, clients }: Setting,
-  { main = 'src/main.ts', pollMs, workers, more = '' }: Variation = {},
+  { main = 'src/main.ts', pollMs, workers, catalog: source, more = '' }: Variation = {},
 ): Promise<StartedServer & RunningContestant> {
   mkdirSync(dir, { recursive: true, mode: 0o755 })
   const [port, statusPort, adminPort] = await Promise.all([freePort(), freePort(), freePort()])
@@ -89,6 +91,7 @@ async function startFairlead(
   if (clients !== undefined)
     appendFileSync(config, `limits: { connectionsPerEndpoint: ${connectionBound(clients, 1)} }\n`)
   if (workers !== undefined) appendFileSync(config, `workers: ${workers}\n`)
+  if (source !== undefined) appendFileSync(config, `catalog: ${JSON.stringify(source(catalog))}\n`)
   appendFileSync(config, more)
   const args = [...heapSettings(root), join(root, main), 'serve', '--config', config]
   const ready = (): Promise<boolean> => isReady(statusPort)
@@ -125,9 +128,16 @@ export async function buildPackage(): Promise<void> {
   copyFileSync(join(projectRoot, 'src/launch.mjs'), join(projectRoot, 'dist/launch.mjs'))
 }
 
-/** Fairlead of the working tree, as built last, with ten routes; asked every 2 ms whether it is ready. */
-export function startSidecar(setting: Setting): Promise<StartedServer & RunningContestant> {
-  return startFairlead(projectRoot, 'fairlead', 'sidecar.yaml', setting, { main: 'dist/launch.mjs', pollMs: 2 })
+/**
+ * Fairlead of the working tree, as built last, with ten routes; asked every 2 ms whether it is ready. Its catalog is the Consul
+ * agent at that address, or a file.
+ */
+export function startSidecar(setting: Setting, consul?: string): Promise<StartedServer & RunningContestant> {
+  return startFairlead(projectRoot, 'fairlead', 'sidecar.yaml', setting, {
+    main: 'dist/launch.mjs',
+    pollMs: 2,
+    catalog: (file) => (consul === undefined ? { file } : { consul: { address: consul } }),
+  })
 }
 
 async function isReady(statusPort: number): Promise<boolean> {

@@ -69,10 +69,18 @@ t.test('memory: the difference by the number of connections', (t) => {
   t.end()
 })
 
-t.test('a sidecar is one row', (t) => {
+t.test('a sidecar is a row for each catalog', (t) => {
   const sample = { readyAfterMs: 300, residentBytes: 52_428_800, pssBytes: undefined, quietCpuMs: 12 }
-  t.match(renderSidecar([sample, { ...sample, readyAfterMs: 340 }], 10), /CPU ms in 10 quiet s/)
-  t.match(renderSidecar([sample], 10), /\| fairlead \| +300 \| +50\.0 \| +– \| +12\.0 \|/)
+  const later = { ...sample, readyAfterMs: 340 }
+  const starts = new Map([
+    ['file', [sample]],
+    ['Consul', [later, later]],
+  ])
+  const table = renderSidecar(starts, 10)
+  t.match(table, /CPU ms in 10 quiet s/)
+  t.match(table, /\| file +\| +300 \| +50\.0 \| +– \| +12\.0 \|/)
+  t.match(table, /\| Consul +\| +340 \|/)
+  t.match(renderSidecar(starts, 10, ['Not with Consul: why.']), /\n- Not with Consul: why\.$/)
   t.end()
 })
 
