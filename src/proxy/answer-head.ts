@@ -35,18 +35,24 @@ export function answerHead(
   dateLine: string,
   added: string,
 ): string {
-  let text = 'HTTP/1.1 ' + head.status + ' ' + head.reason + '\r\n' + head.lines
+  let text = statusLine(head) + head.lines
   if (added !== '') text += added
   if (!head.hasDate) text += dateLine
-  if (how === delivery.chunked) text += 'Transfer-Encoding: chunked\r\n'
-  else if (head.contentLength >= 0) text += 'Content-Length: ' + head.contentLength + '\r\n'
-  else if (head.status === 205) text += 'Content-Length: 0\r\n'
+  // Every piece is one more to gather when it is sent: what is always the same is one.
+  const end = persist ? '\r\n\r\n' : '\r\nConnection: close\r\n\r\n'
+  if (how === delivery.chunked) return text + 'Transfer-Encoding: chunked' + end
+  if (head.contentLength >= 0) return text + 'Content-Length: ' + head.contentLength + end
+  if (head.status === 205) return text + 'Content-Length: 0' + end
   return persist ? text + '\r\n' : text + 'Connection: close\r\n\r\n'
+}
+
+function statusLine({ status, reason }: ResponseHead): string {
+  return status === 200 && reason === 'OK' ? 'HTTP/1.1 200 OK\r\n' : 'HTTP/1.1 ' + status + ' ' + reason + '\r\n'
 }
 
 /** The head of a 1xx answer. */
 export function informationalHead(head: ResponseHead): string {
-  return 'HTTP/1.1 ' + head.status + ' ' + head.reason + '\r\n' + head.lines + '\r\n'
+  return statusLine(head) + head.lines + '\r\n'
 }
 
 /** A complete answer of our own; `details` are shown to trusted peers only, by leaving them '' for others. */

@@ -100,22 +100,26 @@ function shapedLines(head: RequestHead, shape: Shape, clientHost: string, instan
   return `${head.method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${lines}${request.lines}${prefix}`
 }
 
-/** A string of its own: a slice would keep the whole head it was cut from alive as long as the connection. */
+/**
+ * A string of its own, in one piece: a slice would keep the whole head it was cut from alive as long as the connection, and what
+ * was put together of pieces is gathered anew each time it is sent.
+ */
 function copied(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1')
 }
 
 /** Via, and as far as the value of X-Request-Id. */
-const via11 = `Via: 1.1 ${pseudonym}\r\nX-Request-Id: `
-const via10 = `Via: 1.0 ${pseudonym}\r\nX-Request-Id: `
+const via11 = copied(`Via: 1.1 ${pseudonym}\r\nX-Request-Id: `)
+const via10 = copied(`Via: 1.0 ${pseudonym}\r\nX-Request-Id: `)
 
 function ownLines(facts: ForwardingFacts, host: string): string {
   if (facts.linesHost !== host) {
     facts.linesHost = copied(host)
-    facts.lines =
+    facts.lines = copied(
       `X-Forwarded-For: ${facts.address}\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: ${facts.port}\r\n` +
-      `X-Real-IP: ${facts.address}\r\nX-Forwarded-Host: ${facts.linesHost}\r\n` +
-      `Forwarded: for=${facts.forwardedFor};host="${facts.linesHost}";proto=http\r\n`
+        `X-Real-IP: ${facts.address}\r\nX-Forwarded-Host: ${facts.linesHost}\r\n` +
+        `Forwarded: for=${facts.forwardedFor};host="${facts.linesHost}";proto=http\r\n`,
+    )
   }
   return facts.lines
 }
