@@ -54,6 +54,30 @@ export function stepwise(steps: Steps<void>, inTurn: InTurn): void {
   if (steps.next().done !== true) inTurn(() => stepwise(steps, inTurn))
 }
 
+/** Does `each` with all `items`, so many in a step; those that come meanwhile are some of them where `items` says so. */
+export function* inGroups<T>(items: Iterable<T>, perStep: number, each: (item: T) => void): Steps<void> {
+  let done = 0
+  for (const item of items) {
+    if (done > 0 && done % perStep === 0) yield
+    done++
+    each(item)
+  }
+}
+
+/** What begins steps as {@link stepwise} does, unless those that it began before are still under way. */
+export function createRounds(inTurn: InTurn): (steps: () => Steps<void>) => void {
+  let underWay = false
+  function* round(steps: Steps<void>): Steps<void> {
+    yield* steps
+    underWay = false
+  }
+  return (steps) => {
+    if (underWay) return
+    underWay = true
+    stepwise(round(steps()), inTurn)
+  }
+}
+
 /** Does `steps` at once, for whoever need not share. */
 export function atOnce<T>(steps: Steps<T>): T {
   for (;;) {

@@ -1,5 +1,14 @@
 import t from 'tap'
-import { atOnce, createTurns, inTurns, nextTurn, type Steps, stepwise } from '../../src/core/turn.ts'
+import {
+  atOnce,
+  createRounds,
+  createTurns,
+  inGroups,
+  inTurns,
+  nextTurn,
+  type Steps,
+  stepwise,
+} from '../../src/core/turn.ts'
 import { FakeTurns } from '../fixtures/turns.ts'
 
 /** Turns of the loop, and what they do. */
@@ -63,6 +72,26 @@ t.test('steps: one now and each other in a turn, or all at once, or awaited', as
   t.equal(atOnce(counted(done)), 3)
   t.equal(await inTurns(counted(done)), 3)
   t.equal(done.length, 6)
+})
+
+t.test('a round begins when the last is through', async (t) => {
+  const turns = new FakeTurns()
+  const rounds = createRounds(turns.inTurn)
+  const done: number[] = []
+  const round = (): void => rounds(() => inGroups([1, 2, 3, 4, 5], 2, (item) => void done.push(item)))
+  round()
+  t.same(done, [1, 2])
+  round()
+  turns.next()
+  t.same(done, [1, 2, 3, 4])
+  round()
+  t.equal(turns.all(), 1)
+  t.same(done, [1, 2, 3, 4, 5])
+  round()
+  turns.all()
+  t.equal(done.length, 10)
+  rounds(() => inGroups([1, 2], 2, () => {}))
+  t.equal(turns.waiting, 0, 'what fits into one turn asks for no other')
 })
 
 t.test('two that wait for the next turn do not share it', async (t) => {
