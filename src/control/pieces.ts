@@ -6,7 +6,7 @@ import type { ServiceSnapshot, Snapshot } from '../catalog/snapshot.ts'
 
 /** Services that differ between one piece and the next. */
 export const pieceMax = 8
-/** With more services that differ than this it is no change but another catalog, and comes in one piece. */
+/** So many services may differ in any catalog, and half of them in a larger one; beyond, it is another catalog, in one piece. */
 export const piecemealMax = 128
 
 function changedNames(before: Snapshot['services'], after: Snapshot['services']): readonly string[] {
@@ -23,7 +23,7 @@ function changedNames(before: Snapshot['services'], after: Snapshot['services'])
  */
 export function* piecesOf(before: Snapshot, after: Snapshot, piecemeal: boolean): Generator<Snapshot, void> {
   const names = piecemeal ? changedNames(before.services, after.services) : []
-  if (names.length <= piecemealMax) {
+  if (names.length <= Math.max(piecemealMax, after.services.size / 2)) {
     let services: ReadonlyMap<string, ServiceSnapshot> = before.services
     for (let at = pieceMax; at < names.length; at += pieceMax) {
       const next = new Map(services)

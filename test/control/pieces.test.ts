@@ -34,5 +34,13 @@ t.test('what is small, another catalog, or must not be cut is one piece', async 
     ['not to be cut', catalog(piecemealMax, 'b'), false],
   ] as const)
     t.same([...piecesOf(before, after, piecemeal)].length, 1, what)
+  const large = catalog(4 * piecemealMax, 'a')
+  for (const [count, pieces] of [
+    [2 * piecemealMax, (2 * piecemealMax) / pieceMax],
+    [2 * piecemealMax + 1, 1],
+  ] as const) {
+    const after = { ...large, services: new Map([...large.services, ...catalog(count, 'b').services]) }
+    t.equal([...piecesOf(large, after, true)].length, pieces, `${String(count)} of ${String(large.services.size)}`)
+  }
   t.equal([...piecesOf(catalog(piecemealMax, 'a'), catalog(piecemealMax, 'b'), true)].length, piecemealMax / pieceMax)
 })
