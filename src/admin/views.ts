@@ -2,8 +2,8 @@
  * What the API shows of the table and of run-time state: plain values for JSON. It reads, at the moment of asking, what
  * the data plane holds; it changes nothing and keeps nothing.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isoTime, type Milliseconds } from '../core/clock.ts'
+import { nextTurn } from '../core/turn.ts'
 import type { HealthView } from '../health/port.ts'
 import type { BoundRoute, BoundService, BoundTable, EndpointState, OperatorOrder } from '../live/runtime.ts'
 import type { WeightsLayer } from '../policy/policy.ts'

@@ -6,11 +6,11 @@
 import { constants } from 'node:fs'
 import { mkdir, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts'
 import { errorText } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
 import type { Problem } from '../core/problem.ts'
+import { nextTurn } from '../core/turn.ts'
 import { decodeEntry, encodeEntry, type HistoryEntry } from './history-entry.ts'
 
 export const historyFile = 'history.jsonl'

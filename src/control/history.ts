@@ -5,6 +5,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { Logger } from '../core/log.ts'
 import type { Problem } from '../core/problem.ts'
+import { type InTurn, inOwnTurn } from '../core/turn.ts'
 import { diffTables } from '../table/diff.ts'
 import type { RouteTable } from '../table/table.ts'
 import type { Cause } from './cause.ts'
@@ -21,6 +22,8 @@ export interface HistoryOptions {
   readonly stateDir: string | undefined
   readonly clock: Clock
   readonly log: Logger
+  /** Where what was recorded is compared; {@link inOwnTurn} by default. */
+  readonly inTurn?: InTurn
 }
 
 export interface HistoryReport {
@@ -33,7 +36,10 @@ export interface HistoryReport {
 }
 
 export interface History {
-  /** Call for each table that was put in place. What says the same as the one before leaves no entry. */
+  /**
+   * Call for each table that was put in place; what says the same as the one before leaves no entry. It is compared in a turn of
+   * its own, or once somebody reads.
+   */
   record(before: RouteTable, after: RouteTable, causes: readonly Cause[]): void
   /** At most `limit` entries; with `service`, only what is about it. */
   read(service: string | undefined, limit: number): HistoryReport
@@ -50,8 +56,19 @@ export function createHistory(options: HistoryOptions): History {
   return new Ring(options)
 }
 
+/** A change that was not looked at yet. */
+interface Recorded {
+  readonly before: RouteTable
+  readonly after: RouteTable
+  readonly causes: readonly Cause[]
+  /** Wall clock. */
+  readonly atMs: number
+}
+
 class Ring implements History {
   readonly #options: HistoryOptions
+  /** Oldest first; each has a turn of the loop that it asked for. */
+  readonly #recorded: Recorded[] = []
   /** Oldest first. */
   #entries: HistoryEntry[] = []
   #chars = 0
@@ -67,16 +84,13 @@ class Ring implements History {
   }
 
   record(before: RouteTable, after: RouteTable, causes: readonly Cause[]): void {
-    const changes = diffTables(before, after)
-    if (changes.length === 0) return
-    const entry = historyEntry(this.#options.clock.wall(), after.version, changes, causes)
-    this.#entries.push(entry)
-    this.#chars += charsOf(entry)
-    this.#bound()
-    this.#store?.append([entry])
+    const { clock, inTurn = inOwnTurn } = this.#options
+    this.#recorded.push({ before, after, causes, atMs: clock.wall() })
+    inTurn(() => this.#compareNext())
   }
 
   read(service: string | undefined, limit: number): HistoryReport {
+    this.#compareAll()
     const entries: HistoryEntry[] = []
     for (let i = this.#entries.length - 1; i >= 0 && entries.length < limit; i--) {
       const entry = this.#entries[i]
@@ -88,6 +102,7 @@ class Ring implements History {
 
   use(stateDir: string | undefined): void {
     if (stateDir === this.#stateDir) return
+    this.#compareAll()
     const last = this.#store
     if (last) this.#ends = Promise.all([this.#ends, last.stop()]).then(() => {})
     this.#open(stateDir)
@@ -103,7 +118,25 @@ class Ring implements History {
   }
 
   async stop(): Promise<void> {
+    this.#compareAll()
     await Promise.all([this.#ends, this.#store?.stop()])
+  }
+
+  #compareAll(): void {
+    while (this.#recorded.length > 0) this.#compareNext()
+  }
+
+  #compareNext(): void {
+    const recorded = this.#recorded.shift()
+    if (!recorded) return
+    const { before, after, causes, atMs } = recorded
+    const changes = diffTables(before, after)
+    if (changes.length === 0) return
+    const entry = historyEntry(atMs, after.version, changes, causes)
+    this.#entries.push(entry)
+    this.#chars += charsOf(entry)
+    this.#bound()
+    this.#store?.append([entry])
   }
 
   #open(stateDir: string | undefined): void {
@@ -116,6 +149,7 @@ class Ring implements History {
 
   /** What was saved is older than what this process has seen; of what it knows already there is nothing to add. */
   #found(saved: readonly HistoryEntry[]): void {
+    this.#compareAll()
     const oldest = this.#entries[0]?.atMs ?? Infinity
     const older = saved.filter(({ atMs }) => atMs < oldest)
     this.#entries = [...older, ...this.#entries]

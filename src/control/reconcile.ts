@@ -9,6 +9,7 @@ import type { CatalogSource, Interest, SourceState } from '../catalog/source.ts'
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts'
 import { errorText } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
+import { atOnce, type InTurn, inOwnTurn, type Steps } from '../core/turn.ts'
 import type { Policy } from '../policy/policy.ts'
 import { mergePolicy } from '../policy/tags.ts'
 import { buildTable, emptyTable } from '../table/build.ts'
@@ -17,6 +18,7 @@ import { type Cause, catalogCause, Causes } from './cause.ts'
 import { createChangeLog } from './change-log.ts'
 import { createCoalescer } from './coalesce.ts'
 import { interestOf } from './interest.ts'
+import { piecesOf } from './pieces.ts'
 import type { SourceKnowledge } from './snapshot-codec.ts'
 import { type LifeSigns, SourceBrake } from './source-brake.ts'
 import { describeSaved, describeTrouble } from './source-trouble.ts'
@@ -49,6 +51,8 @@ export interface ReconcilerOptions {
   readonly onKnowledge?: ((sources: readonly SourceKnowledge[]) => void) | undefined
   /** What is known of instances that the brake holds. */
   readonly life?: LifeSigns | undefined
+  /** Where the steps of a renewal have their turns; {@link inOwnTurn} by default. */
+  readonly inTurn?: InTurn
 }
 
 /** What sources get to answer in before a saved snapshot stands in for them. */
@@ -119,6 +123,8 @@ class TableReconciler implements Reconciler {
   #policy: Policy
   #snapshot: Snapshot = emptySnapshot
   #table: RouteTable = emptyTable
+  /** What the last table was built with; undefined before the first. */
+  #applied: Policy | undefined
   /** When the oldest change that is not in the table reached us. */
   #changedAtMs: number | undefined
   #lastBuild: BuildReport | undefined
@@ -148,7 +154,7 @@ class TableReconciler implements Reconciler {
       asOfMs: 0,
     }))
     this.#changes = createChangeLog(options.log)
-    this.#coalescer = createCoalescer(options.clock, () => this.#rebuild())
+    this.#coalescer = createCoalescer(options.clock, () => this.#renew(), options.inTurn ?? inOwnTurn)
   }
 
   start(): void {
@@ -156,7 +162,7 @@ class TableReconciler implements Reconciler {
     this.#started = true
     this.#causes.add({ kind: 'start', sources: this.#watched.map(({ source }) => source.name) })
     // Not by way of the coalescer: the first answer of a source must find it at rest.
-    this.#rebuild()
+    atOnce(this.#renew())
     for (const watched of this.#watched)
       this.#guard(watched, 'start', () =>
         watched.source.start({
@@ -304,26 +310,39 @@ class TableReconciler implements Reconciler {
     this.#coalescer.request()
   }
 
-  /** Everything that leads from what was heard to a table that stands. Whatever fails, the last table stays. */
-  #rebuild(): void {
-    const { clock, log, onBuild } = this.#options
-    const start = clock.now()
-    const since = this.#changedAtMs ?? start
+  /** Everything that leads from what was heard to a table that stands, a step at a time. Whatever fails, the last table stays. */
+  *#renew(): Steps<void> {
+    const { clock, log, publish, onBuild } = this.#options
+    const first = this.#table
+    const begunMs = clock.now()
+    const since = this.#changedAtMs ?? begunMs
     this.#changedAtMs = undefined
     const complete = this.#watched.every(({ brake }) => brake.snapshot !== undefined)
     try {
       const heard = this.#watched.flatMap(({ brake }) => brake.snapshot ?? [])
-      this.#snapshot = mergeSnapshots(this.#snapshot, heard)
-      const policy = mergePolicy(this.#policy, this.#snapshot)
-      const { table } = buildTable(this.#table, this.#snapshot, policy)
-      const durationMs = clock.now() - start
-      const before = this.#table
+      const target = mergeSnapshots(this.#snapshot, heard)
+      const policy = mergePolicy(this.#policy, target)
+      // Who is not served yet need not wait for less, and of another policy nobody may get half.
+      const pieces = piecesOf(this.#snapshot, target, this.#ready && policy === this.#applied)
       const causes = this.#causes.take()
-      if (table !== before) this.#options.publish(table, causes)
-      this.#table = table
+      let durationMs = clock.now() - begunMs
+      for (const piece of pieces) {
+        yield
+        const startMs = clock.now()
+        const before = this.#table
+        this.#snapshot = piece
+        this.#applied = policy
+        const { table } = buildTable(before, piece, policy)
+        durationMs += clock.now() - startMs
+        if (table === before) continue
+        yield
+        publish(table, causes)
+        this.#table = table
+      }
       if (complete) this.#ready = true
-      this.#lastBuild = { durationMs, lagMs: clock.now() - since, changed: table !== before }
-      this.#changes.published(before, table, complete)
+      this.#lastBuild = { durationMs, lagMs: clock.now() - since, changed: this.#table !== first }
+      yield
+      this.#changes.published(first, this.#table, complete)
       onBuild?.(this.#lastBuild)
       this.#tellKnowledge()
     } catch (error) {

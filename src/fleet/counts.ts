@@ -2,7 +2,8 @@
  * What a worker counts, as it is sent: running totals since it began, so that a report that is lost or late costs nothing
  * but freshness. A report names only what changed since the last one. It reads what the data plane counts anyway.
  */
-import type { ServiceStats, VersionStats } from '../live/runtime.ts'
+import { inGroups, type Steps } from '../core/turn.ts'
+import type { EndpointState, ServiceStats, VersionStats } from '../live/runtime.ts'
 import type { DataPlaneFigures } from '../proxy/options.ts'
 import type { PipeliningTrouble } from '../wire/pipelining.ts'
 
@@ -41,6 +42,9 @@ export interface CountsReport {
   readonly residentBytes: number
 }
 
+/** What endpoints have now. */
+export type Use = Pick<CountsReport, 'endpoints' | 'upstream'>
+
 /** What only the process knows. */
 export type ProcessFigures = Pick<CountsReport, 'linesDropped' | 'messagesLost' | 'cpuMs' | 'residentBytes'>
 
@@ -62,12 +66,34 @@ const serviceMark = (stats: ServiceStats): string => {
   return [inFlight, rescued, sumOf(retries.values()), retryBudgetExhausted, sumOf(pipeliningPauses.values())].join(' ')
 }
 
+/** Endpoints that are looked at in one turn of the loop. */
+export const endpointsPerTurn = 1_000
+
+/** Counts what `states` have, so many in a step: there may be ten thousand, of which most have nothing. */
+export function* countUse(states: Iterable<EndpointState>): Steps<Use> {
+  const endpoints: EndpointUse[] = []
+  let open = 0
+  let idle = 0
+  yield* inGroups(states, endpointsPerTurn, ({ key, life, inFlight, pool }) => {
+    const pipeliningPause = pool.pipeliningPause?.reason
+    if (inFlight > 0 || pool.open > 0 || pipeliningPause)
+      endpoints.push({ key, life, inFlight, open: pool.open, idle: pool.idle, pipeliningPause })
+    open += pool.open
+    idle += pool.idle
+  })
+  return { endpoints, upstream: { open, idle } }
+}
+
 export class CountsReporter {
   #versions = new WeakMap<VersionStats, string>()
   #services = new WeakMap<ServiceStats, string>()
 
-  /** What changed since the last report. */
-  report(figures: DataPlaneFigures, process: ProcessFigures): CountsReport {
+  /** What changed since the last report; whoever asks must send it. */
+  report(
+    figures: Pick<DataPlaneFigures, 'versions' | 'services' | 'unrouted' | 'downstream'>,
+    use: Use,
+    process: ProcessFigures,
+  ): CountsReport {
     const versions: VersionStats[] = []
     for (const stats of figures.versions) {
       const mark = versionMark(stats)
@@ -83,15 +109,8 @@ export class CountsReporter {
       const { service, inFlight, rescued, retries, retryBudgetExhausted, pipeliningPauses } = stats
       services.push({ service, inFlight, rescued, retries, retryBudgetExhausted, pipeliningPauses })
     }
-    const endpoints: EndpointUse[] = []
-    for (const { key, life, inFlight, pool } of figures.endpoints) {
-      const { open, idle } = pool
-      const pipeliningPause = pool.pipeliningPause?.reason
-      if (inFlight > 0 || open > 0 || pipeliningPause)
-        endpoints.push({ key, life, inFlight, open, idle, pipeliningPause })
-    }
-    const { downstream, upstream, unrouted } = figures
-    return { versions, services, unrouted, endpoints, downstream, upstream, ...process }
+    const { downstream, unrouted } = figures
+    return { versions, services, unrouted, downstream, ...use, ...process }
   }
 
   /** The next report says all: who reads it knows nothing yet. */

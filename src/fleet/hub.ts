@@ -8,6 +8,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock, Milliseconds, Timer } from '../core/clock.ts'
 import { errorText, FairleadError } from '../core/errors.ts'
 import type { Logger } from '../core/log.ts'
+import { type InTurn, inOwnTurn } from '../core/turn.ts'
 import type { ListenerAddress, ListenerOptions } from '../proxy/options.ts'
 import type { RouteTable } from '../table/table.ts'
 import { Link } from './link.ts'
@@ -31,6 +32,8 @@ export class Member {
   /** What it listened on when it came. */
   readonly listeners: readonly ListenerAddress[]
   readonly #link: Link<ToControl, ToWorker>
+  readonly #inTurn: InTurn
+  #planned = false
   #settings: WorkerSettings | undefined
   #table: RouteTable | undefined
   /** What it has. */
@@ -40,30 +43,32 @@ export class Member {
   #allOrders = false
   #listen: Extract<ToWorker, { kind: 'listen' }> | undefined
 
-  constructor({ slot, epoch, pid, listeners }: Hello, link: Link<ToControl, ToWorker>) {
+  /** What is wanted of it in one turn of the loop is sent together, in a later one. */
+  constructor({ slot, epoch, pid, listeners }: Hello, link: Link<ToControl, ToWorker>, inTurn: InTurn = inOwnTurn) {
     this.slot = slot
     this.epoch = epoch
     this.pid = pid
     this.listeners = listeners
     this.#link = link
+    this.#inTurn = inTurn
   }
 
   /** It is to have these settings. */
   settings(settings: WorkerSettings): void {
     this.#settings = settings
-    this.flush()
+    this.#plan()
   }
 
   /** It is to have this table. */
   table(table: RouteTable): void {
     this.#table = table
-    this.flush()
+    this.#plan()
   }
 
   /** A later verdict on the same registration takes the place of one that was not sent yet. */
   words(words: Iterable<Word>): void {
     for (const word of words) this.#words.set(word.key, word)
-    this.flush()
+    this.#plan()
   }
 
   /** `all`: there are no others. */
@@ -71,7 +76,7 @@ export class Member {
     if (all) this.#orders = []
     this.#allOrders ||= all
     this.#orders.push(...orders.slice(0, ordersMax - this.#orders.length))
-    this.flush()
+    this.#plan()
   }
 
   /** What is small, and of no use later: not sent to one that does not keep up. */
@@ -82,14 +87,16 @@ export class Member {
   /** It is to listen on these, once it has a table. */
   listen(id: number, listeners: readonly ListenerOptions[]): void {
     this.#listen = { kind: 'listen', id, listeners }
-    this.flush()
+    this.#plan()
   }
 
   leave(): void {
+    this.flush()
     this.#link.send({ kind: 'leave' })
   }
 
   drain(deadlineMs: number): void {
+    this.flush()
     this.#link.send({ kind: 'drain', deadlineMs })
   }
 
@@ -116,7 +123,17 @@ export class Member {
   }
 
   close(): void {
+    this.flush()
     this.#link.end()
+  }
+
+  #plan(): void {
+    if (this.#planned) return
+    this.#planned = true
+    this.#inTurn(() => {
+      this.#planned = false
+      this.flush()
+    })
   }
 }
 

@@ -19,6 +19,7 @@ export interface LinkHandlers<In> {
 export class Link<In, Out> {
   readonly #socket: Duplex
   #over = false
+  #ended = false
   #error: Error | undefined
 
   /** The handlers are called from the next turn on. */
@@ -46,7 +47,7 @@ export class Link<In, Out> {
 
   /** True while the other end does not keep up: send nothing that a later message will say better. */
   get pressed(): boolean {
-    return this.#over || this.#socket.writableLength > pressureBytes
+    return this.#over || this.#ended || this.#socket.writableLength > pressureBytes
   }
 
   get isOver(): boolean {
@@ -54,11 +55,12 @@ export class Link<In, Out> {
   }
 
   send(message: Out): void {
-    if (!this.#over) this.#socket.write(encodeFrame(message))
+    if (!this.#over && !this.#ended) this.#socket.write(encodeFrame(message))
   }
 
-  /** Ends it once what was sent is written. */
+  /** Ends it once what was sent is written; nothing more is sent. */
   end(): void {
+    this.#ended = true
     this.#socket.end()
   }
 

@@ -8,6 +8,7 @@ import type { Clock, Milliseconds } from '../core/clock.ts'
 import { errorText } from '../core/errors.ts'
 import type { Inherit } from '../core/inherit.ts'
 import type { Random } from '../core/random.ts'
+import { atOnce, inOwnTurn, type Steps, stepwise } from '../core/turn.ts'
 import type { SharedHealth } from '../health/port.ts'
 import { createDataPlane } from '../proxy/data-plane.ts'
 import type { DataPlane, ListenerOptions } from '../proxy/options.ts'
@@ -16,7 +17,7 @@ import type { RouteTable } from '../table/table.ts'
 import type { AccessLog } from '../telemetry/access-log.ts'
 import type { AppLogger } from '../telemetry/log.ts'
 import { defaultWireLimits } from '../wire/limits.ts'
-import { CountsReporter } from './counts.ts'
+import { CountsReporter, countUse } from './counts.ts'
 import { ordersOf } from './crossing.ts'
 import { Link } from './link.ts'
 import { protocol, type SentOrder, type ToControl, type ToWorker, type Word, type WorkerSettings } from './messages.ts'
@@ -252,10 +253,17 @@ export class Worker {
   }
 
   #sendCounts(link: Link<ToWorker, ToControl>, id: number): void {
+    stepwise(this.#count(link, id), inOwnTurn)
+  }
+
+  *#count(link: Link<ToWorker, ToControl>, id: number): Steps<void> {
     const { accessLog, process } = this.#options
+    const use = yield* countUse(this.#plane.figures().endpoints)
+    // What is reported once is not reported again: it must not be told to one that has gone.
+    if (this.#link !== link || link.isOver) return
     const { cpuMs, residentBytes } = process()
     const own = { linesDropped: accessLog.dropped(), messagesLost: this.#teller.lost, cpuMs, residentBytes }
-    link.send({ kind: 'counts', id, counts: this.#reporter.report(this.#plane.figures(), own) })
+    link.send({ kind: 'counts', id, counts: this.#reporter.report(this.#plane.figures(), use, own) })
   }
 
   // === The end ===
@@ -268,7 +276,7 @@ export class Worker {
     void this.#plane.drain(deadlineMs).then(() => {
       const link = this.#link
       this.#teller.flush()
-      if (link) this.#sendCounts(link, 0)
+      if (link) atOnce(this.#count(link, 0))
       link?.end()
       this.#options.onDrained()
     })

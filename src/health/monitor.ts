@@ -6,6 +6,7 @@
 import type { Clock, Milliseconds } from '../core/clock.ts'
 import { silentLogger, type Logger } from '../core/log.ts'
 import type { Random } from '../core/random.ts'
+import { createRounds, inGroups, type InTurn, inOwnTurn, type Steps, stepwise } from '../core/turn.ts'
 import type { BoundService, BoundTable, EndpointState } from '../live/runtime.ts'
 import { type Failure, unprovenEnd } from '../wire/failure.ts'
 import { Claims } from './claims.ts'
@@ -35,8 +36,14 @@ export interface HealthParts {
    * another process does, and tells what they bring; but no endpoint waits for that for ever. Asked at each sweep; always by default.
    */
   readonly routine?: () => boolean
+  /** Where a sweep of many endpoints, and the probes of many that came, have their turns; {@link inOwnTurn} by default. */
+  readonly inTurn?: InTurn
 }
 
+/** Endpoints that came and are sent probes in one turn of the loop. */
+export const askedPerTurn = 2
+/** Endpoints that a sweep looks at in one turn of the loop. */
+export const sweptPerTurn = 2_000
 /** Deadline of a probe for proof, and the longest that `prove` takes. */
 export const proofMs = 500
 /** Deadline of a probe of one that joins or is ejected. */
@@ -59,14 +66,18 @@ class Monitor implements SharedHealth {
   /** Where the next sweep begins: with the first that had to wait for others' probes to end. */
   #first = 0
   #waiting: Subject | undefined
+  readonly #inTurn: InTurn
+  readonly #rounds: (steps: () => Steps<void>) => void
   #stopped = false
 
-  constructor({ clock, random, prober, sink, log = silentLogger, routine = () => true }: HealthParts) {
+  constructor({ clock, random, prober, sink, log = silentLogger, routine = () => true, ...more }: HealthParts) {
     this.#clock = clock
     this.#random = random
     this.#sink = sink
     this.#log = log
     this.#routine = routine
+    this.#inTurn = more.inTurn ?? inOwnTurn
+    this.#rounds = createRounds(this.#inTurn)
     this.#probes = new ProbeRunner(prober, clock, (probe, result) => this.#onResult(probe, result))
   }
 
@@ -84,10 +95,12 @@ class Monitor implements SharedHealth {
       recount(service)
     }
     // Told when all of the table is known, since what is told may ask back.
-    for (const subject of came) {
-      if (subject.condition.state === 'joining') this.#tell(subject, { kind: 'join' })
-      this.#startDue(subject)
-    }
+    for (const subject of came) if (subject.condition.state === 'joining') this.#tell(subject, { kind: 'join' })
+    // A connection each, which costs more than all the rest of it.
+    stepwise(
+      inGroups(came, askedPerTurn, (subject) => this.#startDue(subject)),
+      this.#inTurn,
+    )
   }
 
   attemptFailed(state: EndpointState, failure: Failure): void {
@@ -155,14 +168,8 @@ class Monitor implements SharedHealth {
   sweep(nowMs: Milliseconds): void {
     if (this.#stopped) return
     const late = this.#probes.swept(nowMs)
-    const order = this.#subjects.list
-    this.#waiting = undefined
-    for (let i = 0; i < order.length; i++) {
-      const subject = order[(this.#first + i) % order.length]
-      if (!subject || isAtRest(subject, nowMs)) continue
-      if (this.#subjects.get(subject.state) === subject) this.#sweepOne(subject, nowMs, late)
-    }
-    this.#first = this.#waiting ? Math.max(0, this.#subjects.list.indexOf(this.#waiting)) : 0
+    // One that is not through yet is as good as another.
+    this.#rounds(() => this.#sweep(nowMs, late))
   }
 
   stateOf(state: EndpointState): HealthView | undefined {
@@ -332,6 +339,19 @@ class Monitor implements SharedHealth {
   }
 
   // === Sweep ===
+
+  /** All of it is as of `nowMs`: what is heard between its turns counts, and that they come late is nobody's silence. */
+  *#sweep(nowMs: Milliseconds, late: boolean): Steps<void> {
+    const order = this.#subjects.list
+    this.#waiting = undefined
+    for (let i = 0; i < order.length; i++) {
+      if (i > 0 && i % sweptPerTurn === 0) yield
+      const subject = order[(this.#first + i) % order.length]
+      if (!subject || isAtRest(subject, nowMs)) continue
+      if (this.#subjects.get(subject.state) === subject) this.#sweepOne(subject, nowMs, late)
+    }
+    this.#first = this.#waiting ? Math.max(0, this.#subjects.list.indexOf(this.#waiting)) : 0
+  }
 
   #sweepOne(subject: Subject, nowMs: Milliseconds, late: boolean): void {
     const { service, standing } = subject

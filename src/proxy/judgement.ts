@@ -7,6 +7,7 @@ import type { HealthJudge, VerdictSink } from '../health/port.ts'
 import { isQuiet } from '../health/silence.ts'
 import type { Verdict } from '../health/verdict.ts'
 import type { Clock, Milliseconds } from '../core/clock.ts'
+import { createRounds, inGroups, type InTurn, inOwnTurn, type Steps } from '../core/turn.ts'
 import { setOpen } from '../live/open.ts'
 import type { Registry } from '../live/registry.ts'
 import { admission, type BoundService, type BoundTable, type EndpointState } from '../live/runtime.ts'
@@ -28,6 +29,9 @@ const rampFrom = 0.1
 
 /** How many requests an endpoint held when the first of them broke is remembered for this long, ms. */
 const breakKeptMs = 2_000
+
+/** Endpoints that are looked at in one turn of the loop. */
+export const lookedPerTurn = 2_000
 
 /** How often those that leave, and those that the catalog doubts, are looked at, ms. */
 const lookEveryMs = 1_000
@@ -53,10 +57,13 @@ export class Judgement implements VerdictSink {
   /** Those that silence ejected. */
   readonly #silent = new Set<EndpointState>()
   readonly orders: Orders
+  readonly #rounds: (steps: () => Steps<void>) => void
   #lookedMs = 0
 
-  constructor(host: JudgementHost) {
+  /** `inTurn`: where a look at many endpoints has its turns. */
+  constructor(host: JudgementHost, inTurn: InTurn = inOwnTurn) {
     this.#host = host
+    this.#rounds = createRounds(inTurn)
     this.orders = new Orders(host, (state) => this.#ramp(state))
   }
 
@@ -125,10 +132,12 @@ export class Judgement implements VerdictSink {
     for (const [state, { nowMs: sinceMs }] of this.#breaks)
       if (nowMs - sinceMs > breakKeptMs) this.#breaks.delete(state)
     for (const state of this.#silent) if (state.leaving) this.#silent.delete(state)
-    for (const state of this.#host.registry.endpoints()) {
-      expireLeaving(state, nowMs)
-      if (state.doubted && !state.leaving) this.#host.health.doubt(state)
-    }
+    this.#rounds(() =>
+      inGroups(this.#host.registry.endpoints(), lookedPerTurn, (state) => {
+        expireLeaving(state, nowMs)
+        if (state.doubted && !state.leaving) this.#host.health.doubt(state)
+      }),
+    )
   }
 
   #admit(state: EndpointState, service: BoundService | undefined, ramp: boolean, applied: boolean): void {

@@ -72,3 +72,51 @@ t.test('one that is torn or no longer wanted fails as it did, and leaves nothing
   await t.rejects(decoder.decode(kind, cut(bytes.subarray(0, -1), 4_096), signal), { code: 'FL_CATALOG_HTTP' })
   t.strictSame(await decoder.decode(kind, cut(bytes, 4_096), signal), means, 'the next is whole')
 })
+
+/** Turns of the loop, counted for as long as `until` has not come. */
+async function countTurns(until: Promise<unknown>, each: () => void): Promise<void> {
+  const end = { come: false }
+  void until.then(() => (end.come = true))
+  while (!end.come) {
+    each()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+t.test('of a large one that is there at once, little is taken in one turn of the loop', async (t) => {
+  const decoder = new Decoder()
+  t.teardown(async () => decoder.destroy())
+  const { bytes, means } = bodyOf(40_000)
+  let taken = 0
+  async function* counted(): AsyncGenerator<Buffer> {
+    for await (const chunk of cut(bytes, 16_384)) {
+      taken += chunk.length
+      yield chunk
+    }
+  }
+  const reading = decoder.decode(kind, counted(), signal)
+  let before = 0
+  let most = 0
+  await countTurns(reading, () => {
+    most = Math.max(most, taken - before)
+    before = taken
+  })
+  t.strictSame(await reading, means)
+  t.ok(most <= inlineBytesMax + 2 * 16_384, `${String(most)} bytes in one turn`)
+})
+
+t.test('small ones that end together are decoded one a turn', async (t) => {
+  const decoder = new Decoder()
+  t.teardown(async () => decoder.destroy())
+  const { bytes } = bodyOf(10)
+  let done = 0
+  const readings = Array.from({ length: 5 }, () => decoder.decode(kind, cut(bytes, 1_000), signal).then(() => done++))
+  let before = 0
+  let most = 0
+  await countTurns(Promise.all(readings), () => {
+    most = Math.max(most, done - before)
+    before = done
+  })
+  t.equal(done, 5)
+  t.equal(most, 1)
+})

@@ -16,6 +16,7 @@ import { FakeConsul, type FakeInstance, type Scripted } from '../fixtures/fake-c
 import { findConsul } from '../fixtures/install.ts'
 import { policy, route } from '../fixtures/tables.ts'
 import { until } from '../fixtures/until.ts'
+import { noTurns } from '../fixtures/turns.ts'
 
 interface Tap {
   teardown(fn: () => unknown): void
@@ -149,6 +150,7 @@ else {
     const clock = new FakeClock()
     let table: RouteTable | undefined
     const reconciler = createReconciler({
+      inTurn: noTurns,
       sources: [sourceFor(t, { address: agent.address })],
       policy: policy([route('/', 'web')]),
       clock,

@@ -1,13 +1,26 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { createCoalescer, spacingMaxMs, spacingMinMs } from '../../src/control/coalesce.ts'
+import { type Coalescer, createCoalescer, spacingMaxMs, spacingMinMs } from '../../src/control/coalesce.ts'
+import type { Clock } from '../../src/core/clock.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
+import { FakeTurns, noTurns } from '../fixtures/turns.ts'
+
+/** Of work that is one step and waits for no turn. */
+const coalescerOf = (clock: Clock, work: () => void): Coalescer =>
+  createCoalescer(
+    clock,
+    // oxlint-disable-next-line require-yield -- one step
+    function* () {
+      work()
+    },
+    noTurns,
+  )
 
 void t.test('the first after quiet runs at once, a storm every so often, the last one surely', async (t) => {
   const clock = new FakeClock()
   const runs: number[] = []
   const start = clock.now()
-  const coalescer = createCoalescer(clock, () => runs.push(clock.now() - start))
+  const coalescer = coalescerOf(clock, () => runs.push(clock.now() - start))
   coalescer.request()
   t.same(runs, [0])
   for (let i = 0; i < 35; i++) {
@@ -30,7 +43,7 @@ void t.test('slow work is done less often, but not later than the bound', async 
   ] as const) {
     const clock = new FakeClock()
     let runs = 0
-    const coalescer = createCoalescer(clock, () => {
+    const coalescer = coalescerOf(clock, () => {
       runs++
       clock.advance(takes)
     })
@@ -45,7 +58,7 @@ void t.test('slow work is done less often, but not later than the bound', async 
 void t.test('a request made by the work itself comes later, not within', async (t) => {
   const clock = new FakeClock()
   let runs = 0
-  const coalescer = createCoalescer(clock, () => {
+  const coalescer = coalescerOf(clock, () => {
     if (++runs < 3) coalescer.request()
   })
   coalescer.request()
@@ -59,7 +72,7 @@ void t.test('a request made by the work itself comes later, not within', async (
 void t.test('after stop nothing runs and no timer is left', async (t) => {
   const clock = new FakeClock()
   let runs = 0
-  const coalescer = createCoalescer(clock, () => runs++)
+  const coalescer = coalescerOf(clock, () => runs++)
   coalescer.request()
   coalescer.request()
   coalescer.stop()
@@ -81,7 +94,7 @@ void t.test('every request is followed by a run in time, and runs keep their dis
         const ends: number[] = []
         const starts: number[] = []
         let takes = 0
-        const coalescer = createCoalescer(busy, () => {
+        const coalescer = coalescerOf(busy, () => {
           starts.push(busy.now())
           worked += takes
           ends.push(busy.now())
@@ -107,7 +120,7 @@ void t.test('every request is followed by a run in time, and runs keep their dis
 void t.test('what waits can be had at once, and is then done', async (t) => {
   const clock = new FakeClock()
   let runs = 0
-  const coalescer = createCoalescer(clock, () => runs++)
+  const coalescer = coalescerOf(clock, () => runs++)
   coalescer.flush()
   t.equal(runs, 0, 'nothing waits')
   coalescer.request()
@@ -122,4 +135,83 @@ void t.test('what waits can be had at once, and is then done', async (t) => {
   coalescer.stop()
   coalescer.flush()
   t.equal(runs, 2, 'nothing runs after the end')
+})
+
+/** Work of three steps that says which it does and for how long. */
+function stepped(takesMs = 0) {
+  const clock = new FakeClock()
+  const turns = new FakeTurns()
+  const done: number[] = []
+  const rig = { clock, turns, done, asked: undefined as (() => void) | undefined }
+  const coalescer = createCoalescer(
+    clock,
+    function* () {
+      for (const step of [1, 2, 3]) {
+        if (step > 1) yield
+        done.push(step)
+        clock.advance(takesMs)
+        rig.asked?.()
+      }
+    },
+    turns.inTurn,
+  )
+  return { ...rig, rig, coalescer }
+}
+
+void t.test('each step has a turn of its own', async (t) => {
+  const { coalescer, turns, done, clock } = stepped()
+  coalescer.request()
+  t.same(done, [], 'not even the first in that of whoever asks')
+  for (const step of [1, 2, 3]) {
+    t.ok(turns.next())
+    t.equal(done.length, step)
+  }
+  t.equal(turns.all(), 0)
+  t.equal(clock.pending, 0)
+})
+
+void t.test('asked for before it begins, it is done once; while it is under way, once more', async (t) => {
+  const { coalescer, turns, done, clock } = stepped()
+  coalescer.request()
+  coalescer.request()
+  turns.all()
+  t.equal(clock.pending, 0)
+  clock.advance(spacingMinMs)
+  done.length = 0
+  coalescer.request()
+  turns.next()
+  turns.next()
+  coalescer.request()
+  turns.all()
+  t.same(done, [1, 2, 3])
+  clock.advance(spacingMinMs)
+  turns.all()
+  t.same(done, [1, 2, 3, 1, 2, 3])
+  t.equal(clock.pending, 0)
+})
+
+void t.test('what others do between its steps is not its own time', async (t) => {
+  const { coalescer, turns, clock } = stepped(20)
+  coalescer.request()
+  while (turns.next()) clock.advance(400)
+  coalescer.request()
+  t.equal(clock.nextDelay(), 540 - 400, 'nine times three steps, the last of them 400 ms ago')
+})
+
+void t.test('the rest of it can be had at once, from anywhere', async (t) => {
+  const { coalescer, turns, done, rig } = stepped()
+  rig.asked = () => coalescer.flush()
+  coalescer.request()
+  turns.next()
+  t.same(done, [1], 'a step that asks for the rest is not interrupted by it')
+  coalescer.request()
+  coalescer.flush()
+  t.same(done, [1, 2, 3, 1, 2, 3], 'and what was asked for meanwhile')
+  turns.all()
+  t.equal(done.length, 6, 'the turns that were asked for have nothing to do')
+  coalescer.request()
+  coalescer.stop()
+  turns.all()
+  coalescer.flush()
+  t.equal(done.length, 6)
 })

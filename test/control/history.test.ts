@@ -22,6 +22,8 @@ import type { RouteTable } from '../../src/table/table.ts'
 import { endpoint, routeOf, tableOf } from '../fixtures/data-plane.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
 import { until } from '../fixtures/until.ts'
+import type { InTurn } from '../../src/core/turn.ts'
+import { FakeTurns, noTurns } from '../fixtures/turns.ts'
 
 type T = Pick<Test, 'teardown'>
 
@@ -37,12 +39,12 @@ interface Rig {
   readonly lines: string[]
 }
 
-function rig(stateDir?: string): Rig {
+function rig(stateDir?: string, inTurn: InTurn = noTurns): Rig {
   const clock = new FakeClock()
   const lines: string[] = []
   const to = (level: string) => (_: object, message: string) => void lines.push(`${level} ${message}`)
   const log: Logger = { debug: to('debug'), info: to('info'), warn: to('warn'), error: to('error') }
-  return { history: createHistory({ stateDir, clock, log }), clock, lines }
+  return { history: createHistory({ stateDir, clock, log, inTurn }), clock, lines }
 }
 
 /** A table of one service with so many instances. */
@@ -92,6 +94,36 @@ t.test('what changed, why, and of whom', async (t) => {
   )
   t.equal(history.read('web', 10).entries.length, 3)
   t.equal(history.read(undefined, 2).entries.length, 2)
+})
+
+t.test('what was recorded is looked at in a turn of its own, and is there for whoever reads before', async (t) => {
+  const turns = new FakeTurns()
+  const { history, clock } = rig(undefined, turns.inTurn)
+  const recordedMs = clock.wall()
+  let looks = 0
+  const watched = (version: number): RouteTable => {
+    const after = table('web', version, version)
+    return {
+      ...after,
+      get services() {
+        looks++
+        return after.services
+      },
+    }
+  }
+  history.record(empty, watched(1), because('alice'))
+  history.record(table('web', 1, 1), watched(2), because('bob'))
+  t.equal(looks, 0)
+  clock.advance(5)
+  turns.next()
+  t.ok(looks > 0)
+  const report = history.read(undefined, 10)
+  t.match(report.entries, [
+    { table: 2, atMs: recordedMs },
+    { table: 1, atMs: recordedMs },
+  ])
+  turns.all()
+  t.equal(history.read(undefined, 10).kept, 2, 'once each')
 })
 
 t.test('bounds: entries, and what one holds', async (t) => {

@@ -8,6 +8,7 @@ import type { Endpoint, RouteTable } from '../../src/table/table.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
 import { FakeSource } from '../fixtures/fake-source.ts'
 import { instance, policy, route, service, snapshot, type InstanceParts } from '../fixtures/tables.ts'
+import { noTurns } from '../fixtures/turns.ts'
 
 interface Rig {
   readonly clock: FakeClock
@@ -36,6 +37,7 @@ function rig(options: { readonly confirms?: boolean; readonly policy?: Policy } 
   const to = (level: string) => (_: object, message: string) => void lines.push(`${level} ${message}`)
   const log: Logger = { debug: to('debug'), info: to('info'), warn: to('warn'), error: to('error') }
   const reconciler = createReconciler({
+    inTurn: noTurns,
     sources: [source],
     clock,
     log,

@@ -6,12 +6,14 @@ import { silentLogger } from '../../src/core/log.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
 import { FakeSource } from '../fixtures/fake-source.ts'
 import { instance, policy, route, service, snapshot } from '../fixtures/tables.ts'
+import { noTurns } from '../fixtures/turns.ts'
 
 function rig() {
   const clock = new FakeClock()
   const sources = [new FakeSource('consul'), new FakeSource('file')] as const
   const told: (readonly Cause[])[] = []
   const reconciler = createReconciler({
+    inTurn: noTurns,
     sources,
     clock,
     log: silentLogger,
@@ -69,6 +71,7 @@ t.test('a saved snapshot that stands in, and what was held that goes', async (t)
   const source = new FakeSource('consul')
   const told: (readonly Cause[])[] = []
   const reconciler = createReconciler({
+    inTurn: noTurns,
     sources: [source],
     clock,
     log: silentLogger,

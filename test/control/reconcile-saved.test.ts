@@ -8,6 +8,7 @@ import type { RouteTable } from '../../src/table/table.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
 import { FakeSource } from '../fixtures/fake-source.ts'
 import { instance, policy, route, service, snapshot } from '../fixtures/tables.ts'
+import { noTurns } from '../fixtures/turns.ts'
 
 type Saved = ReadonlyMap<string, SourceKnowledge> | undefined
 
@@ -32,6 +33,7 @@ function rig(names: readonly string[] = ['consul']): Rig {
   const to = (level: string) => (_: object, message: string) => void lines.push(`${level} ${message}`)
   const log: Logger = { debug: to('debug'), info: to('info'), warn: to('warn'), error: to('error') }
   const reconciler = createReconciler({
+    inTurn: noTurns,
     sources,
     clock,
     log,

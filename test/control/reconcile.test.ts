@@ -7,6 +7,7 @@ import type { RouteTable } from '../../src/table/table.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
 import { FakeSource } from '../fixtures/fake-source.ts'
 import { instance, policy, route, service, snapshot } from '../fixtures/tables.ts'
+import { noTurns } from '../fixtures/turns.ts'
 
 interface Rig {
   readonly clock: FakeClock
@@ -34,6 +35,7 @@ function rig(options: { readonly sources?: readonly string[]; readonly policy?: 
     builds,
     fail: undefined,
     reconciler: createReconciler({
+      inTurn: noTurns,
       sources,
       clock,
       log,

@@ -10,17 +10,20 @@ import { emptyTable } from '../../src/table/build.ts'
 import type { RouteTable } from '../../src/table/table.ts'
 import { defaultWireLimits } from '../../src/wire/limits.ts'
 import { endpoint, tableOf } from '../fixtures/data-plane.ts'
+import { FakeTurns } from '../fixtures/turns.ts'
 
 function rig() {
+  const turns = new FakeTurns()
   const stream = new PassThrough({ highWaterMark: 1 })
   let relieved = 0
   const link = new Link<ToControl, ToWorker>(stream, { onMessage() {}, onRelief: () => relieved++, onClose() {} })
   stream.removeAllListeners('data')
   stream.pause()
   const hello = { kind: 'hello', protocol: 1, version: '', slot: 0, epoch: '', pid: 1, listeners: [] } as const
-  const member = new Member(hello, link)
+  const member = new Member(hello, link, turns.inTurn)
   const reader = new FrameReader()
   const sent = (): ToWorker[] => {
+    turns.all()
     const messages: ToWorker[] = []
     for (let bytes = stream.read() as Buffer | null; bytes; bytes = stream.read() as Buffer | null)
       messages.push(...(reader.push(bytes) as ToWorker[]))
@@ -30,6 +33,8 @@ function rig() {
   return {
     member,
     sent,
+    turns,
+    stream,
     /** The worker stops reading. */
     stop: () => void stream.write(stall),
     /** And has caught up. */
@@ -120,4 +125,37 @@ t.test('the same table is not sent again', async (t) => {
   member.table(only)
   member.table(only)
   t.same(kinds(sent()), ['table'])
+})
+
+t.test('what one turn of the loop brings is sent in one, and nothing in that turn itself', async (t) => {
+  const { member, sent, turns } = rig()
+  member.table(table(1, 'a'))
+  sent()
+  member.words([word('b', 'silence')])
+  member.table(table(2, 'a', 'b'))
+  member.words([word('c', 'silence')])
+  member.table(table(3, 'a', 'b', 'c'))
+  t.equal(turns.waiting, 1)
+  const messages = sent()
+  t.match(messages, [{ delta: { base: 1, version: 3 } }, { words: [{ key: 'b' }, { key: 'c' }] }])
+  t.equal(messages.length, 2, 'the table first: of whom words speak is known by then')
+})
+
+t.test('the end overtakes nothing', async (t) => {
+  for (const [end, kind] of [
+    ['leave', 'leave'],
+    ['drain', 'drain'],
+  ] as const) {
+    const { member, sent, turns } = rig()
+    member.table(table(1, 'a'))
+    member[end](1_000)
+    t.equal(turns.waiting, 1)
+    t.same(kinds(sent()), ['table', kind])
+  }
+  const { member, sent, stream } = rig()
+  member.table(table(1, 'a'))
+  member.close()
+  member.table(table(2, 'a', 'b'))
+  t.same(kinds(sent()), ['table'])
+  t.equal(stream.errored, null, 'nothing is written after the end')
 })

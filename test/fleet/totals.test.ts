@@ -1,7 +1,8 @@
 /** Counts of many workers: sums that are right and never fall, whoever dies, comes back or is heard late. */
 import fc from 'fast-check'
 import t from 'tap'
-import { CountsReporter, type CountsReport } from '../../src/fleet/counts.ts'
+import { atOnce } from '../../src/core/turn.ts'
+import { CountsReporter, type CountsReport, countUse, endpointsPerTurn } from '../../src/fleet/counts.ts'
 import { Totals } from '../../src/fleet/totals.ts'
 import { absentVersionsKept, newServiceStats, newVersionStats } from '../../src/live/registry.ts'
 import { newMirrorStats } from '../../src/proxy/mirror.ts'
@@ -9,6 +10,7 @@ import type { EndpointState, ServiceStats, VersionStats } from '../../src/live/r
 import type { DataPlaneFigures } from '../../src/proxy/options.ts'
 import { endpoint, noFigures, tableOf } from '../fixtures/data-plane.ts'
 
+const noUse = { endpoints: [], upstream: { open: 0, idle: 0 } }
 const own = { linesDropped: 0, messagesLost: 0, cpuMs: 1, residentBytes: 2 }
 
 /** A worker's counting, without the worker. */
@@ -41,7 +43,7 @@ class Counting {
       unrouted: this.unrouted,
       downstream: { open: 2, idle: 1 },
     }
-    return structuredClone(this.#reporter.report(figures, own))
+    return structuredClone(this.#reporter.report(figures, noUse, own))
   }
 
   forget(): void {
@@ -175,15 +177,24 @@ t.test('a report names only what changed, and all again to one who knows nothing
   t.equal(worker.report().versions.length, 1)
 })
 
+const use = (key: string, inFlight: number, open: number) =>
+  ({ key, life: 1, inFlight, pool: { open, idle: open >> 1 } }) as unknown as EndpointState
+
 t.test('endpoints in use are named, others are not', async (t) => {
-  const state = (key: string, inFlight: number, open: number) =>
-    ({ key, life: 1, inFlight, pool: { open, idle: 0 } }) as unknown as EndpointState
-  const figures = { ...noFigures, endpoints: [state('a', 1, 0), state('b', 0, 2), state('c', 0, 0)] }
-  const { endpoints } = new CountsReporter().report(figures, own)
+  const { endpoints, upstream } = atOnce(countUse([use('a', 1, 0), use('b', 0, 2), use('c', 0, 0), use('d', 1, 3)]))
   t.same(
     endpoints.map(({ key }) => key),
-    ['a', 'b'],
+    ['a', 'b', 'd'],
   )
+  t.same(upstream, { open: 5, idle: 2 })
+})
+
+t.test('so many endpoints are looked at in a turn, also while they come and go', async (t) => {
+  const states = new Set(Array.from({ length: 3 * endpointsPerTurn }, (_, i) => use(String(i), 1, 1)))
+  const counting = countUse(states)
+  let turns = 1
+  for (; counting.next().done !== true; turns++) if (turns === 2) states.clear()
+  t.equal(turns, 3)
 })
 
 t.test('labels that no table has any more are bounded, and so is what is remembered of them', async (t) => {

@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer'
 import { Worker } from 'node:worker_threads'
 import { errorText, FairleadError } from '../../core/errors.ts'
+import { nextTurn } from '../../core/turn.ts'
 import type { Instance } from '../snapshot.ts'
 import { decode, type DecodeKind, type DecodeResult } from './decode.ts'
 import type { WorkerJob, WorkerReply } from './json-worker.ts'
@@ -59,7 +60,11 @@ export class Decoder {
         remote.send(chunks)
         chunks = []
         bytes = 0
+        // The socket may have megabytes at once.
+        await nextTurn()
       }
+      // Many may have come to their ends at once.
+      if (!remote) await nextTurn()
     } catch (error) {
       remote?.drop()
       throw error

@@ -1,0 +1,46 @@
+import t from 'tap'
+import type { Snapshot } from '../../src/catalog/snapshot.ts'
+import { pieceMax, piecemealMax, piecesOf } from '../../src/control/pieces.ts'
+import { instance, service, snapshot } from '../fixtures/tables.ts'
+
+const catalog = (count: number, id: string): Snapshot =>
+  snapshot(...Array.from({ length: count }, (_, i) => service(`s${i}`, [instance(`s${i}`, id)])))
+const differing = (a: Snapshot, b: Snapshot): number =>
+  [...new Set([...a.services.keys(), ...b.services.keys()])].filter(
+    (name) => a.services.get(name) !== b.services.get(name),
+  ).length
+
+t.test('each piece is a few services further, whole, and the last is where it leads', async (t) => {
+  const before = catalog(3 * pieceMax, 'a')
+  const after = { ...catalog(pieceMax + 1, 'b'), version: 2, problems: [{ code: 'x', where: 'y', message: 'z' }] }
+  const pieces = [...piecesOf(before, after, true)]
+  t.equal(pieces.length, 3)
+  t.equal(pieces.at(-1), after)
+  for (const [i, piece] of pieces.entries()) {
+    const last = pieces[i - 1] ?? before
+    t.equal(differing(last, piece), pieceMax)
+    t.equal(differing(last, after) - differing(piece, after), pieceMax, 'nothing that is not as it was or will be')
+    t.equal(piece.problems, i === 2 ? after.problems : before.problems)
+  }
+})
+
+t.test('what is small, another catalog, or must not be cut is one piece', async (t) => {
+  const before = catalog(piecemealMax + 1, 'a')
+  const few = { ...before, services: new Map([...before.services, ...catalog(pieceMax, 'b').services]) }
+  for (const [what, after, piecemeal] of [
+    ['nothing', before, true],
+    ['few', few, true],
+    ['all', catalog(piecemealMax + 1, 'b'), true],
+    ['not to be cut', catalog(piecemealMax, 'b'), false],
+  ] as const)
+    t.same([...piecesOf(before, after, piecemeal)].length, 1, what)
+  const large = catalog(4 * piecemealMax, 'a')
+  for (const [count, pieces] of [
+    [2 * piecemealMax, (2 * piecemealMax) / pieceMax],
+    [2 * piecemealMax + 1, 1],
+  ] as const) {
+    const after = { ...large, services: new Map([...large.services, ...catalog(count, 'b').services]) }
+    t.equal([...piecesOf(large, after, true)].length, pieces, `${String(count)} of ${String(large.services.size)}`)
+  }
+  t.equal([...piecesOf(catalog(piecemealMax, 'a'), catalog(piecemealMax, 'b'), true)].length, piecemealMax / pieceMax)
+})
