@@ -88,10 +88,8 @@ class Composition implements App {
     this.#history = createHistory({ stateDir: config.stateDir, ...deps })
     const troubles = createTroubleRing({ clock })
     this.#plane = (deps.fleet?.createPlane ?? createDataPlane)({
+      ...deps,
       inherit,
-      clock,
-      random,
-      log,
       limits: config.limits,
       observer,
       createHealth: (sink) => createHealth({ clock, random, prober: createProber(clock), sink, log }),

@@ -21,6 +21,7 @@ const notKnown = Buffer.from('HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\
 const answers = new Map([
   ['/small', small],
   ['/post', small],
+  ['/upload', small],
   ['/large', large],
 ])
 

@@ -23,6 +23,9 @@ export interface LoadTool {
   run(port: number, exchange: Exchange, connections: number, seconds: number): Promise<LoadFigures>
 }
 
+/** The path of one of the bench's own generators. */
+const generator = (name: string): string => fileURLToPath(new URL(`../load/${name}.ts`, import.meta.url))
+
 function wrkTool(wrk: string, core: number | undefined): LoadTool {
   const script = fileURLToPath(new URL('../load/wrk.lua', import.meta.url))
   return {
@@ -37,7 +40,7 @@ function wrkTool(wrk: string, core: number | undefined): LoadTool {
 }
 
 function nodeTool(core: number | undefined): LoadTool {
-  const script = fileURLToPath(new URL('../load/generator.ts', import.meta.url))
+  const script = generator('generator')
   return {
     name: 'node',
     async run(port, exchange, connections, seconds) {
@@ -82,17 +85,52 @@ export interface OpenLoopSetting {
   readonly maxConnections: number
 }
 
+// chrt(1) is from util-linux, as taskset is; its idle policy needs no privilege and gives way to all else at once
+const yielding = (node: readonly string[]): readonly string[] => ['chrt', '--idle', '0', ...node]
+
+/** Runs a generator of the bench to its end, and takes the figures that it prints. */
+async function runOwn(
+  { core, yields }: Pick<OpenLoopSetting, 'core' | 'yields'>,
+  name: string,
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  const node = [process.execPath, generator(name), ...args.map(String)]
+  const [command = '', ...rest] = yields ? yielding(node) : node
+  return lastJson(await runToEnd(core, command, rest))
+}
+
+/** Who came all at once. Times are of those who were answered; the others are the errors. */
+export interface NewcomersFigures extends LoadFigures {
+  readonly maxMs: number
+}
+
+/** Has `count` new clients come to 127.0.0.1:port at once and ask once each; who has no answer after `patienceSeconds` gives up. */
+export async function runNewcomers(
+  port: number,
+  { path }: Exchange,
+  setting: Pick<OpenLoopSetting, 'core' | 'yields'> & { readonly count: number; readonly patienceSeconds: number },
+): Promise<NewcomersFigures> {
+  const { count, patienceSeconds } = setting
+  return (await runOwn(setting, 'newcomers', [port, path, count, patienceSeconds])) as NewcomersFigures
+}
+
+/** One client of 127.0.0.1:port that pipelines without end. It has no latencies. */
+export async function runPipelining(
+  port: number,
+  { path }: Exchange,
+  setting: { readonly core: number | undefined; readonly seconds: number },
+): Promise<LoadFigures> {
+  const args = [port, path, setting.seconds]
+  return (await runOwn({ ...setting, yields: false }, 'pipelining', args)) as LoadFigures
+}
+
 /** Sends one exchange to 127.0.0.1:port at a fixed rate, after a second of it that is not measured. Resolves up to 5 s after the last was due. */
 export async function runOpenLoop(
   port: number,
   exchange: Exchange,
   setting: OpenLoopSetting,
 ): Promise<OpenLoopFigures> {
-  const script = fileURLToPath(new URL('../load/open-loop.ts', import.meta.url))
   const { rate, seconds, maxConnections } = setting
-  const what = [String(port), exchange.method, exchange.path, String(exchange.requestBody.length)]
-  const node = [process.execPath, script, ...what, String(rate), String(seconds), String(maxConnections), '5', '1']
-  // chrt(1) is from util-linux, as taskset is; its idle policy needs no privilege and gives way to all else at once
-  const [command = '', ...args] = setting.yields ? ['chrt', '--idle', '0', ...node] : node
-  return lastJson(await runToEnd(setting.core, command, args)) as OpenLoopFigures
+  const what = [port, exchange.method, exchange.path, exchange.requestBody.length]
+  return (await runOwn(setting, 'open-loop', [...what, rate, seconds, maxConnections, 5, 1])) as OpenLoopFigures
 }

@@ -8,7 +8,18 @@ export const exchangeNames = ['small', 'large', 'post'] as const
 export type ExchangeName = (typeof exchangeNames)[number]
 
 /** What the bench can be asked; each has a file in `bench/questions/`. */
-export const questionNames = ['small', 'large', 'post', 'latency', 'idle', 'websockets', 'sidecar', 'workers'] as const
+export const questionNames = [
+  'small',
+  'large',
+  'post',
+  'latency',
+  'accept',
+  'fairness',
+  'idle',
+  'websockets',
+  'sidecar',
+  'workers',
+] as const
 export type QuestionName = (typeof questionNames)[number]
 
 export const contestantNames = [
@@ -49,6 +60,8 @@ export interface BenchOptions extends RoundOptions {
   readonly markdown: string | undefined
   /** `latency`: requests per second, the same for all; undefined: half of each one's own capacity. */
   readonly rate: number | undefined
+  /** `accept`: clients that come at once. */
+  readonly newcomers: number
   /** `idle`: connections opened. */
   readonly clients: number
   /** `websockets`: WebSockets opened. */
@@ -143,6 +156,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     .option('--list', 'tell what each question asks, and end')
     .option('--markdown <file>', 'write the tables to this file as Markdown')
     .option('--rate <n>', "latency: requests/s (half of each one's capacity)", numberFrom(1, 1_000_000, true))
+    .option('--newcomers <n>', 'accept: clients that come at once (2,000)', numberFrom(1, 20_000, true))
     .option('--clients <n>', 'idle: connections (10,000)', numberFrom(1, 1_000_000, true))
     .option('--tunnels <n>', 'websockets: how many (2,000)', numberFrom(1, 1_000_000, true))
     .option(
@@ -161,6 +175,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     list: raw.list ?? false,
     markdown: raw.markdown,
     rate: raw.rate,
+    newcomers: raw.newcomers ?? 2_000,
     clients: raw.clients ?? 10_000,
     tunnels: raw.tunnels ?? 2_000,
     settleSeconds: raw.settle ?? (raw.quick ? 1 : 5),
@@ -174,6 +189,7 @@ interface RawBenchOptions extends RawOptions {
   readonly list?: true
   readonly markdown?: string
   readonly rate?: number
+  readonly newcomers?: number
   readonly clients?: number
   readonly tunnels?: number
   readonly settle?: number

@@ -1,6 +1,8 @@
 /** The questions by name. */
 import type { QuestionName } from '../lib/options.ts'
 import type { Question } from '../lib/question.ts'
+import { accept } from './accept.ts'
+import { fairness } from './fairness.ts'
 import { idle } from './idle.ts'
 import { large } from './large.ts'
 import { latency } from './latency.ts'
@@ -15,6 +17,8 @@ export const questions: Readonly<Record<QuestionName, Question>> = {
   large,
   post,
   latency,
+  accept,
+  fairness,
   idle,
   websockets,
   sidecar,

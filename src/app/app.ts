@@ -1,6 +1,7 @@
 /** A proxy as whoever runs it has it, and what it is given. Types only. */
 import type { Config } from '../config/config.ts'
 import type { Clock } from '../core/clock.ts'
+import type { CopySocket } from '../core/inherit.ts'
 import type { Random } from '../core/random.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import type { DataPlane, ListenerAddress } from '../proxy/options.ts'
@@ -19,6 +20,8 @@ export interface AppDeps {
   readonly fleet?: FleetOfWorkers
   /** A proxy that runs, and that this one takes over from once it serves; absent: there is none. */
   readonly running?: RunningProxy | undefined
+  /** Absent: each listener has its socket once. */
+  readonly copySocket?: CopySocket
 }
 
 /** What the composition needs of worker processes. */

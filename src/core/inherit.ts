@@ -1,4 +1,4 @@
-/** How a listening socket comes from a process that had it before. */
+/** How a listening socket comes from a process that had it before, and how one process comes to have it several times. */
 import type { Server } from 'node:net'
 
 /**
@@ -6,6 +6,13 @@ import type { Server } from 'node:net'
  * listens on it in the same turn. Rejects with FL_LISTEN.
  */
 export type Inherit = (host: string, port: number) => Promise<Server | undefined>
+
+/**
+ * Has `onCopy` called so many times with the socket of `server` once more: the same socket and the same queue, of which each copy
+ * takes a connection by itself. As with {@link Inherit} whoever is called listens on it in the same turn, or closes it. Comes some
+ * time later, or, where no copies can be had or `server` is closed, not at all.
+ */
+export type CopySocket = (server: Server, count: number, onCopy: (copy: Server) => void) => void
 
 /** Connections that may wait to be accepted. Whoever listens on a socket that others have as well says the same: it is one for all. */
 export const listenBacklog = 4_096

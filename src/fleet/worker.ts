@@ -6,7 +6,7 @@
 import { connect, type Socket } from 'node:net'
 import type { Clock, Milliseconds } from '../core/clock.ts'
 import { errorText } from '../core/errors.ts'
-import type { Inherit } from '../core/inherit.ts'
+import type { CopySocket, Inherit } from '../core/inherit.ts'
 import type { Random } from '../core/random.ts'
 import { atOnce, inOwnTurn, type Steps, stepwise } from '../core/turn.ts'
 import type { SharedHealth } from '../health/port.ts'
@@ -47,6 +47,7 @@ export interface WorkerOptions {
   readonly accessLog: AccessLog
   /** Asked first for sockets; absent: they are new. */
   readonly inherit?: Inherit | undefined
+  readonly copySocket?: CopySocket | undefined
   /** It listens. Called each time. */
   readonly onListening?: () => void
   /** What holds when the end comes and control does not say. */
@@ -88,6 +89,7 @@ export class Worker {
       observer: accessLog.observer('off'),
       sharesPorts: true,
       inherit: options.inherit,
+      copySocket: options.copySocket,
       createHealth: (sink) => {
         const tell = (word: Word, told: boolean): void => {
           if (!told) this.#teller.word(word)

@@ -1,6 +1,6 @@
 /**
- * The listening TCP sockets of this process with their descriptors, as Linux shows them below /proc: Node tells nobody the
- * descriptor of a server, and only a descriptor can be given to a child process. Elsewhere there are none.
+ * The listening TCP sockets of this process, each with one of its descriptors, as Linux shows them below /proc: Node tells nobody
+ * the descriptor of a server, and only a descriptor can be given to a child process. Elsewhere there are none.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { endianness } from 'node:os'
@@ -16,7 +16,10 @@ export function listeningSockets(): readonly ListeningSocket[] {
   for (const name of readNames('/proc/self/fd')) {
     const inode = /^socket:\[(\d+)\]$/.exec(readLink(`/proc/self/fd/${name}`))?.[1]
     const at = inode === undefined ? undefined : byInode.get(inode)
-    if (at) found.push({ fd: Number(name), ...at })
+    if (inode === undefined || !at) continue
+    found.push({ fd: Number(name), ...at })
+    // The others are copies of it.
+    byInode.delete(inode)
   }
   return found
 }

@@ -3,7 +3,7 @@
  * reaches it through `DataPlane` only. It never asks the catalog, never decides policy.
  */
 import { type Clock, httpDate } from '../core/clock.ts'
-import type { Inherit } from '../core/inherit.ts'
+import type { CopySocket, Inherit } from '../core/inherit.ts'
 import { type Current, createCurrent } from '../live/current.ts'
 import { type Registry, createRegistry } from '../live/registry.ts'
 import {
@@ -68,6 +68,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
   readonly turns: Turns
   readonly sharesPorts: boolean
   readonly inherit: Inherit | undefined
+  readonly copySocket: CopySocket | undefined
   readonly #judgement: Judgement
   readonly #options: DataPlaneOptions
   readonly #current: Current
@@ -91,6 +92,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
     this.random = options.random
     this.sharesPorts = options.sharesPorts ?? false
     this.inherit = options.inherit
+    this.copySocket = options.copySocket
     this.deadlines = new Deadlines(options.clock)
     this.turns = new Turns(this.deadlines)
     this.registry = createRegistry(

@@ -1,9 +1,9 @@
 /**
- * One listening socket and the client connections it accepted. Owns accepting, the caps on connections, and whose
- * forwarding headers are believed; what a request means is the exchange's.
+ * One listening socket, had several times, and the client connections it accepted. Owns accepting, the caps on connections, and
+ * whose forwarding headers are believed; what a request means is the exchange's.
  */
 import { BlockList, type Server, type Socket, createServer, isIP, isIPv6 } from 'node:net'
-import { type Inherit, listenBacklog as backlog } from '../core/inherit.ts'
+import { type CopySocket, type Inherit, listenBacklog as backlog } from '../core/inherit.ts'
 import { listenError } from '../core/listen-error.ts'
 import type { Deadlines } from '../wire/deadlines.ts'
 import type { WireLimits } from '../wire/limits.ts'
@@ -11,6 +11,13 @@ import { ServerConnection } from '../wire/server-connection.ts'
 import type { ServerExchange, ServerOwner } from '../wire/server-exchange.ts'
 import type { ListenerAddress, ListenerOptions } from './options.ts'
 import { plainAddress } from './upstream-head.ts'
+
+/**
+ * How many connections a listener accepts in a turn of the loop: it has its socket so many times, of which Node takes one each. A
+ * turn of a process that is full of work lasts some 9 ms, so that one at a time would be 110 a second, and 16 are 1,700. Each
+ * costs 3 µs of CPU in a turn in which somebody came and it found nobody: bench/README.md has the figures.
+ */
+export const acceptsPerTurn = 16
 
 /** What all listeners of a process share. */
 export interface ListenerHost {
@@ -20,6 +27,8 @@ export interface ListenerHost {
   readonly sharesPorts: boolean
   /** Asked first for a socket; undefined: a new one is opened. */
   readonly inherit?: Inherit | undefined
+  /** Absent: a listener has its socket once. */
+  readonly copySocket?: CopySocket | undefined
   createExchange(connection: ServerConnection): ServerExchange
   /** Takes a place among all client connections, or says that there is none for this address. */
   admit(address: string): boolean
@@ -34,7 +43,8 @@ export class Listener implements ServerOwner {
   draining = false
   leaving = false
   readonly #host: ListenerHost
-  readonly #server: Server
+  /** The first one has the socket itself, the others copies. */
+  readonly #servers: Server[] = []
   #trusted: BlockList
   #address: ListenerAddress | undefined
 
@@ -42,9 +52,6 @@ export class Listener implements ServerOwner {
     this.#host = host
     this.options = options
     this.#trusted = blockList(options.trust)
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
-      this.#accept(socket),
-    )
   }
 
   get deadlines(): Deadlines {
@@ -64,24 +71,22 @@ export class Listener implements ServerOwner {
   async open(): Promise<ListenerAddress> {
     const { name, host, port } = this.options
     const inherited = await this.#host.inherit?.(host, port)
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', (error) => {
+    const server = this.#createServer()
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) => {
         const where = `${host}:${port}`
         const shown = name === where ? where : `${where} (${name})`
         reject(listenError(`the listener ${shown}`, 'the setting listen[].address', error))
       })
-      const listening = (): void => {
-        this.#server.removeAllListeners('error')
-        this.#server.on('error', (error) =>
-          this.#host.warn({ listener: name, error: error.message }, 'accepting failed'),
-        )
-        const bound = this.#server.address()
-        this.#address = { name, host, port: typeof bound === 'object' && bound !== null ? bound.port : port }
-        resolve(this.#address)
-      }
-      if (inherited) this.#server.listen(inherited, backlog, listening)
-      else this.#server.listen({ host, port, backlog, reusePort: this.#host.sharesPorts }, listening)
+      if (inherited) server.listen(inherited, backlog, resolve)
+      else server.listen({ host, port, backlog, reusePort: this.#host.sharesPorts }, resolve)
     })
+    server.removeAllListeners('error')
+    this.#watch(server)
+    const bound = server.address()
+    this.#address = { name, host, port: typeof bound === 'object' && bound !== null ? bound.port : port }
+    this.#host.copySocket?.(server, acceptsPerTurn - 1, (copy) => this.#join(copy))
+    return this.#address
   }
 
   exchangeFor(connection: ServerConnection): ServerExchange {
@@ -101,7 +106,7 @@ export class Listener implements ServerOwner {
   drain(): void {
     if (this.draining) return
     this.draining = true
-    this.#server.close()
+    for (const server of this.#servers) server.close()
     for (const connection of this.connections) connection.drain()
   }
 
@@ -114,6 +119,27 @@ export class Listener implements ServerOwner {
   destroy(): void {
     this.drain()
     for (const connection of this.connections) connection.destroy()
+  }
+
+  #createServer(): Server {
+    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
+      this.#accept(socket),
+    )
+    this.#servers.push(server)
+    return server
+  }
+
+  #watch(server: Server): void {
+    server.on('error', (error) =>
+      this.#host.warn({ listener: this.options.name, error: error.message }, 'accepting failed'),
+    )
+  }
+
+  /** Accepts by way of a copy of the socket as well. */
+  #join(copy: Server): void {
+    const server = this.#createServer()
+    this.#watch(server)
+    server.listen(copy, backlog)
   }
 
   #accept(socket: Socket): void {

@@ -3,7 +3,7 @@
  * so that several worker processes are a setting and not a rewrite.
  */
 import type { Clock } from '../core/clock.ts'
-import type { Inherit } from '../core/inherit.ts'
+import type { CopySocket, Inherit } from '../core/inherit.ts'
 import type { Logger } from '../core/log.ts'
 import type { Random } from '../core/random.ts'
 import type { HealthEvent } from '../health/event.ts'
@@ -126,6 +126,8 @@ export interface DataPlaneOptions {
   readonly sharesPorts?: boolean
   /** Asked first for each socket that is to be opened; absent: all are new. */
   readonly inherit?: Inherit | undefined
+  /** Absent: each socket is had once, and takes one connection a turn. */
+  readonly copySocket?: CopySocket | undefined
   /** Makes the judge of endpoints; absent: nothing is judged, every endpoint of the table gets traffic. */
   readonly createHealth?: (sink: VerdictSink) => HealthJudge
   /** Takes what happens to endpoints; called synchronously, must be quick. */

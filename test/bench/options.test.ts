@@ -53,8 +53,28 @@ t.test('lists', (t) => {
 })
 
 t.test('what single questions take', (t) => {
-  t.match(parseBenchOptions([]), { clients: 10_000, tunnels: 2_000, quietSeconds: 10, rate: undefined, list: false })
-  const sizes = ['--rate', '5000', '--clients', '300', '--tunnels', '20', '--settle', '0', '--quiet', '0.5']
+  t.match(parseBenchOptions([]), {
+    newcomers: 2_000,
+    clients: 10_000,
+    tunnels: 2_000,
+    quietSeconds: 10,
+    rate: undefined,
+    list: false,
+  })
+  const sizes = [
+    '--rate',
+    '5000',
+    '--newcomers',
+    '7',
+    '--clients',
+    '300',
+    '--tunnels',
+    '20',
+    '--settle',
+    '0',
+    '--quiet',
+    '0.5',
+  ]
   t.match(
     parseBenchOptions([...sizes, '--markdown', 'out.md', '--list', '--only', 'latency,idle,websockets,sidecar']),
     {

@@ -8,6 +8,8 @@ import { obstacle } from '../../bench/lib/question.ts'
 import type { Section } from '../../bench/lib/question.ts'
 import { renderJson, renderMarkdown } from '../../bench/lib/results.ts'
 import type { Circumstances } from '../../bench/lib/results.ts'
+import { renderAccept, type AcceptResult } from '../../bench/questions/accept.ts'
+import { renderFairness, type FairnessResult } from '../../bench/questions/fairness.ts'
 import { questions } from '../../bench/questions/index.ts'
 import { latencyDoubts, renderLatency } from '../../bench/questions/latency.ts'
 import type { LatencyResult } from '../../bench/questions/latency.ts'
@@ -47,6 +49,55 @@ t.test('latency: a generator that was late itself, and what failed on either sid
   ])
   t.match(of({ direct: { ...direct, ownLatenessP99Ms: 7 }, through }), [/7\.0 ms late/])
   t.match(of({ direct: { ...direct, errors: 1 }, through: { ...through, errors: 2 } }), [/3 requests failed/])
+  t.end()
+})
+
+t.test('accept: who waited, who was served, and who was not', (t) => {
+  const busy = { requests: 9_000, seconds: 3, p50Ms: 1, p99Ms: 2, errors: 0 }
+  const of = (name: string, p99s: readonly number[], errors = 0): AcceptResult => ({
+    name,
+    samples: p99s.map((p99Ms) => ({
+      newcomers: { requests: 2_000 - errors, seconds: 2, p50Ms: p99Ms / 2, p99Ms, maxMs: p99Ms + 1, errors },
+      busy,
+    })),
+  })
+  const table = renderAccept('Title', [of('fairlead', [600, 660, 630]), of('haproxy', [300, 330, 300])])
+  t.match(table, /p99 ÷ haproxy/)
+  t.match(
+    table,
+    /\| fairlead \| +315 \(300–330\) \| +630 \(600–660\) \| +631 \(601–661\) \| +2\.00 \(2\.00–2\.10\) \| +1,000 \| +3,000 \| +0 \|/,
+  )
+  t.notMatch(table, /no answer/)
+  t.match(renderAccept('Title', [of('nginx', [600], 7)]), /\| +7 \|\n\n- nginx: up to 7 of them had no answer in time/)
+  t.end()
+})
+
+t.test('fairness: the small ones, alone and beside each kind of greed', (t) => {
+  const greedy = { requests: 500, seconds: 2, p50Ms: 1, p99Ms: 2, errors: 0 }
+  const of = (
+    name: string,
+    ms: readonly number[],
+    more: Partial<OpenLoopFigures> = {},
+    errors = 0,
+  ): FairnessResult => ({
+    name,
+    samples: ms.map((each) => {
+      const one = (times: number) => ({ small: figures(times * each, more), greedy: { ...greedy, errors } })
+      const beside = { pipelining: one(1), connections: one(2), download: one(3), upload: one(4) }
+      return { alone: figures(0.5), beside }
+    }),
+  })
+  const results = [of('fairlead', [3, 3, 3.3]), of('haproxy', [2, 2, 2])]
+  t.match(
+    renderFairness('pipelining', results),
+    /pipelines without end[^]*\| fairlead \| +0\.50 \| +1\.00 \| +3\.00 \(3\.00–3\.30\) \| +6\.00 \(6\.00–6\.60\) \| +1\.50 \(1\.50–1\.65\) \| +250 \| +0 \|/,
+  )
+  t.match(renderFairness('upload', results), /1 MB[^]*\| fairlead \| +0\.50 \| +1\.00 \| +12\.00 /)
+  t.notMatch(renderFairness('upload', results), /\n- /)
+  t.match(
+    renderFairness('download', [of('relay', [1], { ownLatenessP99Ms: 9 }, 2)]),
+    /- relay: the small ones’ generator itself was 9\.0 ms late[^]*\n- relay: the greedy one had 2 errors/,
+  )
   t.end()
 })
 

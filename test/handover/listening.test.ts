@@ -4,6 +4,9 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { systemClock } from '../../src/core/clock.ts'
+import { silentLogger } from '../../src/core/log.ts'
+import { createCopier } from '../../src/handover/copier.ts'
 import { isListeningAt, listeningSockets, parseTable } from '../../src/handover/listening.ts'
 import { plainHost } from '../../src/handover/messages.ts'
 
@@ -54,6 +57,16 @@ t.test('the sockets of this process', { skip: process.platform !== 'linux' && 'L
   }
   for (const { server } of servers) server.close()
   t.equal(listeningSockets().length, before)
+})
+
+t.test('copies of a socket are one', { skip: process.platform !== 'linux' && 'Linux only' }, async (t) => {
+  const before = listeningSockets().length
+  const servers = [createServer()]
+  await new Promise<void>((resolve) => servers[0]?.listen({ host: '127.0.0.1', port: 0 }, resolve))
+  const copy = createCopier({ clock: systemClock, log: silentLogger })
+  await new Promise<void>((resolve) => servers[0] && copy(servers[0], 1, (one) => resolve(void servers.push(one))))
+  t.equal(listeningSockets().length, before + 1)
+  for (const server of servers) server.close()
 })
 
 t.test(

@@ -1,8 +1,12 @@
 import { connect, createServer } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
+import { systemClock } from '../../src/core/clock.ts'
+import type { CopySocket } from '../../src/core/inherit.ts'
 import { silentLogger } from '../../src/core/log.ts'
 import { seededRandom } from '../../src/core/random.ts'
-import { Listener, type ListenerHost } from '../../src/proxy/listener.ts'
+import { createCopier } from '../../src/handover/copier.ts'
+import { acceptsPerTurn, Listener, type ListenerHost } from '../../src/proxy/listener.ts'
 import type { ListenerOptions } from '../../src/proxy/options.ts'
 import { Deadlines } from '../../src/wire/deadlines.ts'
 import { createDataPlane } from '../../src/proxy/data-plane.ts'
@@ -197,6 +201,58 @@ t.test('as many connections of one client as may be', async (t) => {
     await until(() => rig.plane.figures().downstream.open === 1)
     t.ok(await served(rig))
   })
+})
+
+/** Copies sockets as they are in the proxy, and counts. */
+function copier(after: () => void = () => {}): { readonly copySocket: CopySocket; readonly copies: () => number } {
+  const copy = createCopier({ clock: systemClock, log: silentLogger })
+  let count = 0
+  const copySocket: CopySocket = (server, wanted, onCopy) =>
+    copy(server, wanted, (one) => {
+      onCopy(one)
+      count++
+      after()
+    })
+  return { copySocket, copies: () => count }
+}
+
+t.test('many that come at once are accepted many in a turn, and all are counted', async (t) => {
+  const { copySocket, copies } = copier()
+  const room = 2 * acceptsPerTurn
+  await withRig({ copySocket, limits: { connections: room } }, async ({ plane, port }) => {
+    await until(() => copies() === acceptsPerTurn - 1)
+    const open = (): number => plane.figures().downstream.open
+    // All stand in the queue before the next turn; half as many more than may be.
+    const sockets = Array.from({ length: 3 * acceptsPerTurn }, () => connect({ port, host: '127.0.0.1' }))
+    for (const socket of sockets) socket.on('error', () => {})
+    const perTurn: number[] = []
+    while (open() < room) {
+      const before = open()
+      await turn()
+      if (open() > before) perTurn.push(open() - before)
+    }
+    t.same(perTurn, [acceptsPerTurn, acceptsPerTurn])
+    await until(() => sockets.filter((socket) => socket.readableEnded).length === acceptsPerTurn)
+    t.equal(open(), room, 'the rest is sent away')
+    await plane.listen([first])
+    t.equal(copies(), acceptsPerTurn - 1, 'what stays has what it has')
+    for (const socket of sockets) socket.destroy()
+  })
+})
+
+t.test('what closes is closed with all its copies, and with those that come later', async (t) => {
+  for (const late of [false, true]) {
+    let rig: Rig | undefined
+    const { copySocket, copies } = copier(() => {
+      if (late) void rig?.plane.drain(1_000)
+    })
+    await withRig({ copySocket }, async (opened) => {
+      rig = opened
+      await until(() => copies() === (late ? 1 : acceptsPerTurn - 1))
+      if (!late) await rig.plane.listen([{ ...first, name: 'another' }])
+      t.ok(await refuses(opened.port))
+    })
+  }
 })
 
 t.test('whose words on forwarding are believed', async (t) => {

@@ -14,6 +14,7 @@ import { systemRandom } from '../../core/random.ts'
 import type { AppLogger } from '../../telemetry/log.ts'
 import { packageVersion } from '../version.ts'
 import { holdProcess, openOutput, type Output } from './output.ts'
+import { createCopier } from '../../handover/copier.ts'
 import type { Giver } from '../../handover/giver.ts'
 import { openGiver } from './hand-over.ts'
 import { readConfig, type ReadConfig } from './read-config.ts'
@@ -70,7 +71,8 @@ export async function run(
 ): Promise<void> {
   const { log } = output
   const end = holdProcess(output)
-  const deps = { clock: systemClock, random: systemRandom, version: packageVersion, ...parts }
+  const copySocket = createCopier({ clock: systemClock, log })
+  const deps = { clock: systemClock, random: systemRandom, version: packageVersion, copySocket, ...parts }
   const app = createApp(read.config, deps)
   const watcher = watchConfig(app, read, log)
   let giver: Giver | undefined

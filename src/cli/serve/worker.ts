@@ -4,6 +4,7 @@ import { systemRandom } from '../../core/random.ts'
 import { Worker } from '../../fleet/worker.ts'
 import { packageVersion } from '../version.ts'
 import { epochOf, takeOrders, type ChildOptions } from './child.ts'
+import { createCopier } from '../../handover/copier.ts'
 import { createTaker } from '../../handover/taker.ts'
 import { openGiver } from './hand-over.ts'
 import { holdProcess, openOutput, type Output } from './output.ts'
@@ -32,6 +33,7 @@ export function runWorker({ socket, slot, lameDuckMs, deadlineMs, stateDir }: Ch
       return { pid: process.pid, cpuMs: (user + system) / 1_000, residentBytes: process.memoryUsage.rss() }
     },
     inherit: taker?.take.bind(taker),
+    copySocket: createCopier({ clock: systemClock, log: output.log }),
     onListening: () => taker?.close(),
     onDraining: () => giver?.close(),
     onDrained: () => void end(0),
