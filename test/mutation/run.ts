@@ -1,7 +1,8 @@
 /**
  * Takes every check out of `src/wire` and `src/proxy`, one at a time, and asks the rule suite whether it notices; what it
  * does not notice, the suites of the parts are asked about.
- * `npm run mutate` prints what nobody noticed; `npm run mutate -- chunked` looks at files with that in their name only.
+ * `npm run mutate` prints what nobody noticed; `npm run mutate -- chunked host` looks at files with one of those in their
+ * name only.
  * Works on a copy of the tree; the tree itself is not touched.
  */
 import { execFile, fork, type ChildProcess } from 'node:child_process'
@@ -15,9 +16,10 @@ import { instrument, type Mutant } from './instrument.ts'
 import type { Order, Report } from './worker.ts'
 
 const root = resolve(import.meta.dirname, '../..')
-const only = process.argv[2] ?? ''
+const only = process.argv.slice(2)
+const survived = only.find((each) => each.startsWith('@'))
 /** What an earlier run printed, to try again only what survived it: `npm run mutate -- @file`. Lines may have moved. */
-const earlier = only.startsWith('@') ? survivorsIn(readFileSync(only.slice(1), 'utf8')) : undefined
+const earlier = survived === undefined ? undefined : survivorsIn(readFileSync(survived.slice(1), 'utf8'))
 const workers = 2
 /** More cases than this are not run for one mutant: what so many pass through and none notices, none will. */
 const jobsMax = 1_500
@@ -216,7 +218,9 @@ const reachedBySuite = new Set<number>()
 const name = (mutant: Mutant): string => `${mutant.file}:${mutant.line} ${mutant.what}`
 const begun = systemClock.now()
 const chosen = mutants.filter((mutant) =>
-  earlier ? earlier.has(`${mutant.file} ${mutant.what}`) : mutant.file.includes(only),
+  earlier
+    ? earlier.has(`${mutant.file} ${mutant.what}`)
+    : only.length === 0 || only.some((each) => mutant.file.includes(each)),
 )
 console.log(`${chosen.length} checks to take out`)
 const covering = await coverage()
