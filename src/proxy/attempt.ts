@@ -214,7 +214,8 @@ export class Attempt implements PipelinedExchange, ActiveAttempt {
   }
 
   onDisplaced(): boolean {
-    return this.#owner.attemptDisplaced(this)
+    // It has a place; where no connection is to be had it would lose by leaving it.
+    return !this.endpoint.state.pool.isFull && this.#owner.attemptDisplaced(this)
   }
 
   /** It is displaced, and gives way to another. */

@@ -236,3 +236,48 @@ void t.test('a client that goes takes nobody with it', async (t) => {
     }
   })
 })
+
+void t.test('whoever could get no connection of its own keeps its place behind a slow answer', async (t) => {
+  const seen: BackendConnection[] = []
+  const options: RigOptions = {
+    backend: serving((_target, connection) => void seen.push(connection)),
+    limits: { connectionsPerEndpoint: 2 },
+  }
+  await withPipelining(options, async (rig) => {
+    const { clock } = rig as unknown as { clock: { advance(ms: number): void } }
+    await warm(rig)
+    const answers = atOnce(rig, eight)
+    await until(() => seen.length === 8)
+    await settle()
+    clock.advance(30)
+    await until(() => seen.length === 9)
+    clock.advance(30)
+    await settle()
+    t.equal(attemptsOf(rig).get('displaced'), 1, 'the one for which there was room')
+    for (const [index, connection] of seen.entries())
+      void connection.send(
+        answerOf(targetOf((index < 8 ? connection.requests[index + 1] : connection.requests[0]) ?? { startLine: '' })),
+      )
+    t.same(await answers, own(eight))
+  })
+})
+
+void t.test('what has come of an answer goes on at once', async (t) => {
+  let backend: BackendConnection | undefined
+  await withPipelining({ backend: serving((_target, connection) => void (backend = connection)) }, async (rig) => {
+    await warm(rig)
+    const client = await rig.client()
+    await client.send(head('GET /a HTTP/1.1'))
+    await until(() => backend !== undefined)
+    t.equal(backend, rig.connection, 'one that was idle')
+    for (const [piece, wanted] of [
+      ['HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n', '\r\n\r\n'],
+      ['one', '\r\n\r\none'],
+      ['two', '\r\n\r\nonetwo'],
+    ] as const) {
+      await backend?.send(piece)
+      await until(() => client.received.endsWith(wanted), { what: wanted })
+    }
+    t.equal((await client.answer()).body, 'onetwo')
+  })
+})
