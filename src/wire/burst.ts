@@ -272,24 +272,21 @@ export class Burst implements ClientExchange {
   #dismiss(trouble: 'close' | 'informational' | undefined): void {
     if (trouble) this.#pipelining.trouble(trouble)
     const isBetween = !this.#begun && trouble !== 'informational'
-    const stays = isBetween ? undefined : this.#seats[this.#at]
     if (isBetween) this.connection.cancel()
-    else this.#at++
-    this.#fail({ kind: 'closed', detail: 'burst', reused: true, sent: true, received: false })
-    if (stays) {
-      // What is behind it will be answered, and not read.
-      this.#at--
-      this.#endUnwanted()
-    }
+    this.#fail(
+      { kind: 'closed', detail: 'burst', reused: true, sent: true, received: false },
+      isBetween ? this.#at : this.#at + 1,
+    )
+    // What is behind it will be answered, and not read.
+    this.#endUnwanted()
   }
 
-  /** From the current one on. */
-  #fail(failure: Failure): void {
-    for (let index = this.#at; index < this.#seats.length; index++) {
-      const seat = this.#seats[index]
-      const taker = seat?.taker
-      if (seat) seat.taker = nobody
-      taker?.onFailure(failure)
+  /** Those that are not answered yet, or those `from` one of them on. */
+  #fail(failure: Failure, from: number = this.#at): void {
+    for (const seat of this.#seats.slice(from)) {
+      const { taker } = seat
+      seat.taker = nobody
+      taker.onFailure(failure)
     }
   }
 }

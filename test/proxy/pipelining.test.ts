@@ -281,3 +281,19 @@ void t.test('what has come of an answer goes on at once', async (t) => {
     t.equal((await client.answer()).body, 'onetwo')
   })
 })
+
+void t.test('a connection that serves no more has made room before what was on it goes elsewhere', async (t) => {
+  const options: RigOptions = {
+    backend: serving((target, connection) => {
+      if (target === '/0') void connection.send('HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n')
+      else if (connection !== rigConnection) void connection.send(answerOf(target))
+    }),
+    limits: { connectionsPerEndpoint: 1 },
+  }
+  let rigConnection: BackendConnection | undefined
+  await withPipelining(options, async (rig) => {
+    await warm(rig)
+    rigConnection = rig.connection
+    t.same(await atOnce(rig, gets('/0', '/1')), ['304 ', '200 /1'])
+  })
+})

@@ -76,6 +76,19 @@ void t.test('an error is an answer', async (t) => {
   )
 })
 
+void t.test('what cannot be read in the middle of an answer is that one’s own failure', async (t) => {
+  const torn = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\nx'
+  await withUpstream(
+    serving((target) => (target === '/c' ? answerOf('one') + torn : undefined)),
+    async (upstream) => {
+      await warm(upstream)
+      const all = joinAll(upstream, ['/a', '/b', '/c'])
+      await ended(all)
+      t.same(fates(all), ['one', 'invalid reused received', 'closed reused'])
+    },
+  )
+})
+
 void t.test('an answer that does not come in time is no trouble of its burst', async (t) => {
   await withUpstream(silent, async (upstream) => {
     await warm(upstream)
