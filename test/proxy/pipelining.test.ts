@@ -4,6 +4,7 @@ import t from 'tap'
 import { defaultPipelining } from '../../src/policy/policy.ts'
 import { type BackendConnection, okAnswer, type BackendScript } from '../fixtures/raw-backend.ts'
 import { settle } from '../fixtures/raw-client.ts'
+import { stateOf } from '../fixtures/plane-parts.ts'
 import { createRig, type Rig, type RigOptions } from '../fixtures/rig.ts'
 import { head } from '../fixtures/rules.ts'
 import { until } from '../fixtures/until.ts'
@@ -297,3 +298,31 @@ void t.test('a connection that serves no more has made room before what was on i
     t.same(await atOnce(rig, gets('/0', '/1')), ['304 ', '200 /1'])
   })
 })
+
+void t.test(
+  'an instance that gets nothing new gets nothing again of what waits there behind a slow answer',
+  async (t) => {
+    const seen: BackendConnection[] = []
+    const backend = serving((target, connection) => {
+      seen.push(connection)
+      if (connection !== seen[0]) void connection.send(answerOf(target))
+    })
+    await withPipelining({ backend }, async (rig) => {
+      const { clock } = rig as unknown as { clock: { advance(ms: number): void } }
+      await warm(rig)
+      const answers = atOnce(rig, eight)
+      await until(() => seen.length === 8)
+      await settle()
+      const { key, life } = stateOf(rig.plane, 'one-0')
+      rig.plane.operate(key, life, { kind: 'drain', forMs: undefined, reason: '', by: '' })
+      clock.advance(30)
+      await settle()
+      clock.advance(30)
+      await settle()
+      t.equal(attemptsOf(rig).get('displaced'), undefined)
+      for (const target of rig.connection.requests.slice(1).map(targetOf)) void rig.connection.send(answerOf(target))
+      t.same(await answers, own(eight))
+      t.equal(seen.length, 8)
+    })
+  },
+)
