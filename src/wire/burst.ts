@@ -174,6 +174,14 @@ export class Burst implements ClientExchange {
     this.#endUnwanted()
   }
 
+  /** Those that have waited for as long behind others as for an answer that has not begun wait no more. */
+  endLate(nowMs: number): void {
+    const failure: Failure = { kind: 'first-byte-timeout', detail: 'burst', reused: true, sent: true, received: false }
+    const waitedMs = nowMs - this.sinceMs
+    this.#fail(failure, this.#at + 1, ({ timeouts }) => waitedMs >= timeouts.firstByteMs)
+    this.#endUnwanted()
+  }
+
   // === From the connection ===
 
   /** Whose answer comes after the one that is complete now; undefined: nobody waits for any. */
@@ -281,9 +289,9 @@ export class Burst implements ClientExchange {
     this.#endUnwanted()
   }
 
-  /** Those that are not answered yet, or those `from` one of them on. */
-  #fail(failure: Failure, from: number = this.#at): void {
-    for (const seat of this.#seats.slice(from)) {
+  /** Those that are not answered yet, or those `from` one of them on, or some of these. */
+  #fail(failure: Failure, from: number = this.#at, test: (seat: Seat) => boolean = () => true): void {
+    for (const seat of this.#seats.slice(from).filter(test)) {
       const { taker } = seat
       seat.taker = nobody
       taker.onFailure(failure)

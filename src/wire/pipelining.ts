@@ -181,11 +181,14 @@ export class Pipelining {
   readonly #look = (): void => {
     const waitMs = this.#options?.waitMs ?? patienceMaxMs
     const patienceMs = Math.max(waitMs, Math.min(patienceMaxMs, 2 * this.#usualMs))
-    const latest = this.#deadlines.now() - patienceMs
+    const nowMs = this.#deadlines.now()
     const all = this.#written
     this.#written = []
     for (const burst of all) {
-      if (burst.isWaitedFor && burst.sinceMs <= latest) burst.displace()
+      if (burst.isWaitedFor && nowMs - burst.sinceMs >= patienceMs) {
+        burst.displace()
+        burst.endLate(nowMs)
+      }
       if (burst.isWaitedFor) this.#written.push(burst)
     }
     if (this.#written.length > 0) this.#watch()

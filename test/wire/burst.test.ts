@@ -4,7 +4,7 @@ import t from 'tap'
 import { answerOf, echo, ended, fates, joinAll, serving, text, warm } from '../fixtures/bursts.ts'
 import { okAnswer } from '../fixtures/raw-backend.ts'
 import { settle } from '../fixtures/raw-client.ts'
-import { withUpstream } from '../fixtures/upstream-parts.ts'
+import { timeouts, withUpstream } from '../fixtures/upstream-parts.ts'
 import { until } from '../fixtures/until.ts'
 
 const silent = serving(() => undefined)
@@ -101,6 +101,36 @@ void t.test('an answer that does not come in time is no trouble of its burst', a
     await ended(all)
     t.same(fates(all), ['one', 'first-byte-timeout reused', 'closed reused'])
     t.equal(upstream.pool.pipeliningPause, undefined)
+  })
+})
+
+void t.test('behind an answer that never ends one waits no longer than for an answer of its own', async (t) => {
+  await withUpstream(silent, async (upstream) => {
+    await warm(upstream)
+    const all = joinAll(upstream, ['/a', '/b', '/c'])
+    for (const { taker } of all) taker.moves = false
+    all[1]?.seat.begin(all[1].taker, false, false, { ...timeouts, firstByteMs: 4_000 })
+    await until(() => upstream.backend.requests.length === 4)
+    const [connection] = upstream.backend.connections
+    await connection?.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+    const pass = async (forMs: number): Promise<void> => {
+      for (let ms = 0; ms < forMs; ms += 100) {
+        const { length } = all[0]?.taker.body ?? ''
+        await connection?.send('1\r\nx\r\n')
+        await until(() => (all[0]?.taker.body.length ?? 0) > length)
+        upstream.clock.advance(100)
+        await settle(2)
+      }
+    }
+    await pass(1_900)
+    t.same(fates(all), ['waits', 'waits', 'waits'])
+    await pass(300)
+    t.same(fates(all), ['waits', 'waits', 'first-byte-timeout reused'])
+    await pass(2_000)
+    t.same(fates(all), ['waits', 'first-byte-timeout reused', 'first-byte-timeout reused'])
+    void connection?.send('0\r\n\r\n')
+    await until(() => all[0]?.taker.ended === true)
+    await until(() => upstream.pool.open === 0, { what: 'the end of what two others were sent on' })
   })
 })
 
