@@ -24,7 +24,7 @@ const workers = 2
 /** More cases than this are not run for one mutant: what so many pass through and none notices, none will. */
 const jobsMax = 1_500
 /** More suites than this are not run for one mutant. */
-const suitesMax = 5
+const suitesMax = 12
 /** A worker that is silent for longer has been sent into a loop by its mutant. */
 const silenceMs = 25_000
 
@@ -152,9 +152,12 @@ async function tryAll(queue: number[], covering: Map<number, number[]>): Promise
   return verdicts
 }
 
+/** What a route's rules, changes and shares do is tested with the whole application. */
+const steering = ['rules', 'shaping', 'shared-places', 'sticky-users']
+
 /** Suites that run in processes of their own: what measures memory, what drives parts alone, what once was wrong. */
 function suiteFiles(): readonly string[] {
-  const found = ['test/rules/m10-back-pressure.test.ts']
+  const found = ['test/rules/m10-back-pressure.test.ts', ...steering.map((name) => `test/app/${name}.test.ts`)]
   for (const folder of ['test/wire', 'test/proxy', 'test/regress'])
     for (const file of readdirSync(join(tree, folder))) if (file.endsWith('.test.ts')) found.push(`${folder}/${file}`)
   return found
