@@ -25,7 +25,7 @@ export function deliveryOf(head: ResponseHead, minor: number): Delivery {
 }
 
 /**
- * The head of an upstream's answer, as far as its empty line. `dateLine` is used where the upstream set none; `added` are
+ * The head of an upstream's answer, as far as its empty line. `dateLine`: '' where the upstream set one; `added` are
  * lines of ours.
  */
 export function answerHead(
@@ -37,7 +37,7 @@ export function answerHead(
 ): string {
   let text = 'HTTP/1.1 ' + head.status + ' ' + head.reason + '\r\n' + head.lines
   if (added !== '') text += added
-  if (!head.hasDate) text += dateLine
+  text += dateLine
   if (how === delivery.chunked) text += 'Transfer-Encoding: chunked\r\n'
   else if (head.contentLength >= 0) text += 'Content-Length: ' + head.contentLength + '\r\n'
   else if (head.status === 205) text += 'Content-Length: 0\r\n'

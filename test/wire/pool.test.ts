@@ -84,7 +84,9 @@ t.test('as many connections as may be, and no more', async (t) => {
     await send(upstream)
     t.equal(upstream.pool.acquire(Infinity), undefined)
     t.equal(upstream.pool.acquire(0), undefined)
+    t.ok(upstream.pool.isFull)
     await answer(upstream, 0)
+    t.notOk(upstream.pool.isFull)
     t.ok(await send(upstream))
     upstream.limits = { ...upstream.limits, connectionsPerEndpoint: 3 }
     t.ok(await send(upstream), 'a changed limit holds at once')
@@ -243,10 +245,10 @@ t.test(
       })
       await until(() => exchanges.every(({ ended }) => ended) && backend.connections.length === before + count)
     }
-    const end = async (count: number): Promise<void> => {
+    const end = async (count: number, how: 'end' | 'abort' = 'end'): Promise<void> => {
       const open = backend.connections.filter(({ closed }) => !closed).slice(0, count)
       const before = pool.open
-      for (const connection of open) connection.end()
+      for (const connection of open) connection[how]()
       await until(() => pool.open === before - count)
     }
     try {
@@ -256,13 +258,17 @@ t.test(
       await end(1)
       t.equal(told, 1)
       clock.advance(101)
+      await warm(2)
+      await end(2, 'abort')
+      t.equal(told, 2, 'whether in order or not')
+      clock.advance(101)
       await warm(1)
       await end(1)
-      t.equal(told, 1, 'one alone says nothing')
+      t.equal(told, 2, 'one alone says nothing')
       await warm(1)
       clock.advance(101)
       await end(1)
-      t.equal(told, 1, 'nor does one long after another')
+      t.equal(told, 2, 'nor does one long after another')
       clock.advance(101)
       // Such as rest are idle too, and have not been given back yet.
       backend.script = {
@@ -272,7 +278,7 @@ t.test(
       pool.close()
       t.equal(pool.open, 2)
       await end(2)
-      t.equal(told, 1, 'of what leaves nobody asks')
+      t.equal(told, 2, 'of what leaves nobody asks')
     } finally {
       pool.destroy()
       await backend.close()
