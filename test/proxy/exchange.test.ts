@@ -429,3 +429,19 @@ t.test('a client that leaves takes its request with it', async (t) => {
     t.equal(underWay(rig.plane), 0)
   })
 })
+
+t.test('a body that turns out bad once its answer has begun cuts that, and puts no other answer into it', async (t) => {
+  const backend: BackendScript = {
+    onHead: (_head, connection) => void connection.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha'),
+    onRequest: () => undefined,
+  }
+  await withRig({ backend }, async (rig) => {
+    const client = await rig.client()
+    await client.send(`${post('Transfer-Encoding: chunked')}3\r\nabc\r\n`)
+    await until(() => client.received.endsWith('ha'))
+    await client.send('junk\r\n')
+    await until(() => client.finished || client.reset)
+    t.ok(client.received.endsWith('\r\n\r\nha'))
+    t.match(rig.records.at(-1), { status: 200 })
+  })
+})
