@@ -153,7 +153,7 @@ async function tryAll(queue: number[], covering: Map<number, number[]>): Promise
 }
 
 /** What a route's rules, changes and shares do is tested with the whole application. */
-const steering = ['rules', 'shaping', 'shared-places', 'sticky-users']
+const steering = ['rules', 'shaping', 'shared-places']
 
 /** Suites that run in processes of their own: what measures memory, what drives parts alone, what once was wrong. */
 function suiteFiles(): readonly string[] {
