@@ -25,7 +25,7 @@ export function deliveryOf(head: ResponseHead, minor: number): Delivery {
 }
 
 /**
- * The head of an upstream's answer, as far as its empty line. `dateLine` is used where the upstream set none; `added` are
+ * The head of an upstream's answer, as far as its empty line. `dateLine`: '' where the upstream set one; `added` are
  * lines of ours.
  */
 export function answerHead(
@@ -37,7 +37,7 @@ export function answerHead(
 ): string {
   let text = statusLine(head) + head.lines
   if (added !== '') text += added
-  if (!head.hasDate) text += dateLine
+  text += dateLine
   // Every piece is one more to gather when it is sent: what is always the same is one.
   const end = persist ? '\r\n\r\n' : '\r\nConnection: close\r\n\r\n'
   if (how === delivery.chunked) return text + 'Transfer-Encoding: chunked' + end

@@ -217,7 +217,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     const service = this.#course.service
     if (attempt !== this.#attempt || service === undefined) return
     const unsent = !attempt.started
-    const waits = !this.#answering && attempt.waitingSinceMs !== Infinity
+    const waits = attempt.waitingSinceMs !== Infinity
     if (waits && (unsent || canRescue(this.#facts(), proven))) {
       const { state } = attempt.endpoint
       const { lastLifeMs } = state

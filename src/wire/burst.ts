@@ -97,8 +97,6 @@ export class Burst implements ClientExchange {
   #at = 0
   /** Its head has been given. */
   #begun = false
-  /** Nothing comes here any more. */
-  #ended = false
   isFull = false
   /** When it was written, monotonic ms; Infinity: it was not yet. */
   sinceMs: number = Infinity
@@ -127,7 +125,6 @@ export class Burst implements ClientExchange {
     this.#seats.push(seat)
     // A server that sends a body with its answer to HEAD would have it taken for the next answer: nothing follows one.
     this.isFull = this.#seats.length >= this.#sizeMax || seat.isHead
-    if (this.isFull && !this.connection.isGone) this.write()
   }
 
   isReading(seat: Seat): boolean {
@@ -146,17 +143,14 @@ export class Burst implements ClientExchange {
 
   // === For whoever gathers it ===
 
-  /** Writes what was gathered. Once. */
+  /** Writes what was gathered. To be called once. */
   write(): void {
-    if (this.sinceMs !== Infinity) return
     this.#seats = this.#seats.filter(({ taker }) => taker !== nobody)
     const [first] = this.#seats
     this.sinceMs = this.#pipelining.nowMs
     if (first === undefined) return this.#pipelining.putBack(this.connection)
-    if (this.connection.isGone) {
-      this.#ended = true
+    if (this.connection.isGone)
       return this.#fail({ kind: 'closed', detail: 'idle', reused: true, sent: false, received: false })
-    }
     this.connection.beginBurst(this, first.isHead, first.timeouts)
     this.connection.requestDone()
     let text = ''
@@ -171,13 +165,20 @@ export class Burst implements ClientExchange {
   /** Those that wait behind the answer that is being read may be made elsewhere. */
   displace(): void {
     let count = 0
-    for (let index = this.#at + 1; index < this.#seats.length; index++) {
-      const seat = this.#seats[index]
-      if (!seat || !seat.taker.onDisplaced()) continue
+    for (const seat of this.#seats.slice(this.#at + 1)) {
+      if (!seat.taker.onDisplaced()) continue
       seat.taker = nobody
       count++
     }
     if (count > 0) this.#pipelining.displaced(count)
+    this.#endUnwanted()
+  }
+
+  /** Those that have waited for as long behind others as for an answer that has not begun wait no more. */
+  endLate(nowMs: number): void {
+    const failure: Failure = { kind: 'first-byte-timeout', detail: 'burst', reused: true, sent: true, received: false }
+    const waitedMs = nowMs - this.sinceMs
+    this.#fail(failure, this.#at + 1, ({ timeouts }) => waitedMs >= timeouts.firstByteMs)
     this.#endUnwanted()
   }
 
@@ -222,7 +223,7 @@ export class Burst implements ClientExchange {
     if (ends) this.#dismiss(this.connection.served < lifetimeAnswersMin ? 'close' : undefined)
     // The body might come after all, and be taken for the next answer.
     else if (head.announcesBody) this.#dismiss(undefined)
-    else if (head.framing === framing.length && head.contentLength > largeAnswerBytes) this.displace()
+    else if (head.contentLength > largeAnswerBytes) this.displace()
   }
 
   onBody(bytes: Buffer): void {
@@ -243,7 +244,6 @@ export class Burst implements ClientExchange {
   onFailure(failure: Failure): void {
     const { kind, detail, received } = failure
     const begun = this.#begun
-    this.#ended = true
     if (this.size > 1 && kind === 'invalid') this.#pipelining.trouble('invalid')
     else if (this.size > 1 && (kind === 'closed' || kind === 'reset')) this.#pipelining.broken(this.#at > 0 || received)
     // What cannot be read behind another answer may be a part of that one.
@@ -266,15 +266,12 @@ export class Burst implements ClientExchange {
   }
 
   #endUnwanted(): void {
-    if (this.#ended || this.#current !== nobody || this.isWaitedFor) return
-    this.#ended = true
-    this.connection.cancel()
+    if (this.#current === nobody && !this.isWaitedFor) this.connection.cancel()
   }
 
   /** Whoever takes a burst for one bad request says so to all of it. */
   #refused(): void {
     this.#pipelining.trouble('refused')
-    this.#ended = true
     this.connection.cancel()
     this.#fail({ kind: 'closed', detail: 'burst-refused', reused: true, sent: true, received: false })
   }
@@ -283,26 +280,21 @@ export class Burst implements ClientExchange {
   #dismiss(trouble: 'close' | 'informational' | undefined): void {
     if (trouble) this.#pipelining.trouble(trouble)
     const isBetween = !this.#begun && trouble !== 'informational'
-    const stays = isBetween ? undefined : this.#seats[this.#at]
-    if (isBetween) {
-      this.#ended = true
-      this.connection.cancel()
-    } else this.#at++
-    this.#fail({ kind: 'closed', detail: 'burst', reused: true, sent: true, received: false })
-    if (stays) {
-      // What is behind it will be answered, and not read.
-      this.#at--
-      this.#endUnwanted()
-    }
+    if (isBetween) this.connection.cancel()
+    this.#fail(
+      { kind: 'closed', detail: 'burst', reused: true, sent: true, received: false },
+      isBetween ? this.#at : this.#at + 1,
+    )
+    // What is behind it will be answered, and not read.
+    this.#endUnwanted()
   }
 
-  /** From the current one on. */
-  #fail(failure: Failure): void {
-    for (let index = this.#at; index < this.#seats.length; index++) {
-      const seat = this.#seats[index]
-      const taker = seat?.taker
-      if (seat) seat.taker = nobody
-      taker?.onFailure(failure)
+  /** Those that are not answered yet, or those `from` one of them on, or some of these. */
+  #fail(failure: Failure, from: number = this.#at, test: (seat: Seat) => boolean = () => true): void {
+    for (const seat of this.#seats.slice(from).filter(test)) {
+      const { taker } = seat
+      seat.taker = nobody
+      taker.onFailure(failure)
     }
   }
 }

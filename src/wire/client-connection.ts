@@ -216,7 +216,8 @@ export class ClientConnection implements Watched, ChunkSink, Carrier {
     if (now < this.#deadline) return
     const timeout = timeoutOf[this.#state]
     if (timeout) return this.#fail(...timeout)
-    if (this.#state !== state.idle || !this.#resting) return this.destroy()
+    // It is idle.
+    if (!this.#resting) return this.destroy()
     this.#resting = false
     this.#offer()
   }

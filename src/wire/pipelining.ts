@@ -64,8 +64,6 @@ export class Pipelining {
   readonly #unwritten: Burst[] = []
   #written: Burst[] = []
   #timer: Timer | undefined
-  #isLooking = false
-  #isClosed = false
   /** Running median of the time to the first answer of a burst, ms. */
   #usualMs = 0
   #pipelined = 0
@@ -159,7 +157,6 @@ export class Pipelining {
 
   /** Nothing is watched any more. */
   close(): void {
-    this.#isClosed = true
     this.#written = []
     this.#timer?.clear()
     this.#timer = undefined
@@ -172,26 +169,26 @@ export class Pipelining {
   }
 
   #watch(): void {
-    if (this.#timer !== undefined || this.#isLooking || this.#isClosed) return
-    this.#timer = this.#deadlines.after((this.#options?.waitMs ?? patienceMaxMs) / 2, this.#onTimer)
+    this.#timer ??= this.#deadlines.after((this.#options?.waitMs ?? patienceMaxMs) / 2, this.#onTimer)
   }
 
   /** Answers may have come while the loop was busy: what lies there is read first. */
   readonly #onTimer = (): void => {
     this.#timer = undefined
-    this.#isLooking = true
     setImmediate(this.#look)
   }
 
   readonly #look = (): void => {
-    this.#isLooking = false
     const waitMs = this.#options?.waitMs ?? patienceMaxMs
     const patienceMs = Math.max(waitMs, Math.min(patienceMaxMs, 2 * this.#usualMs))
-    const latest = this.#deadlines.now() - patienceMs
+    const nowMs = this.#deadlines.now()
     const all = this.#written
     this.#written = []
     for (const burst of all) {
-      if (burst.isWaitedFor && burst.sinceMs <= latest) burst.displace()
+      if (burst.isWaitedFor && nowMs - burst.sinceMs >= patienceMs) {
+        burst.displace()
+        burst.endLate(nowMs)
+      }
       if (burst.isWaitedFor) this.#written.push(burst)
     }
     if (this.#written.length > 0) this.#watch()

@@ -77,6 +77,11 @@ export class Pool implements ConnectionOwner {
     return this.#idle.length
   }
 
+  /** No connection is to be had now: as many as may be are in use. */
+  get isFull(): boolean {
+    return this.#idle.length === 0 && this.#all.size >= this.limits.connectionsPerEndpoint
+  }
+
   /**
    * An idle connection, else a new one that is connecting; undefined when the endpoint has as many as it may.
    * `idleMsMax`: how long it may have been idle at most. Infinity for requests that may be repeated; less for those that

@@ -1,8 +1,9 @@
 /**
- * Puts a switch at every check of a source file: at each condition of an `if` and of a boolean `return`, at each of its
- * parts, and at each regular expression. Line numbers stay as they are.
+ * Puts a switch at every check of a source file: at each condition of an `if`, at each boolean that is returned or assigned
+ * and each choice between two values (where they stand on one line), at each of their parts, and at each regular expression.
+ * Line numbers stay as they are.
  */
-import { isComposite, isPatternStart, matching, operands, skip } from './scan.ts'
+import { choice, isComposite, isPatternStart, matching, operands, skip } from './scan.ts'
 
 export interface Mutant {
   readonly id: number
@@ -45,6 +46,14 @@ class Instrumenter {
     return `__n(${whole}, ${parts.join(' && ')})`
   }
 
+  /** A value with a switch at what it depends on; undefined: it is none that stands on one line and depends on checks. */
+  #value(at: number, value: string): string | undefined {
+    if (isBoolean(value)) return this.#condition(at, value)
+    const asked = chosenBy(value)
+    if (asked === undefined) return undefined
+    return `${this.#condition(at, asked)} ${this.patterns(at + asked.length, value.slice(asked.length))}`
+  }
+
   /** The text with a switch at every regular expression in it. */
   patterns(at: number, text: string): string {
     let out = ''
@@ -84,11 +93,13 @@ class Instrumenter {
         const end = matching(text, i + 3)
         out += `if (${this.#condition(i, text.slice(i + 4, end))})`
         i = end + 1
-      } else if (rest.startsWith('return ') && !/\w$/.test(out)) {
+      } else if ((rest.startsWith('return ') && !/\w$/.test(out)) || (rest.startsWith('= ') && out.endsWith(' '))) {
+        const from = text.indexOf(' ', i) + 1
         const end = text.indexOf('\n', i)
-        const value = text.slice(i + 7, end)
-        out += `return ${isBoolean(value) ? this.#condition(i, value) : this.patterns(i, value)}`
-        i = end
+        out += text.slice(i, from)
+        const checked = this.#value(from, text.slice(from, end))
+        out += checked ?? ''
+        i = checked === undefined ? from : end
       } else {
         out += text.charAt(i++)
       }
@@ -97,7 +108,18 @@ class Instrumenter {
   }
 }
 
-/** A returned expression on one line that is made of conditions. */
+/** What an expression on one line asks to choose between two values; undefined: it asks nothing, or not that alone. */
+function chosenBy(value: string): string | undefined {
+  try {
+    const at = choice(value)
+    const asked = value.slice(0, Math.max(0, at))
+    return at < 0 || /[({[,]$/.test(value) || isComposite(asked) ? undefined : asked
+  } catch {
+    return undefined
+  }
+}
+
+/** An expression on one line that is made of conditions. */
 function isBoolean(value: string): boolean {
   try {
     if (/[({[]$/.test(value) || isComposite(value)) return false

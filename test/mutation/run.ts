@@ -1,7 +1,8 @@
 /**
  * Takes every check out of `src/wire` and `src/proxy`, one at a time, and asks the rule suite whether it notices; what it
  * does not notice, the suites of the parts are asked about.
- * `npm run mutate` prints what nobody noticed; `npm run mutate -- chunked` looks at files with that in their name only.
+ * `npm run mutate` prints what nobody noticed; `npm run mutate -- chunked host` looks at files with one of those in their
+ * name only.
  * Works on a copy of the tree; the tree itself is not touched.
  */
 import { execFile, fork, type ChildProcess } from 'node:child_process'
@@ -15,14 +16,15 @@ import { instrument, type Mutant } from './instrument.ts'
 import type { Order, Report } from './worker.ts'
 
 const root = resolve(import.meta.dirname, '../..')
-const only = process.argv[2] ?? ''
+const only = process.argv.slice(2)
+const survived = only.find((each) => each.startsWith('@'))
 /** What an earlier run printed, to try again only what survived it: `npm run mutate -- @file`. Lines may have moved. */
-const earlier = only.startsWith('@') ? survivorsIn(readFileSync(only.slice(1), 'utf8')) : undefined
+const earlier = survived === undefined ? undefined : survivorsIn(readFileSync(survived.slice(1), 'utf8'))
 const workers = 2
 /** More cases than this are not run for one mutant: what so many pass through and none notices, none will. */
 const jobsMax = 1_500
 /** More suites than this are not run for one mutant. */
-const suitesMax = 5
+const suitesMax = 12
 /** A worker that is silent for longer has been sent into a loop by its mutant. */
 const silenceMs = 25_000
 
@@ -150,9 +152,12 @@ async function tryAll(queue: number[], covering: Map<number, number[]>): Promise
   return verdicts
 }
 
+/** What a route's rules, changes and shares do is tested with the whole application. */
+const steering = ['rules', 'shaping', 'shared-places']
+
 /** Suites that run in processes of their own: what measures memory, what drives parts alone, what once was wrong. */
 function suiteFiles(): readonly string[] {
-  const found = ['test/rules/m10-back-pressure.test.ts']
+  const found = ['test/rules/m10-back-pressure.test.ts', ...steering.map((name) => `test/app/${name}.test.ts`)]
   for (const folder of ['test/wire', 'test/proxy', 'test/regress'])
     for (const file of readdirSync(join(tree, folder))) if (file.endsWith('.test.ts')) found.push(`${folder}/${file}`)
   return found
@@ -216,7 +221,9 @@ const reachedBySuite = new Set<number>()
 const name = (mutant: Mutant): string => `${mutant.file}:${mutant.line} ${mutant.what}`
 const begun = systemClock.now()
 const chosen = mutants.filter((mutant) =>
-  earlier ? earlier.has(`${mutant.file} ${mutant.what}`) : mutant.file.includes(only),
+  earlier
+    ? earlier.has(`${mutant.file} ${mutant.what}`)
+    : only.length === 0 || only.some((each) => mutant.file.includes(each)),
 )
 console.log(`${chosen.length} checks to take out`)
 const covering = await coverage()

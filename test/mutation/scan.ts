@@ -91,6 +91,19 @@ export function operands(text: string, operator: '||' | '&&'): string[] {
   return [...parts, text.slice(from)]
 }
 
+/** Where the `?` of a choice stands outside all brackets; -1: there is none. */
+export function choice(text: string): number {
+  let i = 0
+  while (i < text.length) {
+    const after = skip(text, i)
+    if (after > i) i = after
+    else if ('([{'.includes(text.charAt(i))) i = matching(text, i) + 1
+    else if (text.startsWith(' ? ', i)) return i
+    else i++
+  }
+  return -1
+}
+
 /** Whether a ternary, an arrow, an assignment or a comma stands outside all brackets: not ours to take apart. */
 export function isComposite(text: string): boolean {
   let i = 0

@@ -32,6 +32,9 @@ export function always(id: number, value: unknown): unknown {
   return switches.active === id ? true : value
 }
 
+/** A weakened expression may take for ever over a longer text: it is taken to make a difference there. */
+const comparedMax = 4_096
+
 /** An expression that the mutant replaces by another. */
 class SwitchedRegExp extends RegExp {
   readonly #id: number
@@ -47,11 +50,10 @@ class SwitchedRegExp extends RegExp {
 
   /** Otherwise split would make itself a copy by calling our constructor. */
   override [Symbol.split](text: string, limit?: number): string[] {
+    if (switches.active === this.#id) return this.#other[Symbol.split](text, limit)
     const plain = this.#plain[Symbol.split](text, limit)
-    if (switches.active !== this.#id && !switches.reached) return plain
-    const other = this.#other[Symbol.split](text, limit)
-    if (other.join('\0') !== plain.join('\0')) switches.reached?.add(this.#id)
-    return switches.active === this.#id ? other : plain
+    this.#compare(text, () => this.#other[Symbol.split](text, limit).join('\0') !== plain.join('\0'))
+    return plain
   }
 
   override exec(text: string): RegExpExecArray | null {
@@ -60,11 +62,17 @@ class SwitchedRegExp extends RegExp {
     used.lastIndex = start
     const found = used.exec(text)
     this.lastIndex = used.lastIndex
-    if (switches.reached) {
+    this.#compare(text, () => {
       this.#other.lastIndex = start
-      if (this.#other.exec(text)?.join('\0') !== found?.join('\0')) switches.reached.add(this.#id)
-    }
+      return this.#other.exec(text)?.join('\0') !== found?.join('\0')
+    })
     return found
+  }
+
+  #compare(text: string, differs: () => boolean): void {
+    const { reached } = switches
+    if (!reached || reached.has(this.#id)) return
+    if (text.length > comparedMax || differs()) reached.add(this.#id)
   }
 }
 

@@ -19,7 +19,7 @@ import { type BackendScript, okAnswer } from '../fixtures/raw-backend.ts'
 import { settle } from '../fixtures/raw-client.ts'
 import type { Rig, RigOptions } from '../fixtures/rig.ts'
 import { until } from '../fixtures/until.ts'
-import { value } from '../fixtures/wire-message.ts'
+import { value, values } from '../fixtures/wire-message.ts'
 
 const silent: BackendScript = { onRequest: () => undefined }
 
@@ -105,6 +105,25 @@ const causes: readonly (readonly [name: string, text: string, status: number, ca
   ['an end', post('Content-Length: 0'), 502, 'closed', 'one', { backend: { onRequest: (_request, connection) => connection.end() } }],
   ['junk', get(), 502, 'invalid', 'one', { backend: { onRequest: (_request, connection) => void connection.send('junk') } }],
 ] // prettier-ignore
+
+t.test('an answer has one date: its own, or ours', async (t) => {
+  const own = 'Tue, 15 Nov 1994 08:12:31 GMT'
+  for (const field of [`Date: ${own}\r\n`, ''])
+    await withRig(
+      {
+        backend: {
+          onRequest: (_request, connection) => void connection.send(okAnswer.replace('\r\n\r\n', `\r\n${field}\r\n`)),
+        },
+      },
+      async (rig) => {
+        const client = await rig.client()
+        await client.send(get())
+        const dates = values((await client.answer()).fields, 'date')
+        t.equal(dates.length, 1)
+        t.equal(dates[0] === own, field !== '')
+      },
+    )
+})
 
 t.test('why the proxy answers itself', async (t) => {
   for (const [name, text, status, cause, service, options] of causes)
@@ -408,5 +427,21 @@ t.test('a client that leaves takes its request with it', async (t) => {
     t.match(rig.records, [{ status: 499, cause: 'client-gone', origin: 'proxy' }])
     t.equal(versionOf(rig.plane).attempts.get('client'), 1)
     t.equal(underWay(rig.plane), 0)
+  })
+})
+
+t.test('a body that turns out bad once its answer has begun cuts that, and puts no other answer into it', async (t) => {
+  const backend: BackendScript = {
+    onHead: (_head, connection) => void connection.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha'),
+    onRequest: () => undefined,
+  }
+  await withRig({ backend }, async (rig) => {
+    const client = await rig.client()
+    await client.send(`${post('Transfer-Encoding: chunked')}3\r\nabc\r\n`)
+    await until(() => client.received.endsWith('ha'))
+    await client.send('junk\r\n')
+    await until(() => client.finished || client.reset)
+    t.ok(client.received.endsWith('\r\n\r\nha'))
+    t.match(rig.records.at(-1), { status: 200 })
   })
 })

@@ -4,6 +4,7 @@ import t from 'tap'
 import { defaultPipelining } from '../../src/policy/policy.ts'
 import { type BackendConnection, okAnswer, type BackendScript } from '../fixtures/raw-backend.ts'
 import { settle } from '../fixtures/raw-client.ts'
+import { stateOf } from '../fixtures/plane-parts.ts'
 import { createRig, type Rig, type RigOptions } from '../fixtures/rig.ts'
 import { head } from '../fixtures/rules.ts'
 import { until } from '../fixtures/until.ts'
@@ -236,3 +237,92 @@ void t.test('a client that goes takes nobody with it', async (t) => {
     }
   })
 })
+
+void t.test('whoever could get no connection of its own keeps its place behind a slow answer', async (t) => {
+  const seen: BackendConnection[] = []
+  const options: RigOptions = {
+    backend: serving((_target, connection) => void seen.push(connection)),
+    limits: { connectionsPerEndpoint: 2 },
+  }
+  await withPipelining(options, async (rig) => {
+    const { clock } = rig as unknown as { clock: { advance(ms: number): void } }
+    await warm(rig)
+    const answers = atOnce(rig, eight)
+    await until(() => seen.length === 8)
+    await settle()
+    clock.advance(30)
+    await until(() => seen.length === 9)
+    clock.advance(30)
+    await settle()
+    t.equal(attemptsOf(rig).get('displaced'), 1, 'the one for which there was room')
+    for (const [index, connection] of seen.entries())
+      void connection.send(
+        answerOf(targetOf((index < 8 ? connection.requests[index + 1] : connection.requests[0]) ?? { startLine: '' })),
+      )
+    t.same(await answers, own(eight))
+  })
+})
+
+void t.test('what has come of an answer goes on at once', async (t) => {
+  let backend: BackendConnection | undefined
+  await withPipelining({ backend: serving((_target, connection) => void (backend = connection)) }, async (rig) => {
+    await warm(rig)
+    const client = await rig.client()
+    await client.send(head('GET /a HTTP/1.1'))
+    await until(() => backend !== undefined)
+    t.equal(backend, rig.connection, 'one that was idle')
+    for (const [piece, wanted] of [
+      ['HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n', '\r\n\r\n'],
+      ['one', '\r\n\r\none'],
+      ['two', '\r\n\r\nonetwo'],
+    ] as const) {
+      await backend?.send(piece)
+      await until(() => client.received.endsWith(wanted), { what: wanted })
+    }
+    t.equal((await client.answer()).body, 'onetwo')
+  })
+})
+
+void t.test('a connection that serves no more has made room before what was on it goes elsewhere', async (t) => {
+  const options: RigOptions = {
+    backend: serving((target, connection) => {
+      if (target === '/0') void connection.send('HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n')
+      else if (connection !== rigConnection) void connection.send(answerOf(target))
+    }),
+    limits: { connectionsPerEndpoint: 1 },
+  }
+  let rigConnection: BackendConnection | undefined
+  await withPipelining(options, async (rig) => {
+    await warm(rig)
+    rigConnection = rig.connection
+    t.same(await atOnce(rig, gets('/0', '/1')), ['304 ', '200 /1'])
+  })
+})
+
+void t.test(
+  'an instance that gets nothing new gets nothing again of what waits there behind a slow answer',
+  async (t) => {
+    const seen: BackendConnection[] = []
+    const backend = serving((target, connection) => {
+      seen.push(connection)
+      if (connection !== seen[0]) void connection.send(answerOf(target))
+    })
+    await withPipelining({ backend }, async (rig) => {
+      const { clock } = rig as unknown as { clock: { advance(ms: number): void } }
+      await warm(rig)
+      const answers = atOnce(rig, eight)
+      await until(() => seen.length === 8)
+      await settle()
+      const { key, life } = stateOf(rig.plane, 'one-0')
+      rig.plane.operate(key, life, { kind: 'drain', forMs: undefined, reason: '', by: '' })
+      clock.advance(30)
+      await settle()
+      clock.advance(30)
+      await settle()
+      t.equal(attemptsOf(rig).get('displaced'), undefined)
+      for (const target of rig.connection.requests.slice(1).map(targetOf)) void rig.connection.send(answerOf(target))
+      t.same(await answers, own(eight))
+      t.equal(seen.length, 8)
+    })
+  },
+)

@@ -392,6 +392,21 @@ t.test('what is safe and has no answer when an instance must be empty is made el
   }, clock)
 })
 
+t.test('an answer that has begun when an instance must be empty is cut, and made nowhere else', async (t) => {
+  const clock = new FakeClock()
+  await withFrozen(async (rig, health) => {
+    const client = await held(rig, health, request('GET', '/x'))
+    await rig.connection.send('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha')
+    await until(() => client.received.endsWith('ha'))
+    applyEndpoints(rig.plane, endpointsOf(rig.plane).slice(1))
+    clock.advance(12_000)
+    await until(() => client.finished || client.reset)
+    t.ok(client.received.endsWith('\r\n\r\nha'))
+    t.strictSame(targets(rig, 'sibling'), [])
+    t.match(health.outcomes, ['one-0 lost GET drain'])
+  }, clock)
+})
+
 t.test('what is safe and waits in vain at one that has left is moved', async (t) => {
   const clock = new FakeClock()
   await withFrozen(async (rig, health) => {

@@ -56,6 +56,45 @@ t.test('what may be the cause has its place for itself', async (t) => {
   t.strictSame([turns.taken(true), turns.taken(false)], [[], []])
 })
 
+t.test('whoever may be the cause and is done no longer keeps others away', async (t) => {
+  const { turns } = make()
+  const a = endpoint('a')
+  const suspects = [turns.begin(a, true), turns.begin(a, true)]
+  const other = turns.begin(a, false)
+  for (const suspect of suspects) suspect(true)
+  t.strictSame(turns.taken(false), [], 'one of three')
+  t.strictSame(turns.taken(true, true), [a], 'but for one of its kind, that has to be alone')
+  other(true)
+})
+
+t.test('one that goes and is done at once frees the place for the next, and is asked once', async (t) => {
+  const { turns } = make()
+  const a = endpoint('a')
+  const woken: string[] = []
+  const first = turns.begin(a, false)
+  for (const name of ['one', 'two', 'three'])
+    turns.wait('web', name, () => {
+      woken.push(name)
+      turns.begin(a, false)(false)
+    })
+  first(false)
+  t.strictSame(woken, ['one', 'two', 'three'])
+  t.equal(turns.waiting, 0)
+})
+
+t.test('not all are asked each time where the first ones cannot go', async (t) => {
+  const { turns } = make()
+  const asked: number[] = []
+  const ask = (index: number): void =>
+    turns.wait('web', index, () => {
+      asked.push(index)
+      ask(index)
+    })
+  for (let index = 0; index < 20; index++) ask(index)
+  turns.begin(endpoint('a'), false)(true)
+  t.strictSame(asked, [0, 1, 2, 3, 4, 5, 6, 7])
+})
+
 t.test('it waits for so long, and goes then; who has left is not woken; no timer stays', async (t) => {
   const { clock, deadlines, turns } = make()
   const woken: string[] = []

@@ -361,3 +361,26 @@ t.test('a cancelled exchange hears nothing more, and its connection is gone', as
     t.equal(upstream.pool.open, 0)
   })
 })
+
+t.test('an answer that overtakes its request leaves no connection to use again', async (t) => {
+  await withUpstream({ deaf: true }, async (upstream) => {
+    const { exchange, connection } = upstream.send({ text: 'POST / HTTP/1.1\r\n', unfinished: true })
+    await until(() => exchange.events.includes('connected'))
+    t.equal(connection.writeBytes(Buffer.alloc(64 * 1_048_576)), false, 'more than the kernels hold')
+    connection.requestDone()
+    await until(() => upstream.backend.connections.length === 1)
+    await upstream.backend.connections[0]?.send(`${ok('Content-Length: 2')}ok`)
+    await until(() => exchange.ended)
+    t.same([exchange.body, upstream.pool.idle, upstream.pool.open], ['ok', 0, 0])
+  })
+})
+
+t.test('a connection that the upstream wants to keep for no time is not kept until the next sweep', async (t) => {
+  const script: BackendScript = {
+    onRequest: (_request, connection) => void connection.send(`${ok('Content-Length: 2', 'Keep-Alive: timeout=2')}ok`),
+  }
+  await withUpstream(script, async (upstream) => {
+    await upstream.exchange()
+    t.same([upstream.pool.idle, upstream.pool.open], [0, 0])
+  })
+})

@@ -102,3 +102,15 @@ t.test('the consumer may pause and end from within a read', async (t) => {
     await until(ended)
   })
 })
+
+t.test('what comes while something waits goes behind it', async (t) => {
+  await withAccepted(async ({ socket, peer, reads }) => {
+    socket.pause()
+    peer.write('held')
+    await until(() => socket.readableLength === 4)
+    socket.resume()
+    socket.push(Buffer.from('next'))
+    await until(() => reads.join('').length === 8)
+    t.equal(reads.join(''), 'heldnext')
+  })
+})

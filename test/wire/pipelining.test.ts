@@ -2,92 +2,12 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import type { Seat } from '../../src/wire/burst.ts'
-import type { PipelinedExchange } from '../../src/wire/client-exchange.ts'
 import { pauseMinMs } from '../../src/wire/pipelining.ts'
-import { type BackendConnection, okAnswer, type BackendScript } from '../fixtures/raw-backend.ts'
+import { answerOf, chunked, echo, ended, fates, join, joinAll, serving, text, warm } from '../fixtures/bursts.ts'
+import { okAnswer, type BackendScript } from '../fixtures/raw-backend.ts'
 import { settle } from '../fixtures/raw-client.ts'
-import { Recording, timeouts, type Upstream, withUpstream } from '../fixtures/upstream-parts.ts'
+import { withUpstream } from '../fixtures/upstream-parts.ts'
 import { until } from '../fixtures/until.ts'
-
-const options = { requests: 8, waitMs: 20 }
-
-class Taker extends Recording implements PipelinedExchange {
-  /** Whether it leaves when it waits for too long. */
-  moves = true
-
-  onDisplaced(): boolean {
-    this.events.push(this.moves ? 'displaced' : 'stays')
-    return this.moves
-  }
-
-  override get ended(): boolean {
-    return super.ended || this.events.includes('displaced')
-  }
-
-  /** How it ended, in a word or two. */
-  get fate(): string {
-    if (this.failure) {
-      const { kind, reused, sent, received } = this.failure
-      return `${kind}${reused ? ' reused' : ''}${sent ? '' : ' unsent'}${received ? ' received' : ''}`
-    }
-    return this.events.includes('displaced') ? 'displaced' : this.ended ? this.body : 'waits'
-  }
-}
-
-interface Joined {
-  readonly taker: Taker
-  readonly seat: Seat
-}
-
-const text = (target: string, method = 'GET'): string => `${method} ${target} HTTP/1.1\r\nHost: a.test\r\n\r\n`
-
-function join(upstream: Upstream, target: string, method = 'GET', requests = options.requests): Joined | undefined {
-  const seat = upstream.pool.join({ ...options, requests })
-  if (!seat) return undefined
-  const taker = new Taker()
-  seat.begin(taker, method === 'HEAD', false, timeouts)
-  seat.requestDone()
-  seat.write(text(target, method))
-  return { taker, seat }
-}
-
-function joinAll(upstream: Upstream, targets: readonly string[], requests?: number): readonly Joined[] {
-  return targets.map((target) => {
-    const joined = join(upstream, target, 'GET', requests)
-    assert(joined, 'a seat')
-    return joined
-  })
-}
-
-/** Makes so many idle connections. */
-async function warm(upstream: Upstream, count = 1): Promise<void> {
-  const sent = Array.from({ length: count }, () => upstream.send({ text: text('/warm') }))
-  await until(() => sent.every(({ exchange }) => exchange.ended) && upstream.pool.idle === count)
-}
-
-const ended = (all: readonly Joined[]): Promise<true> => until(() => all.every(({ taker }) => taker.ended))
-const fates = (all: readonly Joined[]): readonly string[] => all.map(({ taker }) => taker.fate)
-
-const answerOf = (body: string, ...fields: readonly string[]): string =>
-  ['HTTP/1.1 200 OK', `Content-Length: ${body.length}`, ...fields].join('\r\n') + `\r\n\r\n${body}`
-const chunked = (body: string): readonly [string, string] => [
-  `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n`,
-  '0\r\n\r\n',
-]
-
-/** Answers `/warm`, and to anything else what `answer` says of its target; undefined: nothing. */
-function serving(answer: (target: string, connection: BackendConnection) => string | undefined): BackendScript {
-  return {
-    onRequest: ({ startLine }, connection) => {
-      const target = startLine.split(' ')[1] ?? ''
-      const bytes = target === '/warm' ? okAnswer : answer(target, connection)
-      if (bytes !== undefined) void connection.send(bytes)
-    },
-  }
-}
-
-const echo = serving((target) => answerOf(target))
 
 void t.test('requests of one turn leave together, and are answered in order', async (t) => {
   await withUpstream(echo, async (upstream) => {

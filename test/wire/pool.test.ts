@@ -1,8 +1,11 @@
 import t from 'tap'
-import type { WireLimits } from '../../src/wire/limits.ts'
-import { type BackendScript, okAnswer } from '../fixtures/raw-backend.ts'
+import { Deadlines } from '../../src/wire/deadlines.ts'
+import { defaultWireLimits, type WireLimits } from '../../src/wire/limits.ts'
+import { Pool } from '../../src/wire/pool.ts'
+import { FakeClock } from '../fixtures/fake-clock.ts'
+import { type BackendScript, okAnswer, RawBackend } from '../fixtures/raw-backend.ts'
 import { settle } from '../fixtures/raw-client.ts'
-import { type Sent, Upstream } from '../fixtures/upstream-parts.ts'
+import { Recording, type Sent, timeouts, Upstream } from '../fixtures/upstream-parts.ts'
 import { until } from '../fixtures/until.ts'
 
 /** Runs with a pool whose backend answers when told, and leaves nothing open. */
@@ -81,7 +84,9 @@ t.test('as many connections as may be, and no more', async (t) => {
     await send(upstream)
     t.equal(upstream.pool.acquire(Infinity), undefined)
     t.equal(upstream.pool.acquire(0), undefined)
+    t.ok(upstream.pool.isFull)
     await answer(upstream, 0)
+    t.notOk(upstream.pool.isFull)
     t.ok(await send(upstream))
     upstream.limits = { ...upstream.limits, connectionsPerEndpoint: 3 }
     t.ok(await send(upstream), 'a changed limit holds at once')
@@ -211,3 +216,72 @@ t.test('a connection that nobody took is there for the next', async (t) => {
     t.equal(upstream.pool.acquire(Infinity), connection)
   })
 })
+
+t.test(
+  'that all idle connections ended at once is told, where there were two and the pool is not closing',
+  async (t) => {
+    const backend = await RawBackend.open({})
+    let told = 0
+    const clock = new FakeClock()
+    const deadlines = new Deadlines(clock)
+    const pool = new Pool(
+      '127.0.0.1',
+      backend.port,
+      deadlines,
+      () => defaultWireLimits,
+      () => told++,
+    )
+    const warm = async (count: number, method = 'GET'): Promise<void> => {
+      const before = backend.connections.length
+      const exchanges = Array.from({ length: count }, () => {
+        const exchange = new Recording()
+        const connection = pool.acquire(0)
+        exchange.on.connected = () => {
+          connection?.requestDone()
+          connection?.write(`${method} / HTTP/1.1\r\nHost: a.test\r\n\r\n`)
+        }
+        connection?.begin(exchange, method === 'HEAD', false, timeouts)
+        return exchange
+      })
+      await until(() => exchanges.every(({ ended }) => ended) && backend.connections.length === before + count)
+    }
+    const end = async (count: number, how: 'end' | 'abort' = 'end'): Promise<void> => {
+      const open = backend.connections.filter(({ closed }) => !closed).slice(0, count)
+      const before = pool.open
+      for (const connection of open) connection[how]()
+      await until(() => pool.open === before - count)
+    }
+    try {
+      await warm(3)
+      await end(2)
+      t.equal(told, 0, 'one stays')
+      await end(1)
+      t.equal(told, 1)
+      clock.advance(101)
+      await warm(2)
+      await end(2, 'abort')
+      t.equal(told, 2, 'whether in order or not')
+      clock.advance(101)
+      await warm(1)
+      await end(1)
+      t.equal(told, 2, 'one alone says nothing')
+      await warm(1)
+      clock.advance(101)
+      await end(1)
+      t.equal(told, 2, 'nor does one long after another')
+      clock.advance(101)
+      // Such as rest are idle too, and have not been given back yet.
+      backend.script = {
+        onRequest: (_request, connection) => void connection.send('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n'),
+      }
+      await warm(2, 'HEAD')
+      pool.close()
+      t.equal(pool.open, 2)
+      await end(2)
+      t.equal(told, 2, 'of what leaves nobody asks')
+    } finally {
+      pool.destroy()
+      await backend.close()
+    }
+  },
+)
