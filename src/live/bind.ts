@@ -139,15 +139,15 @@ export function bindTable(table: RouteTable, registry: Registry, previous?: Boun
       ? before.places
       : createMatcher(table.routes.map(({ host, path }, value) => ({ host, path, value })))
 
-  const bound: BoundTable = {
-    table,
-    services,
-    routes,
-    match(host, path) {
-      const place = places(host, path)
-      return place === undefined ? undefined : routes[place]
-    },
-  }
+  const bound: BoundTable = { table, services, routes, match: matcherOf(places, routes) }
   memos.set(bound, { zone, places })
   return bound
+}
+
+/** Made by a function of its own: a closure keeps alive all that others close over in its function, and there it was `previous`. */
+function matcherOf(places: Matcher<number>, routes: readonly BoundRoute[]): BoundTable['match'] {
+  return (host, path) => {
+    const place = places(host, path)
+    return place === undefined ? undefined : routes[place]
+  }
 }

@@ -1,3 +1,6 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import t from 'tap'
 import type { Snapshot } from '../../src/catalog/snapshot.ts'
@@ -185,4 +188,24 @@ void t.test('bound step by step is bound at once, and no pool is made or closed 
     }),
     { numRuns: 300 },
   )
+})
+
+void t.test('what was replaced is not kept', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const current = createCurrent(make())
+  const old: WeakRef<object>[] = []
+  let table = emptyTable
+  const change = (at: number): void => {
+    table = build(snapshot(service('web', [a, instance('web', `b${at}`, { version: '2' })]), app), pol, table)
+    current.apply(table)
+    old.push(new WeakRef(table), new WeakRef(current.get()), new WeakRef(table.services.get('web') ?? {}))
+  }
+  for (let at = 0; at < 20; at++) {
+    change(at)
+    // What is reached in a turn is kept for its length.
+    await nextTurn()
+  }
+  collect()
+  t.equal(old.filter((one) => one.deref() !== undefined).length, 3, 'the last one is')
 })
