@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer'
 import { Worker } from 'node:worker_threads'
 import { errorText, FairleadError } from '../../core/errors.ts'
+import { collectMoreSeldom } from '../../core/heap.ts'
 import { nextTurn } from '../../core/turn.ts'
 import type { Instance } from '../snapshot.ts'
 import { decode, type DecodeKind, type DecodeResult } from './decode.ts'
@@ -129,6 +130,8 @@ export class Decoder {
   }
 
   #start(): Worker {
+    // Such bodies are garbage of megabytes, and those of a large catalog.
+    collectMoreSeldom()
     // Source runs unbuilt and dist is built: the worker is beside this file either way.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
     const worker = new Worker(new URL(`./json-worker.${extension}`, import.meta.url))
