@@ -9,7 +9,7 @@ import { ask, configOf, portOf, quiet, rigApp } from '../fixtures/app.ts'
 import { until } from '../fixtures/until.ts'
 
 /** How many there are after a collection of the garbage. */
-const pools = (): number => Number(queryObjects(Pool, { format: 'count' }))
+const pools = (): number => queryObjects(Pool, { format: 'count' })
 
 t.test('instances that were replaced are forgotten', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'fairlead-forgets-'))
