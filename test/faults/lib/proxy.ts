@@ -2,7 +2,7 @@
  * `fairlead serve` as the suite's subject: a process with a configuration that is only addresses, catalog and routes. What
  * it thinks is read at its public doors; what it costs, from /proc.
  */
-import { closeSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { launcher } from '../../fixtures/command.ts'
@@ -57,6 +57,21 @@ export interface Proxy extends Child {
   troubles(): string[]
   /** SIGKILL and a new process on the same ports with the same configuration. */
   restart(): Promise<Proxy>
+}
+
+/** What a process has open; a listening socket, of which a proxy makes copies soon after its start, counts once. */
+function openFiles(pid: number | undefined): number {
+  const folder = `/proc/${pid}/fd`
+  const targets = readdirSync(folder).map((name) => {
+    try {
+      return readlinkSync(join(folder, name))
+    } catch {
+      // Closed meanwhile.
+      return ''
+    }
+  })
+  const sockets = targets.filter((target) => target.startsWith('socket:'))
+  return targets.length - sockets.length + new Set(sockets).size
 }
 
 export interface LogLine {
@@ -141,7 +156,7 @@ function seen(child: Child, ports: Ports, logFile: string, restart: () => Promis
     get,
     endpoints: async (service = 'web') => endpointsOf(await get(`/v1/services/${service}`)),
     metric: async (name, labels = '') => metricIn(await text(ports.status, '/metrics'), name, labels),
-    descriptors: () => readdirSync(`/proc/${child.pid}/fd`).length,
+    descriptors: () => openFiles(child.pid),
     residentBytes: () => residentBytesIn(readFileSync(`/proc/${child.pid}/status`, 'utf8')),
     log,
     troubles: () => troublesIn(log(), readFileSync(`${logFile}.err`, 'utf8'), child.process.exitCode),
