@@ -7,6 +7,7 @@ import { exchanges } from '../lib/payload.ts'
 import type { Question } from '../lib/question.ts'
 import { figure, ratioCell, referencesAmong, section, spread } from '../lib/report.ts'
 import { pairedRatios, ratioOf, spreadOf } from '../lib/statistics.ts'
+import { together } from '../lib/together.ts'
 
 const { small } = exchanges
 /** What a process has open besides. */
@@ -32,8 +33,7 @@ async function measureOne(lab: Lab, target: RunningContestant, busy: number, cou
   if (lab.warmUpSeconds > 0) await lab.load.run(target.port, small, busy, lab.warmUpSeconds)
   const patienceSeconds = Math.max(patienceMin, patience * lab.seconds)
   const load = lab.load.run(target.port, small, busy, aheadSeconds + patienceSeconds)
-  // whichever fails, the other has ended when that is told
-  const [newcomers, figures] = await Promise.allSettled([
+  const [newcomers, figures] = await together(
     delay(aheadSeconds * 1_000).then(() =>
       runNewcomers(target.port, small, {
         core: lab.spareCore ?? lab.restCore,
@@ -43,10 +43,8 @@ async function measureOne(lab: Lab, target: RunningContestant, busy: number, cou
       }),
     ),
     load,
-  ])
-  if (newcomers.status === 'rejected') throw newcomers.reason
-  if (figures.status === 'rejected') throw figures.reason
-  return { newcomers: newcomers.value, busy: figures.value }
+  )
+  return { newcomers, busy: figures }
 }
 
 const waits = [

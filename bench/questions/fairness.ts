@@ -7,6 +7,7 @@ import { type Exchange, exchanges } from '../lib/payload.ts'
 import type { Question } from '../lib/question.ts'
 import { figure, ratioCell, referencesAmong, section, spread } from '../lib/report.ts'
 import { pairedRatios, ratioOf, spreadOf } from '../lib/statistics.ts'
+import { together } from '../lib/together.ts'
 
 const { small, large } = exchanges
 /** The small ones: so many connections at most, and so many requests a second of all. */
@@ -69,10 +70,8 @@ async function measureOne(lab: Lab, { port }: RunningContestant): Promise<Fairne
   for (const name of greedNames) {
     // the whole time of the small ones, and the start of their generator
     const greedy = greeds[name].run(lab, port, aheadSeconds + lab.seconds + 2)
-    const [asked, taken] = await Promise.allSettled([delay(aheadSeconds * 1_000).then(ask), greedy])
-    if (asked.status === 'rejected') throw asked.reason
-    if (taken.status === 'rejected') throw taken.reason
-    beside[name] = { small: asked.value, greedy: taken.value }
+    const [asked, taken] = await together(delay(aheadSeconds * 1_000).then(ask), greedy)
+    beside[name] = { small: asked, greedy: taken }
   }
   return { alone, beside: beside as FairnessSample['beside'] }
 }

@@ -91,28 +91,25 @@ export function operands(text: string, operator: '||' | '&&'): string[] {
   return [...parts, text.slice(from)]
 }
 
-/** Where the `?` of a choice stands outside all brackets; -1: there is none. */
-export function choice(text: string): number {
+/** The places outside all brackets, texts and comments. */
+function* outside(text: string): Generator<number, void> {
   let i = 0
   while (i < text.length) {
     const after = skip(text, i)
     if (after > i) i = after
     else if ('([{'.includes(text.charAt(i))) i = matching(text, i) + 1
-    else if (text.startsWith(' ? ', i)) return i
-    else i++
+    else yield i++
   }
+}
+
+/** Where the `?` of a choice stands outside all brackets; -1: there is none. */
+export function choice(text: string): number {
+  for (const at of outside(text)) if (text.startsWith(' ? ', at)) return at
   return -1
 }
 
 /** Whether a ternary, an arrow, an assignment or a comma stands outside all brackets: not ours to take apart. */
 export function isComposite(text: string): boolean {
-  let i = 0
-  while (i < text.length) {
-    const after = skip(text, i)
-    if (after > i) i = after
-    else if ('([{'.includes(text.charAt(i))) i = matching(text, i) + 1
-    else if (/^(\?(?![.?])|=>|\?\?|,)/.test(text.slice(i, i + 2))) return true
-    else i++
-  }
+  for (const at of outside(text)) if (/^(\?(?![.?])|=>|\?\?|,)/.test(text.slice(at, at + 2))) return true
   return false
 }

@@ -190,6 +190,14 @@ void t.test('those behind a slow answer go on connections of their own, and may 
   })
 })
 
+/** Answers the eight of the first burst, whose connection has warmed up, and those that came alone. */
+function answerAll(seen: readonly BackendConnection[]): void {
+  for (const [index, connection] of seen.entries())
+    void connection.send(
+      answerOf(targetOf((index < 8 ? connection.requests[index + 1] : connection.requests[0]) ?? { startLine: '' })),
+    )
+}
+
 void t.test('only as many are sent again at once as the retry budget allows', async (t) => {
   const seen: BackendConnection[] = []
   const options: RigOptions = {
@@ -208,10 +216,7 @@ void t.test('only as many are sent again at once as the retry budget allows', as
     await settle(20)
     t.equal(seen.length, 11, 'three')
     t.equal(statsOf(rig)?.retryBudgetExhausted, 0)
-    for (const [index, connection] of seen.entries())
-      void connection.send(
-        answerOf(targetOf((index < 8 ? connection.requests[index + 1] : connection.requests[0]) ?? { startLine: '' })),
-      )
+    answerAll(seen)
     t.same(await answers, own(eight))
   })
 })
@@ -255,10 +260,7 @@ void t.test('whoever could get no connection of its own keeps its place behind a
     clock.advance(30)
     await settle()
     t.equal(attemptsOf(rig).get('displaced'), 1, 'the one for which there was room')
-    for (const [index, connection] of seen.entries())
-      void connection.send(
-        answerOf(targetOf((index < 8 ? connection.requests[index + 1] : connection.requests[0]) ?? { startLine: '' })),
-      )
+    answerAll(seen)
     t.same(await answers, own(eight))
   })
 })
