@@ -439,6 +439,25 @@ t.test('maintenance is a leaving too, and its end gives the time back', async (t
   }, clock)
 })
 
+t.test('maintenance that ends for less than a look counts from its second beginning', async (t) => {
+  const clock = new FakeClock()
+  await withFrozen(async (rig, health) => {
+    const busy = await held(rig, health, request('POST', '/x'))
+    const [first, second] = endpointsOf(rig.plane)
+    if (!first || !second) throw new Error('two')
+    const away = [{ ...first, status: 'maintenance' as const, weight: 0 }, second]
+    applyEndpoints(rig.plane, away)
+    clock.advance(8_000)
+    applyEndpoints(rig.plane, [first, second])
+    applyEndpoints(rig.plane, away)
+    clock.advance(8_000)
+    await settle()
+    t.equal(stateOf(rig.plane, 'one-0').inFlight, 1, 'not cut at the deadline of the first')
+    clock.advance(4_000)
+    t.equal((await busy.answer()).status, 504)
+  }, clock)
+})
+
 t.test('a tunnel has a deadline of its own', async (t) => {
   const clock = new FakeClock()
   await withFrozen(async (rig, health) => {
