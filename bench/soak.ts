@@ -26,10 +26,14 @@ function whyNot(
   return files > limit ? `${files} open files are needed, and ${limit} are allowed (ulimit -Hn)` : undefined
 }
 
-function failuresText({ failures }: SoakResult): string {
-  return failures.length === 0
-    ? ''
-    : `\nFailed, the first of them:\n\n${failures.map((text) => `- ${text}`).join('\n')}\n`
+function failuresText({ failures, unwell }: SoakResult): string {
+  const part = (title: string, lines: readonly string[]): string =>
+    lines.length === 0 ? '' : `\n${title}:\n\n${lines.map((text) => `- ${text}`).join('\n')}\n`
+  const logged = unwell.map((line) => line.replace(/(session=x{8})x+/, '$1…'))
+  return (
+    part('Failed, the first of them', failures) +
+    part('In the log of the proxy, the first that did not end well', logged)
+  )
 }
 
 async function soak(options: SoakOptions): Promise<boolean> {

@@ -40,6 +40,8 @@ export interface SoakResult {
   readonly failed: number
   /** In words, the first of them. */
   readonly failures: readonly string[]
+  /** What the proxy's log says of those that did not end well, the first of them. */
+  readonly unwell: readonly string[]
   readonly slowestMs: number
   readonly socketsOpened: number
   readonly echoes: number
@@ -197,6 +199,7 @@ class Soak {
       requests: clients.requests,
       failed: clients.failed,
       failures: clients.failures,
+      unwell: log.unwell,
       slowestMs: clients.slowestMs,
       socketsOpened: clients.socketsOpened,
       echoes: clients.echoes,

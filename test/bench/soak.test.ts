@@ -1,8 +1,12 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import fc from 'fast-check'
 import t from 'tap'
 import { type Change, chooseChange, isServing, type Member, servingMin } from '../../bench/soak/churn.ts'
 import { flatnessOf, type Point, theilSenSlope } from '../../bench/soak/flatness.ts'
 import { judgeSoak, judgeTrends } from '../../bench/soak/judge.ts'
+import { LogReader } from '../../bench/soak/log-reader.ts'
 import { parseSoakOptions } from '../../bench/soak/options.ts'
 import { planOf } from '../../bench/soak/plan.ts'
 import { renderChanges, renderJudgements, renderSamples } from '../../bench/soak/report.ts'
@@ -138,6 +142,7 @@ const good: SoakResult = {
   requests: 1_000,
   failed: 0,
   failures: [],
+  unwell: [],
   slowestMs: 900,
   socketsOpened: 10,
   echoes: 100,
@@ -228,3 +233,24 @@ t.test('the report', (t) => {
   )
   t.end()
 })
+
+t.test(
+  'lines of the log: requests are counted, and kept where they did not end well; the others are written',
+  async (t) => {
+    const line = (status: number, cause: string): string =>
+      `{"level":"access","id":"r","target":"/s?cause=x","status":${status},"ms":1.5,"out":3,"cause":"${cause}"}`
+    const own = '{"level":"warn","msg":"what"}'
+    const text = [line(200, ''), own, line(101, 'closed'), line(200, 'upstream_reset'), line(503, 'no_instance')]
+    const all = `${text.join('\n')}\n`
+    const stdout = new PassThrough()
+    const log = new LogReader()
+    const file = join(t.testdir(), 'log')
+    log.read(stdout, file)
+    stdout.write(all.slice(0, 130))
+    stdout.end(all.slice(130))
+    await new Promise((resolve) => stdout.once('end', resolve))
+    t.equal(log.accessLines, 4)
+    t.strictSame(log.unwell, text.slice(3))
+    t.equal(readFileSync(file, 'latin1'), `${own}\n`)
+  },
+)

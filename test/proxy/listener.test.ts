@@ -240,7 +240,7 @@ t.test('many that come at once are accepted many in a turn, and all are counted'
   })
 })
 
-t.test('what closes is closed with all its copies, and with those that come later', async (t) => {
+t.test('what closes is closed with all its copies, and with those that come later', async () => {
   for (const late of [false, true]) {
     let rig: Rig | undefined
     const { copySocket, copies } = copier(() => {
