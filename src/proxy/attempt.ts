@@ -101,7 +101,7 @@ export class Attempt implements PipelinedExchange, ActiveAttempt {
     this.#body.begin(head, chunked)
   }
 
-  /** Sends body bytes in the request's own framing; false: wait for attemptWritable. The caller gives them away. */
+  /** Sends body bytes in the request's own framing; false: wait for attemptWritable. They may be kept. */
   sendBody(bytes: Buffer): boolean {
     if (this.#joins || this.#chunked) return this.#body?.add(bytes) ?? false
     return this.#connection.writeBytes(bytes)
@@ -128,7 +128,7 @@ export class Attempt implements PipelinedExchange, ActiveAttempt {
     this.#connection.resume()
   }
 
-  /** Into the tunnel; false: wait for attemptWritable. The caller gives the bytes away. */
+  /** Into the tunnel; false: wait for attemptWritable. They may be kept. */
   sendTunnel(bytes: Buffer): boolean {
     return this.#connection.writeBytes(bytes)
   }

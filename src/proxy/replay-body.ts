@@ -43,7 +43,16 @@ export class ReplayBody {
 
   /** What is kept has been sent: beyond `bytesMax`, or `totalMax` over all, it is let go and cannot be repeated. */
   sent(bytesMax: number, totalMax: number): void {
-    const { size } = this.#kept
+    this.#book(this.#kept.size, bytesMax, totalMax)
+  }
+
+  /** As `add` and `sent`, for bytes that are sent at once: those that would be let go are not even kept. */
+  addSent(bytes: Buffer, bytesMax: number, totalMax: number): void {
+    this.#book(this.#kept.size + bytes.length, bytesMax, totalMax)
+    this.add(bytes)
+  }
+
+  #book(size: number, bytesMax: number, totalMax: number): void {
     if (!this.#whole || size === this.#booked) return
     if (size > bytesMax || this.#account.bytes + size - this.#booked > totalMax) {
       this.#free()

@@ -64,13 +64,14 @@ export class Upload {
 
   /** More of the body. */
   take(bytes: Buffer, attempt: Attempt | undefined): Sent {
+    if (this.#waitingHead === '' && attempt?.started === true) {
+      this.#body.addSent(bytes, this.#bytesMax, this.#core.limits.replayBytes)
+      if (!attempt.sendBody(bytes)) this.#client.pauseBody()
+      return 'sent'
+    }
     this.#body.add(bytes)
     if (this.#waitingHead !== '') return this.#mayWait()
-    if (attempt?.started !== true) this.#client.pauseBody()
-    else {
-      if (!attempt.sendBody(bytes)) this.#client.pauseBody()
-      this.#sent()
-    }
+    this.#client.pauseBody()
     return 'sent'
   }
 

@@ -139,9 +139,9 @@ export class ClientConnection implements Watched, ChunkSink, Carrier {
     return this.#writer.write(text) || (this.#bodyFollows && this.#stalled())
   }
 
-  /** Writes bytes of the request's body; the caller gives them away. */
+  /** Writes bytes of the request's body, which are kept where the kernel does not take them at once. */
   writeBytes(bytes: Buffer): boolean {
-    return this.#writer.writeBytes(bytes) || this.#stalled()
+    return this.#writer.writeRead(bytes) || this.#stalled()
   }
 
   /** Writes bytes of the request that are lent for the call, between two texts. */

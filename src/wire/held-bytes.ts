@@ -3,6 +3,8 @@
  * some hundred for each. It knows no socket and no bound: whoever holds it stops adding when it is full.
  */
 
+import { keepRead } from './direct-read.ts'
+
 /** Neighbours that are together no longer than this are put together. */
 const blockBytes = 4_096
 
@@ -28,6 +30,7 @@ export class HeldBytes {
     const together = last === undefined ? Infinity : last.length + bytes.length
     if (last === undefined || together > blockBytes) {
       this.#parts.push(bytes)
+      keepRead()
       this.#block = undefined
       return
     }

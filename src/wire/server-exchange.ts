@@ -23,7 +23,7 @@ export interface ServerExchange {
    * as one can tell it was a HEAD request, whose answer has no body.
    */
   onRefused(refusal: Refusal, isHead: boolean): void
-  /** Decoded body bytes; they may be kept. */
+  /** Decoded body bytes. Whoever keeps them beyond the call says so by `keepRead`. */
   onBody(bytes: Buffer): void
   onBodyEnd(): void
   /** All that one read brought of the body has been told. */
@@ -36,6 +36,7 @@ export interface ServerExchange {
   onGone(why: GoneReason): void
   /** The time to finish in is over: answer now if nothing was sent, else let it be seen that the answer is cut. */
   onExpired(): void
+  /** Bytes of the tunnel; as with onBody. */
   onTunnelData(bytes: Buffer): void
   onTunnelEnd(): void
 }

@@ -4,6 +4,7 @@
  * the processor's cache. It owns what is kept and the turn's end; it must not know what the bytes mean.
  */
 import type { Socket } from 'node:net'
+import { keepRead } from './direct-read.ts'
 
 /** Text kept for one socket, at most; more leaves at once. */
 const keptMax = 16_384
@@ -93,6 +94,13 @@ export class SocketWriter {
     this.#done = done
     keep(this)
     return !this.#socket.writableNeedDrain
+  }
+
+  /** As `writeBytes`, for bytes of a client's read: what the kernel does not take at once is kept. */
+  writeRead(bytes: Buffer): boolean {
+    const more = this.writeBytes(bytes)
+    if (this.length > 0) keepRead()
+    return more
   }
 
   /** Sends what is kept. False: wait for the socket's 'drain' before more. */

@@ -142,6 +142,23 @@ t.test('what is kept for a repetition is booked once, and given back however its
   t.ok(other.isWhole)
 })
 
+t.test('what is sent at once is kept where there is room for it, and else not for a moment', (t) => {
+  const account = new ReplayAccount()
+  const body = new ReplayBody(account)
+  body.addSent(Buffer.from('hello'), 10, 100)
+  body.addSent(Buffer.from('hello'), 10, 100)
+  t.equal(account.bytes, 10)
+  t.equal(body.kept.join(''), 'hellohello')
+  body.addSent(Buffer.from('!'), 10, 100)
+  t.notOk(body.isWhole)
+  t.strictSame([body.kept, account.bytes], [[], 0])
+  body.reset()
+  body.addSent(Buffer.from('hello'), 10, 4)
+  t.notOk(body.isWhole, 'nor past the limit of all')
+  t.strictSame([body.kept, account.bytes], [[], 0])
+  t.end()
+})
+
 t.test('a connect that is silent is given up for another instance after a quarter of a second, once', async (t) => {
   const full = await openFullListener()
   const clock = new FakeClock()

@@ -1,6 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net'
 import t from 'tap'
-import { readDirectly } from '../../src/wire/direct-read.ts'
+import { givenBackMin, keepRead, readDirectly } from '../../src/wire/direct-read.ts'
 import { until } from '../fixtures/until.ts'
 
 interface Parts {
@@ -112,5 +112,45 @@ t.test('what comes while something waits goes behind it', async (t) => {
     socket.push(Buffer.from('next'))
     await until(() => reads.join('').length === 8)
     t.equal(reads.join(''), 'heldnext')
+  })
+})
+
+t.test('a large read is given back after the call, unless it is small, kept, or not alone in its memory', async (t) => {
+  const chunks: Buffer[] = []
+  const server = createServer((socket) =>
+    readDirectly(socket, (bytes) => {
+      chunks.push(bytes)
+      if (bytes[0] === 0x6b) keepRead()
+    }),
+  )
+  let accepted: Socket | undefined
+  server.on('connection', (socket) => (accepted = socket))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const peer = connect({ port: typeof address === 'object' && address ? address.port : 0, host: '127.0.0.1' })
+  t.teardown(() => {
+    peer.destroy()
+    accepted?.destroy()
+    server.close()
+  })
+  await until(() => accepted !== undefined)
+  const slab = Buffer.allocUnsafeSlow(3 * givenBackMin)
+  const cases: readonly (readonly [string, Buffer, boolean])[] = [
+    ['large', Buffer.alloc(givenBackMin, 'x'), false],
+    ['kept', Buffer.alloc(givenBackMin, 'k'), true],
+    ['large after a kept one', Buffer.alloc(2 * givenBackMin, 'x'), false],
+    ['small', Buffer.alloc(givenBackMin - 1, 'x'), true],
+    ['a part', slab.subarray(0, 2 * givenBackMin), true],
+  ]
+  for (const [what, bytes, stays] of cases) {
+    const { length } = bytes
+    accepted?.push(bytes)
+    t.equal(chunks.at(-1)?.length, stays ? length : 0, what)
+  }
+  t.equal(slab.length, 3 * givenBackMin)
+  peer.write(Buffer.alloc(3 * givenBackMin, 'x'))
+  await until(() => chunks.length > cases.length)
+  await until(() => chunks.slice(cases.length).every((chunk) => chunk.length < givenBackMin), {
+    what: 'what the kernel brings is given back too',
   })
 })
