@@ -21,8 +21,8 @@ type State = (typeof state)[keyof typeof state]
 /** Pipelined requests of one read that may be answered at once, before other connections have their turn. */
 const headsPerTurn = 16
 
-/** A read of at most this many bytes is decoded whole to find its head. */
-const wholeReadBytes = 8_192
+/** A read of at most this many bytes is decoded whole to find its head; of a longer one nothing but the head, since a body as text is waste. */
+const wholeReadBytes = 2_048
 
 /** The first request of a connection may take this long to come while we drain, ms. */
 const freshMs = 1_000
