@@ -161,11 +161,11 @@ export class ClientConnection implements Watched, ChunkSink, Carrier {
     if (this.#bodyFollows && this.#state === state.head) this.#awaitHead()
   }
 
-  /** Stops reading the answer until `resume`; its timeout rests meanwhile. */
+  /** Stops reading the answer until `resume`; its timeout rests meanwhile. That of a tunnel is for what is written there. */
   pause(): void {
     if (this.#paused) return
     this.#paused = true
-    this.#deadline = Infinity
+    if (this.#state !== state.tunnel) this.#deadline = Infinity
     this.#socket.pause()
   }
 
@@ -239,11 +239,10 @@ export class ClientConnection implements Watched, ChunkSink, Carrier {
     this.#deadline = this.#owner.deadlines.now() + (this.#timeouts?.firstByteMs ?? Infinity)
   }
 
-  /** Something moved: the idle timeout of an answer or a tunnel starts anew. */
+  /** Something moved: the idle timeout of an answer starts anew. */
   #touch(): void {
-    if (this.#paused || this.#state < state.length) return
-    const idleMs = this.#state === state.tunnel ? Infinity : (this.#timeouts?.idleMs ?? Infinity)
-    this.#deadline = this.#owner.deadlines.now() + idleMs
+    if (this.#paused || this.#state < state.length || this.#state === state.tunnel) return
+    this.#deadline = this.#owner.deadlines.now() + (this.#timeouts?.idleMs ?? Infinity)
   }
 
   readonly #onConnect = (): void => {
