@@ -256,13 +256,13 @@ export class ClientConnection implements Watched, ChunkSink, Carrier {
 
   readonly #onDrain = (): void => {
     const stalled = this.#state === state.head ? !this.#requestDone : this.#state === state.tunnel
-    if (stalled && this.#exchange) this.#deadline = Infinity
+    if (stalled) this.#deadline = Infinity
     this.#exchange?.onWritable()
   }
 
   readonly #onRead = (bytes: number): boolean => {
     // The request is still with us: this answers nothing that anybody sent (RFC 9112 section 9.2).
-    if (this.#state === state.head && !this.#isSent) this.#fail('closed', 'unasked')
+    if (!this.#isSent) this.#fail('closed', 'unasked')
     switch (this.#state) {
       case state.head: {
         const exchange = this.#exchange
