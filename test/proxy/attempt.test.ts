@@ -3,7 +3,6 @@ import t from 'tap'
 import { FakeClock } from '../fixtures/fake-clock.ts'
 import { get, post, stateOf, withRig } from '../fixtures/plane-parts.ts'
 import { type BackendScript, okAnswer } from '../fixtures/raw-backend.ts'
-import { settle } from '../fixtures/raw-client.ts'
 import { ScriptedHealth } from '../fixtures/scripted-health.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -25,7 +24,7 @@ t.test('in whatever order its requests end, those that are left are taken from i
       t.equal((await clients[ends]?.answer())?.status, 200)
       health.admit(other)
       health.eject(frozen, 'silence')
-      await settle()
+      await until(() => rig.siblings[0]?.requests.length === 2)
       const taken = rig.siblings[0]?.requests.map(({ startLine }) => Number(startLine.charAt(5)))
       t.same(
         taken?.sort(),
