@@ -229,8 +229,8 @@ export class Attempt implements PipelinedExchange, ActiveAttempt {
     this.#ended = true
     const { state } = this.endpoint
     state.inFlight--
-    const last = state.attempts.pop()
-    if (last !== undefined && last !== this) {
+    const last = state.attempts.pop() ?? this
+    if (last !== this) {
       last.slot = this.slot
       state.attempts[this.slot] = last
     }

@@ -98,7 +98,7 @@ export class Course {
     this.group = steered.group
     this.shape = steered.shape
     this.mirror = steered.mirror
-    this.added = stickyLine(steered, this.#isSecure(head))
+    this.added = stickyLine(steered, isSecure(head))
     return undefined
   }
 
@@ -108,12 +108,8 @@ export class Course {
   }
 
   #tied(service: BoundService, head: RequestHead, forwarding: ForwardingFacts): void {
-    this.#secure = this.#isSecure(head)
+    this.#secure = isSecure(head)
     this.#tie = new Tie(service.table.policy, head.lines, clientAddress(head, this.#client, forwarding))
-  }
-
-  #isSecure(head: RequestHead): boolean {
-    return this.#client.trusted && head.forwardedProto.toLowerCase() === 'https'
   }
 
   /** The head for an attempt at `endpoint`. */
@@ -140,10 +136,10 @@ export class Course {
   }
 
   /** The instance for the first attempt; undefined: there is none. */
-  first(): BoundEndpoint | undefined {
-    if (this.group === undefined || this.service === undefined) return undefined
+  first({ table }: BoundService): BoundEndpoint | undefined {
+    if (this.group === undefined) return undefined
     const { tried } = this.#tries
-    const { policy } = this.service.table
+    const { policy } = table
     if (this.#tie === undefined) return pickEndpoint(this.group, this.#core.random, tried, policy)
     return (
       this.#tie.holder(this.group, tried) ??
@@ -151,13 +147,13 @@ export class Course {
     )
   }
 
-  /** Where to go now; `from`: had it, and broke. */
-  next(from?: EndpointState): NextEndpoint | undefined {
-    const next = this.#next(from, false)
-    return next === 'wait' ? undefined : next
+  /** Where to go now. */
+  next(): NextEndpoint | undefined {
+    const found = this.#next(undefined, false)
+    return found === 'wait' ? undefined : found
   }
 
-  /** The same; where its turn has not come and it is not `due` all the same, `again` is called when it may have. */
+  /** The same; `from` had it, and broke. Where its turn has not come and it is not `due`, `again` is called when it may have. */
   nextInTurn(from: EndpointState, due: boolean, again: (due: boolean) => void): NextEndpoint | 'wait' | undefined {
     const next = this.#next(from, !due)
     if (next === 'wait') this.#tries.wait(this.#core, from, again)
@@ -189,8 +185,13 @@ export class Course {
   }
 
   /** How long an attempt at `state` may take. A connect that is silent is given up early, once, for another instance. */
-  timeouts(service: BoundService, state: EndpointState, connected: boolean): ServiceTimeouts {
-    if (connected || !this.#aim || !this.group) return service.table.policy.timeouts
-    return this.#tries.connectTimeouts(this.#core, this.#aim, this.group.version, state)
+  timeouts(service: BoundService, group: BoundGroup, state: EndpointState, connected: boolean): ServiceTimeouts {
+    if (connected || !this.#aim) return service.table.policy.timeouts
+    return this.#tries.connectTimeouts(this.#core, this.#aim, group.version, state)
   }
+}
+
+/** The client spoke TLS, as a peer says that we trust: of others that is not kept. */
+function isSecure(head: RequestHead): boolean {
+  return head.forwardedProto.toLowerCase() === 'https'
 }

@@ -95,7 +95,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
       if (key === undefined) return this.#answerOwn(refusalAnswer(400), 'websocket-key')
       this.#webSocketKey = key
     }
-    this.#tryEndpoint(this.#course.first(), false)
+    this.#tryEndpoint(this.#course.first(service), false)
     const { mirror } = this.#course
     if (mirror) this.#course.sendMirrored(mirror, head, this.#forwarding, this.#requestId)
   }
@@ -331,7 +331,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     if ((this.#upstreamHead === '' || this.#course.shape?.hostIsInstance === true) && this.#forwarding)
       this.#upstreamHead = this.#course.upstreamHead(head, this.#forwarding, this.#requestId, upgrade, endpoint)
     const attempt = (this.#attempt = new Attempt(this, endpoint, group.stats, connection, this.#core.deadlines))
-    const timeouts = this.#course.timeouts(service, endpoint.state, reused)
+    const timeouts = this.#course.timeouts(service, group, endpoint.state, reused)
     attempt.begin(head.method === 'HEAD', upgrade, timeouts)
   }
 

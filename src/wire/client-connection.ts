@@ -161,11 +161,11 @@ export class ClientConnection implements Watched, ChunkSink, Carrier {
     if (this.#bodyFollows && this.#state === state.head) this.#awaitHead()
   }
 
-  /** Stops reading the answer until `resume`; its timeout rests meanwhile. */
+  /** Stops reading the answer until `resume`; its timeout rests meanwhile. That of a tunnel is for what is written there. */
   pause(): void {
     if (this.#paused) return
     this.#paused = true
-    this.#deadline = Infinity
+    if (this.#state !== state.tunnel) this.#deadline = Infinity
     this.#socket.pause()
   }
 
@@ -239,11 +239,10 @@ export class ClientConnection implements Watched, ChunkSink, Carrier {
     this.#deadline = this.#owner.deadlines.now() + (this.#timeouts?.firstByteMs ?? Infinity)
   }
 
-  /** Something moved: the idle timeout of an answer or a tunnel starts anew. */
+  /** Something moved: the idle timeout of an answer starts anew. */
   #touch(): void {
-    if (this.#paused || this.#state < state.length) return
-    const idleMs = this.#state === state.tunnel ? Infinity : (this.#timeouts?.idleMs ?? Infinity)
-    this.#deadline = this.#owner.deadlines.now() + idleMs
+    if (this.#paused || this.#state < state.length || this.#state === state.tunnel) return
+    this.#deadline = this.#owner.deadlines.now() + (this.#timeouts?.idleMs ?? Infinity)
   }
 
   readonly #onConnect = (): void => {
@@ -257,13 +256,13 @@ export class ClientConnection implements Watched, ChunkSink, Carrier {
 
   readonly #onDrain = (): void => {
     const stalled = this.#state === state.head ? !this.#requestDone : this.#state === state.tunnel
-    if (stalled && this.#exchange) this.#deadline = Infinity
+    if (stalled) this.#deadline = Infinity
     this.#exchange?.onWritable()
   }
 
   readonly #onRead = (bytes: number): boolean => {
     // The request is still with us: this answers nothing that anybody sent (RFC 9112 section 9.2).
-    if (this.#state === state.head && !this.#isSent) this.#fail('closed', 'unasked')
+    if (!this.#isSent) this.#fail('closed', 'unasked')
     switch (this.#state) {
       case state.head: {
         const exchange = this.#exchange

@@ -48,15 +48,16 @@ export const accepted: readonly Accepted[] = [
     reason: 'Below the digits the value is negative, which says no digit as well.',
   },
   {
+    check:
+      'src/wire/client-connection.ts without "this.#bodyFollows " in (this.#bodyFollows && this.#state === state.head)',
+    reason: 'Saves reading the clock: without a body the time to the answer has begun in this very moment.',
+  },
+  {
     check: 'src/wire/client-connection.ts not (this.#paused)',
     reason: 'Pausing twice is pausing once.',
   },
   {
-    check: 'src/wire/client-connection.ts not (this.#paused )',
-    reason: 'A guard: nothing is read while paused.',
-  },
-  {
-    check: 'src/wire/client-connection.ts not ( this.#state < state.length)',
+    check: 'src/wire/client-connection.ts not ( this.#state < state.length )',
     reason: 'What resumes as it becomes idle gets its own deadline right after.',
   },
   {
@@ -169,6 +170,22 @@ export const accepted: readonly Accepted[] = [
   {
     check: 'src/proxy/attempt.ts not (this.#ended)',
     reason: 'A guard: who holds an attempt lets go of it as it ends.',
+  },
+  {
+    check: "src/proxy/course.ts not (found === 'wait')",
+    reason: 'A guard for the types: who does not say that it may wait is never told to.',
+  },
+  {
+    check: 'src/proxy/course.ts not (!this.#aim)',
+    reason: 'A guard for the types: what goes on to another endpoint was routed to one.',
+  },
+  {
+    check: 'src/proxy/course.ts not ( !this.#aim)',
+    reason: 'A guard for the types: what is attempted was routed to somebody.',
+  },
+  {
+    check: 'src/proxy/course.ts without " this.endpoint" in (this.#tie && this.endpoint)',
+    reason: 'A guard for the types: what answers is an endpoint.',
   },
   {
     check: 'src/proxy/data-plane.ts not (old.connections.size === 0)',

@@ -6,7 +6,14 @@ import type { WireLimits } from '../../src/wire/limits.ts'
 import { cut, headText, places } from '../fixtures/heads.ts'
 import { type BackendConnection, type BackendScript, okAnswer } from '../fixtures/raw-backend.ts'
 import { settle, turn } from '../fixtures/raw-client.ts'
-import { Recording, type Sending, timeouts, withUpstream } from '../fixtures/upstream-parts.ts'
+import {
+  Recording,
+  type Sending,
+  type Sent,
+  timeouts,
+  type Upstream,
+  withUpstream,
+} from '../fixtures/upstream-parts.ts'
 import { tlsParts } from '../fixtures/tls-parts.ts'
 import { until } from '../fixtures/until.ts'
 
@@ -264,6 +271,52 @@ t.test('an upstream that takes no bytes of an upload is timed out', async (t) =>
   })
 })
 
+/** Reads nothing until its socket is resumed. */
+const slow: BackendScript = { sink: true, onConnect: ({ socket }) => void socket.pause() }
+
+/** Writes more than the kernels hold. */
+async function stalled(upstream: Upstream): Promise<Sent> {
+  const sent = upstream.send({ text: 'POST / HTTP/1.1\r\n', unfinished: true })
+  await until(() => sent.exchange.events.includes('connected') && upstream.backend.connections.length === 1)
+  if (sent.connection.writeBytes(Buffer.alloc(32 * 1_048_576))) throw new Error('it was taken')
+  return sent
+}
+
+async function taken({ backend }: Upstream, { exchange }: Sent): Promise<void> {
+  backend.connections[0]?.socket.resume()
+  await until(() => exchange.events.includes('writable'))
+}
+
+t.test('an upstream that takes bytes again has as long as the client needs for the rest', async (t) => {
+  await withUpstream(slow, async (upstream) => {
+    const sent = await stalled(upstream)
+    await taken(upstream, sent)
+    upstream.clock.advance(60_000)
+    t.equal(sent.exchange.failure, undefined)
+    sent.connection.requestDone()
+    upstream.clock.advance(timeouts.firstByteMs + 100)
+    t.match(sent.exchange.failure, { kind: 'first-byte-timeout' })
+  })
+})
+
+t.test('once all of an upload is handed over, that it was taken gives an answer no more time', async (t) => {
+  await withUpstream(slow, async (upstream) => {
+    const sent = await stalled(upstream)
+    sent.connection.requestDone()
+    await taken(upstream, sent)
+    upstream.clock.advance(timeouts.firstByteMs + 100)
+    t.match(sent.exchange.failure, { kind: 'first-byte-timeout' })
+  })
+  await withUpstream(slow, async (upstream) => {
+    const sent = await stalled(upstream)
+    await upstream.backend.connections[0]?.send(`${ok('Content-Length: 9')}abc`)
+    await until(() => sent.exchange.body === 'abc')
+    await taken(upstream, sent)
+    upstream.clock.advance(timeouts.idleMs + 100)
+    t.match(sent.exchange.failure, { kind: 'idle-timeout' })
+  })
+})
+
 t.test('a request that goes on beside a paused answer starts no time', async (t) => {
   const script: BackendScript = {
     deaf: true,
@@ -318,6 +371,33 @@ t.test('a paused answer is neither read nor timed out', async (t) => {
     t.equal(exchange.body.length, size)
     t.equal(upstream.pool.idle, 1)
   })
+})
+
+t.test('what TLS still brings of a paused answer starts no time', async (t) => {
+  const tls = await tlsParts()
+  if (!tls) return t.comment('needs openssl')
+  const size = 1_048_576
+  const script: BackendScript = {
+    tls: tls.server,
+    onRequest: (_request, connection) => void connection.send(ok(`Content-Length: ${size}`) + 'x'.repeat(size)),
+  }
+  await withUpstream(
+    script,
+    async (upstream) => {
+      const { exchange, connection } = upstream.send()
+      exchange.on.head = () => connection.pause()
+      await until(() => exchange.head !== undefined)
+      await settle(20)
+      upstream.clock.advance(100_000)
+      t.equal(exchange.failure, undefined)
+      connection.resume()
+      await until(() => exchange.ended)
+      t.equal(exchange.body.length, size)
+    },
+    {},
+    false,
+    tls.client,
+  )
 })
 
 for (const [name, body] of [
@@ -382,5 +462,24 @@ t.test('a connection that the upstream wants to keep for no time is not kept unt
   await withUpstream(script, async (upstream) => {
     await upstream.exchange()
     t.same([upstream.pool.idle, upstream.pool.open], [0, 0])
+  })
+})
+
+t.test('whoever owns a connection hears once that it is gone, however often it is ended', async (t) => {
+  await withUpstream({}, async (upstream) => {
+    const { pool, backend } = upstream
+    const told: boolean[] = []
+    const gone = pool.gone.bind(pool)
+    pool.gone = (connection, wasIdle) => {
+      told.push(wasIdle)
+      gone(connection, wasIdle)
+    }
+    const { exchange, connection } = upstream.send()
+    await until(() => exchange.ended)
+    connection.cancel()
+    connection.destroy()
+    await until(() => backend.connections[0]?.closed)
+    await settle()
+    t.same(told, [true])
   })
 })

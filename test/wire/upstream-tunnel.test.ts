@@ -28,8 +28,10 @@ t.test('a tunnel: what came with the 101, both ways, half-close', async (t) => {
   })
 })
 
+/** More than the kernels hold. */
+const size = 32_000_000
+
 t.test('a tunnel that ended both ways sends what still waits, for as long as somebody takes it', async (t) => {
-  const size = 32_000_000
   for (const taken of [true, false]) {
     const script: BackendScript = {
       onRequest: (_request, connection) => {
@@ -57,3 +59,34 @@ t.test('a tunnel that ended both ways sends what still waits, for as long as som
     })
   }
 })
+
+t.test(
+  'a tunnel whose other end takes no bytes is ended, also while nothing is read from it; one that rests is not',
+  async (t) => {
+    const switching = headText('HTTP/1.1 101 X', 'Connection: upgrade', 'Upgrade: websocket')
+    const script: BackendScript = {
+      sink: true,
+      onConnect: ({ socket }) => void socket.pause(),
+    }
+    for (const stalls of [true, false])
+      for (const pauses of [[], ['pause'], ['pause', 'resume']] as const)
+        await withUpstream(script, async (upstream) => {
+          const { exchange, connection } = upstream.send({ upgrade: true })
+          await until(() => upstream.backend.connections.length === 1)
+          const [backend] = upstream.backend.connections
+          await backend?.send(switching)
+          await until(() => exchange.events.includes('upgrade'))
+          t.equal(connection.writeBytes(Buffer.alloc(size)), false)
+          if (!stalls) {
+            backend?.socket.resume()
+            await until(() => exchange.events.includes('writable'))
+          }
+          for (const verb of pauses) connection[verb]()
+          upstream.clock.advance(upstream.limits.writeStallTimeoutMs - 100)
+          t.equal(exchange.failure, undefined)
+          upstream.clock.advance(stalls ? 200 : 1_000_000)
+          t.match(exchange.failure, stalls ? { kind: 'idle-timeout', detail: 'tunnel' } : undefined, pauses.join())
+          connection.cancel()
+        })
+  },
+)
