@@ -9,6 +9,7 @@ import { headText } from '../fixtures/heads.ts'
 import { withRig } from '../fixtures/plane-parts.ts'
 import type { BackendScript } from '../fixtures/raw-backend.ts'
 import { settle } from '../fixtures/raw-client.ts'
+import { tlsParts } from '../fixtures/tls-parts.ts'
 import { until } from '../fixtures/until.ts'
 
 /** No two pieces of it are alike. */
@@ -38,7 +39,9 @@ const slow: BackendScript = { onConnect: (connection) => void connection.socket.
 
 void t.test(
   'bodies of any size and framing, one behind the other, however they are cut and whoever waits',
-  async () => {
+  async (t) => {
+    const parts = await tlsParts()
+    if (!parts) t.comment('with openssl also by TLS')
     const one = fc.record({
       bytes: fc.integer({ min: 1, max: 300_000 }),
       chunk: fc.oneof(fc.constant(0), fc.integer({ min: 2_000, max: 100_000 })),
@@ -49,10 +52,14 @@ void t.test(
         fc.array(one, { minLength: 1, maxLength: 3 }),
         fc.array(cut, { minLength: 1, maxLength: 5 }),
         fc.boolean(),
-        async (bodies, cuts, waits) => {
+        parts ? fc.boolean() : fc.constant(false),
+        async (bodies, cuts, waits, secure) => {
           const texts = bodies.map(({ bytes }, at) => textOf(bytes, at * 1_000_003))
           const sent = texts.map((text, at) => request(text, bodies[at]?.chunk ?? 0)).join('')
-          await withRig({ backend: waits ? slow : {} }, async (rig) => {
+          const tls = secure && parts ? parts : undefined
+          const backend = { ...(waits ? slow : {}), ...(tls && { tls: tls.server }) }
+          const policy = tls ? { tls: { ...tls.client, files: undefined } } : {}
+          await withRig({ backend, policy }, async (rig) => {
             const client = await rig.client()
             for (let at = 0, n = 0; at < sent.length; n++) {
               const end = at + (cuts[n % cuts.length] ?? 1)
@@ -61,7 +68,7 @@ void t.test(
               await turn()
             }
             await settle()
-            rig.backend.script = {}
+            rig.backend.script = { ...backend, onConnect: () => undefined }
             for (const { socket } of rig.backend.connections) socket.resume()
             await until(() => rig.backend.requests.length === texts.length, { what: 'all bodies arrive' })
             for (const [at, { body }] of rig.backend.requests.entries())
