@@ -58,6 +58,8 @@ export class Tries {
   sent = 0
   /** A silent connect has been given up early once; the next ones have their whole time. */
   #hedged = false
+  /** Whose connect it was, while that may still be made anew. */
+  #early: EndpointState | undefined
   /** Of the attempt under way, or of the last one. */
   #beganMs = 0
   #reused = false
@@ -83,6 +85,7 @@ export class Tries {
     this.attempts = 0
     this.sent = 0
     this.#hedged = false
+    this.#early = undefined
     this.#notes = undefined
     this.#broke = false
   }
@@ -104,6 +107,7 @@ export class Tries {
   /** The attempt that began last, at `state`, went wrong. Where nothing of it has left it was no execution. */
   failed(core: PlaneCore, state: EndpointState, failure: Failure): void {
     core.attemptFailed(state, failure)
+    if (state === this.#early && failure.kind !== 'connect-timeout') this.#early = undefined
     if (!failure.sent) this.sent = this.#sentBefore
   }
 
@@ -166,14 +170,14 @@ export class Tries {
     mayWait: boolean,
   ): NextEndpoint | 'wait' | undefined {
     const { bound, random, turns } = core
-    const pick = (without: readonly EndpointState[]): NextEndpoint | undefined =>
-      nextEndpoint(bound, random, aim, version, [...this.tried, ...without], keyHash)
+    const pick = (without: readonly EndpointState[], tried = this.tried): NextEndpoint | undefined =>
+      nextEndpoint(bound, random, aim, version, [...tried, ...without], keyHash)
     this.#endTurn(false)
     if (from) {
       this.#broke = true
       this.#isSuspect = core.suspicion(from).includes(this.#beganMs)
     }
-    if (!this.#broke) return pick([])
+    if (!this.#broke) return pick([]) ?? this.#backToEarly(pick)
     const nowMs = core.deadlines.now()
     const quiet = leavingWaiting(bound, aim, (state) => isQuiet(state, nowMs))
     const isLast = this.sent > 0
@@ -183,6 +187,19 @@ export class Tries {
     const silent = quiet.filter((state) => isSilent(state, nowMs))
     const apart = isLast ? turns.taken(this.#isSuspect, true) : []
     return pick([...quiet, ...apart]) ?? pick([...silent, ...apart]) ?? pick(quiet) ?? pick(apart) ?? pick([])
+  }
+
+  /** Whose connect was given up early for others, and there are none: now it has its whole time. */
+  #backToEarly(
+    pick: (without: readonly EndpointState[], tried: readonly EndpointState[]) => NextEndpoint | undefined,
+  ): NextEndpoint | undefined {
+    const early = this.#early
+    if (early === undefined) return undefined
+    this.#early = undefined
+    return pick(
+      [],
+      this.tried.filter((state) => state !== early),
+    )
   }
 
   /** Its turn has not come: `wake` is called when it may have. */
@@ -207,6 +224,7 @@ export class Tries {
     if (this.#hedged || timeouts.connectMs <= hedgeAfterMs) return timeouts
     const others = [...this.tried, state]
     this.#hedged = nextEndpoint(core.bound, core.random, aim, version, others) !== undefined
+    if (this.#hedged) this.#early = state
     return this.#hedged ? { ...timeouts, connectMs: hedgeAfterMs } : timeouts
   }
 

@@ -4,7 +4,7 @@ import { ReplayAccount, ReplayBody } from '../../src/proxy/replay-body.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
 import { openFullListener } from '../fixtures/full-listener.ts'
 import { headText } from '../fixtures/heads.ts'
-import { get, withRig } from '../fixtures/plane-parts.ts'
+import { applyEndpoints, endpointsOf, get, versionOf, withRig } from '../fixtures/plane-parts.ts'
 import type { BackendScript } from '../fixtures/raw-backend.ts'
 import { settle } from '../fixtures/raw-client.ts'
 import { until } from '../fixtures/until.ts'
@@ -184,6 +184,36 @@ t.test('a connect that is silent is given up for another instance after a quarte
       clock.advance(200)
       t.equal((await client.answer()).status, 504)
     })
+  } finally {
+    await full.close()
+  }
+})
+
+t.test('a connect that was given up for others has its whole time where there are none after all', async (t) => {
+  const full = await openFullListener()
+  const clock = new FakeClock()
+  try {
+    for (const gone of ['left', 'refuses'] as const)
+      await withRig({ ports: [full.port], clock, random: () => 0 }, async (rig) => {
+        const client = await rig.client()
+        await client.send(headText('POST /x HTTP/1.1', 'Host: a.test', 'Content-Length: 0'))
+        await until(() => rig.plane.figures().upstream.open === 1)
+        if (gone === 'refuses') await rig.backend.stopListening()
+        else
+          applyEndpoints(
+            rig.plane,
+            endpointsOf(rig.plane).filter(({ port }) => port === full.port),
+          )
+        clock.advance(300)
+        const ended = (): readonly string[] => [...versionOf(rig.plane).attempts.keys()]
+        await until(() => ended().includes(gone === 'left' ? 'connect-timeout' : 'refused'))
+        clock.advance(900)
+        await settle()
+        t.equal(client.received, '', gone)
+        clock.advance(200)
+        t.equal((await client.answer()).status, 504)
+        t.match(rig.records, [{ cause: 'connect-timeout', attempts: gone === 'left' ? 2 : 3 }])
+      })
   } finally {
     await full.close()
   }
