@@ -12,6 +12,7 @@ import { createSharedDrains, type SharedDrains } from './app/shared-drains.ts'
 import { createEmbeddedCatalogs, type EmbeddedCatalogs } from './app/embedded-catalogs.ts'
 import { readErrorPages } from './app/error-pages.ts'
 import { createGeneration, type Generation, type GenerationOptions } from './app/generation.ts'
+import { createInOrder, type InOrder } from './app/in-order.ts'
 import { createOwnAddresses, type OwnAddresses } from './app/own-addresses.ts'
 import { createPolicySources, type PolicySources } from './app/policy-sources.ts'
 import { createSavedCatalog, type SavedCatalog } from './app/saved-catalog.ts'
@@ -72,6 +73,8 @@ class Composition implements App {
   #serving = false
   #reloadOk = true
   #work: Promise<void> = Promise.resolve()
+  /** Reloads, and what of the start none may meet halfway. */
+  readonly #inOrder: InOrder = createInOrder()
   #loaded: ReturnType<SavedCatalog['load']> = Promise.resolve(undefined)
   #stopping: Promise<void> | undefined
   /** Resolves when the first table stands, or when there is no need of one any more. */
@@ -168,7 +171,7 @@ class Composition implements App {
     this.#plane.setZone(this.#config.zone)
     this.#access.use(await this.#access.load(this.#config.adminTokens))
     await this.#tls.load(this.#config)
-    await this.#takeOver.before(this.#doors, this.#config)
+    await this.#inOrder(() => this.#takeOver.before(this.#doors, this.#config))
     this.#tls.use(this.#config)
     const generation = await this.#begin(
       this.#config,
@@ -185,14 +188,14 @@ class Composition implements App {
     await this.#takeOver.sees(() => (this.#stopping ? [] : this.unseen()))
     if (this.#stopping) return
     this.#leading.flush()
-    const listeners = await this.#plane.listen(this.#config.listen)
+    const listeners = await this.#inOrder(() => this.#plane.listen(this.#config.listen))
     this.#serving = true
     // Only now is it known which ports the system chose.
     this.#leading.setPolicy(this.#policy(this.#config), [{ kind: 'config', what: 'listeners' }])
     for (const { name, host, port } of listeners)
       log.info({ listener: name, host, port }, `listening on ${showHostPort(host, port)}`)
     try {
-      await this.#takeOver.serving(this.#doors, () => this.#config)
+      await this.#inOrder(() => this.#takeOver.serving(this.#doors, () => this.#config))
     } catch (error) {
       await this.#plane.drain(this.#config.shutdown.deadlineMs)
       throw error
@@ -201,7 +204,7 @@ class Composition implements App {
   }
 
   reload(config: Config): Promise<void> {
-    const reloaded = this.#work.then(() => this.#reload(config))
+    const reloaded = this.#inOrder(() => this.#reload(config))
     this.#work = reloaded.catch(() => {})
     return reloaded
   }

@@ -32,9 +32,10 @@ interface Job {
 
 export function createCopier(options: CopierOptions): CopySocket {
   const copier = new Copier(options)
-  return (server, count, onCopy) => {
+  const copySocket = (server: Server, count: number, onCopy: (copy: Server) => void): void => {
     if (count > 0) copier.add({ server, left: count, onCopy })
   }
+  return Object.assign(copySocket, { settled: () => copier.settled })
 }
 
 class Copier {
@@ -42,6 +43,8 @@ class Copier {
   readonly #jobs: Job[] = []
   #child: ChildProcess | undefined
   #patience: Timer | undefined
+  /** Resolves when no child is left: it may have a socket for as long as it lives. */
+  settled: Promise<void> = Promise.resolve()
 
   constructor(options: CopierOptions) {
     this.#options = options
@@ -66,6 +69,11 @@ class Copier {
     child.unref()
     child.channel?.unref()
     child.on('message', (_, copy) => this.#got(copy as Server | undefined))
+    const gone = new Promise<void>((resolve) => {
+      for (const end of ['exit', 'error']) child.once(end, () => resolve())
+    })
+    const { settled } = this
+    this.settled = gone.then(() => settled)
     child.on('error', (error) => this.#failed(child, error.message))
     child.on('exit', (code, signal) => this.#failed(child, `ended (${signal ?? `exit code ${String(code)}`})`))
     return child

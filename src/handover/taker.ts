@@ -21,7 +21,7 @@ export interface Taker {
   isThere(): boolean
   /**
    * The running proxy's socket of this address, which accepts from the moment on at which it is had: listen on it in the same turn.
-   * Undefined: it has none. Rejects with FL_LISTEN when it does not answer.
+   * Undefined: it has none, or the channel was ended from here. Rejects with FL_LISTEN when it does not answer.
    */
   take(host: string, port: number): Promise<Server | undefined>
   /**
@@ -123,6 +123,7 @@ class ChannelTaker implements Taker {
 
   async #take(host: string, port: number): Promise<Server | undefined> {
     await this.#hello
+    if (this.#closing) return undefined
     const address = isIP(host) === 0 ? (await lookup(host)).address : host
     const { message, socket } = await this.#ask({ kind: 'give', host: plainHost(address), port }, answerMs)
     if (message === undefined && !this.#ended)

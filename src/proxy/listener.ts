@@ -4,7 +4,7 @@
  */
 import { BlockList, type Server, type Socket, createServer, isIP, isIPv6 } from 'node:net'
 import { type CopySocket, type Inherit, listenBacklog as backlog } from '../core/inherit.ts'
-import { listenError } from '../core/listen-error.ts'
+import { isInUse, listenError } from '../core/listen-error.ts'
 import type { Deadlines } from '../wire/deadlines.ts'
 import type { WireLimits } from '../wire/limits.ts'
 import { ServerConnection } from '../wire/server-connection.ts'
@@ -70,7 +70,22 @@ export class Listener implements ServerOwner {
   /** Binds; rejects with FL_LISTEN that names the address and the cause. */
   async open(): Promise<ListenerAddress> {
     const { name, host, port } = this.options
+    const { copySocket } = this.#host
     const inherited = await this.#host.inherit?.(host, port)
+    const server = await this.#bind(inherited).catch(async (error: unknown) => {
+      if (!copySocket?.settled || !isInUse(error)) throw error
+      // It may have been ours a moment ago.
+      await copySocket.settled()
+      return this.#bind(undefined)
+    })
+    const bound = server.address()
+    this.#address = { name, host, port: typeof bound === 'object' && bound !== null ? bound.port : port }
+    copySocket?.(server, acceptsPerTurn - 1, (copy) => this.#join(copy))
+    return this.#address
+  }
+
+  async #bind(inherited: Server | undefined): Promise<Server> {
+    const { name, host, port } = this.options
     const server = this.#createServer()
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) => {
@@ -83,10 +98,8 @@ export class Listener implements ServerOwner {
     })
     server.removeAllListeners('error')
     this.#watch(server)
-    const bound = server.address()
-    this.#address = { name, host, port: typeof bound === 'object' && bound !== null ? bound.port : port }
-    this.#host.copySocket?.(server, acceptsPerTurn - 1, (copy) => this.#join(copy))
-    return this.#address
+    this.#servers.push(server)
+    return server
   }
 
   exchangeFor(connection: ServerConnection): ServerExchange {
@@ -122,11 +135,7 @@ export class Listener implements ServerOwner {
   }
 
   #createServer(): Server {
-    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
-      this.#accept(socket),
-    )
-    this.#servers.push(server)
-    return server
+    return createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => this.#accept(socket))
   }
 
   #watch(server: Server): void {
@@ -139,6 +148,7 @@ export class Listener implements ServerOwner {
   #join(copy: Server): void {
     const server = this.#createServer()
     this.#watch(server)
+    this.#servers.push(server)
     server.listen(copy, backlog)
   }
 

@@ -163,8 +163,11 @@ export class Pipelining {
   }
 
   readonly #writeAll = (): void => {
-    this.#gathering = undefined
-    for (const burst of this.#unwritten) burst.write()
+    for (const burst of this.#unwritten) {
+      // Nobody joins one that is written. One that cannot be may lead to others: they come behind it here.
+      this.#gathering = undefined
+      burst.write()
+    }
     this.#unwritten.length = 0
   }
 

@@ -12,6 +12,7 @@ import type { Problem } from '../../src/core/problem.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import { ask, backend, configOf, definitions, freePort, portOf, proxyPort, quiet, rigApp } from '../fixtures/app.ts'
 import { FakeConsul } from '../fixtures/fake-consul.ts'
+import { settle } from '../fixtures/raw-client.ts'
 import { until } from '../fixtures/until.ts'
 
 type T = Pick<Test, 'teardown'>
@@ -204,6 +205,43 @@ t.test('reload: listeners, status and admin addresses come and go', async (t) =>
   await app.reload(configOf(text))
   t.equal(app.addresses().listeners.length, 1)
   t.equal(proxyPort(app), old.proxy)
+})
+
+t.test('reload: listeners that come while the first ones still open', async (t) => {
+  const { text: all } = fileConfig(t, [await backend(t, 'hello')])
+  const text = all.replace(/^(status|admin): .*$/gm, '$1: { address: off }')
+  const opening = Promise.withResolvers<undefined>()
+  let isAsked = false
+  const running = {
+    ready: () => Promise.resolve({ unseen: [] }),
+    isThere: () => true,
+    take: () => {
+      isAsked = true
+      return opening.promise
+    },
+    retire: () => Promise.resolve(true),
+  }
+  const { app } = rigApp(t, configOf(text), { running })
+  const started = app.start()
+  await until(() => isAsked)
+  const reloaded = app.reload(
+    configOf(text.replace('listen: [', 'listen: [{ name: second, address: "127.0.0.1:0" }, ')),
+  )
+  await settle()
+  opening.resolve(undefined)
+  await Promise.all([started, reloaded])
+  t.equal(app.addresses().listeners.length, 2)
+  for (const { port } of app.addresses().listeners) t.equal((await ask(port)).body, 'hello')
+})
+
+t.test('reload: several that come before the first listeners open', async (t) => {
+  const { text } = fileConfig(t, [await backend(t, 'hello')])
+  const { app } = rigApp(t, configOf(text))
+  const named = (name: string) => configOf(text.replace('listen: [{', `listen: [{ name: ${name},`))
+  // Each begins when the one before has ended, and so not yet when the listeners are about to open.
+  await Promise.all([app.start(), ...Array.from({ length: 50 }, (_, i) => app.reload(named(`n${i}`)))])
+  t.match(app.addresses().listeners, [{ name: 'n49' }])
+  t.equal((await ask(proxyPort(app))).body, 'hello')
 })
 
 t.test('reload: the status address may move to another host on the same port, and back if that fails', async (t) => {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Snapshot } from '../../src/catalog/snapshot.ts'
-import { pieceMax, piecemealMax, piecesOf } from '../../src/control/pieces.ts'
+import { pieceMax, piecemealMax, piecesMax, piecesOf } from '../../src/control/pieces.ts'
 import { instance, service, snapshot } from '../fixtures/tables.ts'
 
 const catalog = (count: number, id: string): Snapshot =>
@@ -43,4 +43,20 @@ t.test('what is small, another catalog, or must not be cut is one piece', async 
     t.equal([...piecesOf(large, after, true)].length, pieces, `${String(count)} of ${String(large.services.size)}`)
   }
   t.equal([...piecesOf(catalog(piecemealMax, 'a'), catalog(piecemealMax, 'b'), true)].length, piecemealMax / pieceMax)
+})
+
+t.test('however many services differ, the pieces are so many at most, and about as large as each other', async (t) => {
+  const before = catalog(2 * 1_024, 'a')
+  for (const count of [piecesMax * pieceMax, piecesMax * pieceMax + 1, 1_000, 1_024]) {
+    const after = { ...before, services: new Map([...before.services, ...catalog(count, 'b').services]) }
+    const pieces = [...piecesOf(before, after, true)]
+    t.ok(pieces.length <= piecesMax, `${String(pieces.length)} for ${String(count)}`)
+    t.equal(pieces.at(-1), after)
+    const steps = pieces.map((piece, i) => differing(pieces[i - 1] ?? before, piece))
+    t.equal(
+      steps.reduce((sum, step) => sum + step),
+      count,
+    )
+    t.ok(Math.max(...steps) <= Math.ceil(count / piecesMax), steps.join(' '))
+  }
 })

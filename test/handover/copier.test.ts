@@ -76,6 +76,24 @@ t.test('one process does all that is asked for, and then ends', async (t) => {
   await until(() => ports.length === 5, { what: 'another one for what comes later' })
 })
 
+t.test('all is settled when no process is left that could have a socket', async (t) => {
+  const before = childrenOf(process.pid)
+  const { copy } = rig()
+  await copy.settled?.()
+  let copies = 0
+  for (const server of [await listening(t), await listening(t)])
+    copy(server, 2, (one) => {
+      copies++
+      one.close()
+    })
+  await copy.settled?.()
+  t.equal(copies, 4)
+  t.same(
+    childrenOf(process.pid).filter((pid) => !before.includes(pid)),
+    [],
+  )
+})
+
 t.test('a socket that is closed meanwhile is passed over', async (t) => {
   const { copy, said } = rig()
   const [one, two] = [await listening(t), await listening(t)]

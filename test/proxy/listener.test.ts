@@ -213,7 +213,7 @@ function copier(after: () => void = () => {}): { readonly copySocket: CopySocket
       count++
       after()
     })
-  return { copySocket, copies: () => count }
+  return { copySocket: Object.assign(copySocket, { settled: copy.settled }), copies: () => count }
 }
 
 t.test('many that come at once are accepted many in a turn, and all are counted', async (t) => {
@@ -254,6 +254,31 @@ t.test('what closes is closed with all its copies, and with those that come late
       await until(() => refuses(opened.port), { what: 'the last copy is closed' })
     })
   }
+})
+
+t.test('an address that was left while its socket was copied can be had again at once', async (t) => {
+  const one: ListenerOptions = { ...first, name: 'one', port: await freePort() }
+  const { copySocket, copies } = copier()
+  await withRig({ copySocket }, async ({ plane }) => {
+    await until(() => copies() === acceptsPerTurn - 1)
+    await plane.listen([first, one])
+    // By now the socket is on its way to the process that copies.
+    await plane.listen([first])
+    await plane.listen([first, one])
+    t.match(
+      plane.addresses(),
+      [{ name: 'test' }, one].map(({ name }) => ({ name })),
+    )
+    await until(() => copies() >= 2 * (acceptsPerTurn - 1))
+  })
+})
+
+t.test('an address that somebody else has is refused, whatever is copied', async (t) => {
+  const { copySocket } = copier()
+  await withRig({ copySocket }, async ({ plane, backend }) => {
+    await t.rejects(plane.listen([first, { ...first, name: 'one', port: backend.port }]), { code: 'FL_LISTEN' })
+    t.equal(plane.addresses().length, 1)
+  })
 })
 
 t.test('whose words on forwarding are believed', async (t) => {

@@ -3,7 +3,19 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { pauseMinMs } from '../../src/wire/pipelining.ts'
-import { answerOf, chunked, echo, ended, fates, join, joinAll, serving, text, warm } from '../fixtures/bursts.ts'
+import {
+  answerOf,
+  chunked,
+  echo,
+  ended,
+  fates,
+  join,
+  joinAll,
+  type Joined,
+  serving,
+  text,
+  warm,
+} from '../fixtures/bursts.ts'
 import { okAnswer, type BackendScript } from '../fixtures/raw-backend.ts'
 import { settle } from '../fixtures/raw-client.ts'
 import { withUpstream } from '../fixtures/upstream-parts.ts'
@@ -430,6 +442,24 @@ void t.test('a connection that is gone before it was written to costs no attempt
     upstream.pool.useTls({ verify: false, serverName: undefined, identity: undefined })
     await ended(all)
     t.same(fates(all), ['closed reused unsent', 'closed reused unsent'])
+  })
+})
+
+void t.test('nobody joins what came while bursts were written, and was written with them', async (t) => {
+  await withUpstream(echo, async (upstream) => {
+    await warm(upstream)
+    const latest = upstream.send({ text: text('/warm'), fresh: true })
+    await until(() => upstream.pool.idle === 2)
+    const first = join(upstream, '/a')
+    assert(first)
+    const others: Joined[] = []
+    // As where its client has the next request waiting.
+    first.taker.on.failure = () => void others.push(...joinAll(upstream, ['/b']))
+    latest.connection.destroy()
+    await until(() => others.length === 1)
+    others.push(...joinAll(upstream, ['/c']))
+    await ended(others)
+    t.same(fates(others), ['/b', '/c'])
   })
 })
 
