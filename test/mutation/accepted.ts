@@ -38,7 +38,6 @@ export const accepted: readonly Accepted[] = [
     reason: 'A short way for what many servers send.',
   },
   { check: 'src/wire/request-head.ts not (at > runStart)', reason: 'Saves the joining of an empty slice.' },
-  { check: 'src/proxy/exchange.ts not (this.#core.observer)', reason: 'Saves counting bytes that nobody asks for.' },
   {
     check: 'src/wire/chunked.ts not (used instanceof Refusal)',
     reason: 'The refusal, taken for a place, ends the loop and is what it returns.',
