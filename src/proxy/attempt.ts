@@ -15,13 +15,13 @@ export interface AttemptOwner {
   /** A connection stands: send the request now. */
   attemptReady(attempt: Attempt): void
   attemptInformational(head: ResponseHead): void
-  attemptHead(head: ResponseHead, body: string, complete: boolean): void
+  attemptHead(attempt: Attempt, head: ResponseHead, body: string, complete: boolean): void
   attemptBody(bytes: Buffer): void
   attemptReadEnd(): void
-  attemptComplete(trailers: string): void
-  attemptFailed(failure: Failure): void
+  attemptComplete(attempt: Attempt, trailers: string): void
+  attemptFailed(attempt: Attempt, failure: Failure): void
   attemptWritable(): void
-  attemptUpgraded(head: ResponseHead): void
+  attemptUpgraded(attempt: Attempt, head: ResponseHead): void
   attemptTunnelData(bytes: Buffer): void
   attemptTunnelEnd(): void
   /** It waits behind another's answer that takes long. True: it was left, to be made again; false: it stays. */
@@ -172,7 +172,7 @@ export class Attempt implements PipelinedExchange, ActiveAttempt {
     noteFirstByte(this.endpoint.state, nowMs, nowMs - this.waitingSinceMs)
     this.waitingSinceMs = Infinity
     if (complete) this.#end('success')
-    this.#owner.attemptHead(head, body, complete)
+    this.#owner.attemptHead(this, head, body, complete)
   }
 
   onBody(bytes: Buffer): void {
@@ -186,12 +186,12 @@ export class Attempt implements PipelinedExchange, ActiveAttempt {
 
   onComplete(trailers: string): void {
     this.#end('success')
-    this.#owner.attemptComplete(trailers)
+    this.#owner.attemptComplete(this, trailers)
   }
 
   onFailure(failure: Failure): void {
     this.#end(failure.kind)
-    this.#owner.attemptFailed(failure)
+    this.#owner.attemptFailed(this, failure)
   }
 
   onWritable(): void {
@@ -202,7 +202,7 @@ export class Attempt implements PipelinedExchange, ActiveAttempt {
     this.endpoint.state.lastLifeMs = this.#deadlines.recentMs
     this.waitingSinceMs = Infinity
     this.isTunnel = true
-    this.#owner.attemptUpgraded(head)
+    this.#owner.attemptUpgraded(this, head)
   }
 
   onTunnelData(bytes: Buffer): void {

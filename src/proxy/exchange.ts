@@ -3,7 +3,7 @@
  * one client connection in turn; everything of a request is reset when the next begins. Judges no health, knows no bytes'
  * meaning beyond heads. Steps and names follow the README's "life of a request".
  */
-import type { BoundEndpoint, BoundRoute, BoundService } from '../live/runtime.ts'
+import type { BoundEndpoint, BoundRoute, BoundService, EndpointState } from '../live/runtime.ts'
 import type { Failure } from '../wire/failure.ts'
 import type { RequestHead } from '../wire/request-head.ts'
 import type { ResponseHead } from '../wire/response-head.ts'
@@ -41,7 +41,7 @@ import { asksForWebSocket, isAccepted, switchingHead, webSocketKey } from './web
 export class Exchange implements ServerExchange, AttemptOwner {
   readonly #core: PlaneCore
   readonly #client: ServerConnection
-  #forwarding: ForwardingFacts | undefined
+  readonly #forwarding: ForwardingFacts
   #head: RequestHead | undefined
   /** The request could not be read, but was a HEAD. */
   #refusedHead = false
@@ -64,6 +64,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
   constructor(core: PlaneCore, client: ServerConnection) {
     this.#core = core
     this.#client = client
+    this.#forwarding = new ForwardingFacts(client)
     this.#course = new Course(core, client, this.#tries)
     this.#upload = new Upload(core, client)
     this.#body = new BodyWriter(client)
@@ -82,7 +83,6 @@ export class Exchange implements ServerExchange, AttemptOwner {
     if (path === undefined) return this.#answerOwn(refusalAnswer(400), 'path')
     const route = this.#core.bound.match(head.routingHost, path)
     if (route === undefined) return this.#answerOwn(own.noRoute, 'no-route')
-    this.#forwarding ??= new ForwardingFacts(this.#client)
     const answered = this.#course.take(route, head, path, this.#forwarding)
     if (answered) return this.#answerByRoute(head, route, answered)
     const { service } = this.#course
@@ -162,12 +162,11 @@ export class Exchange implements ServerExchange, AttemptOwner {
     if (this.#head?.minor === 1) this.#client.write(informationalHead(head))
   }
 
-  attemptHead(head: ResponseHead, body: string, complete: boolean): void {
+  attemptHead({ endpoint }: Attempt, head: ResponseHead, body: string, complete: boolean): void {
     this.#answering = true
     // It will not be repeated any more: a download or a tunnel must not hold what others may need for as long as it lasts.
     this.#tries.release(true)
-    const state = this.#course.endpoint?.state
-    if (state && head.status >= 500) this.#core.health.answered(state, head.status)
+    if (head.status >= 500) this.#core.health.answered(endpoint.state, head.status)
     this.#upstreamHead = ''
     this.#status = head.status
     this.#delivery = deliveryOf(head, this.#head?.minor ?? 0)
@@ -177,7 +176,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     const text = answerHead(head, this.#delivery, this.#persist, date, this.#course.added)
     if (complete) {
       this.#client.write(text + body)
-      return this.#finish()
+      return this.#finish(endpoint.state)
     }
     this.#body.begin(text, this.#delivery === delivery.chunked)
   }
@@ -190,26 +189,25 @@ export class Exchange implements ServerExchange, AttemptOwner {
     if (!this.#body.flush()) this.#attempt?.pauseAnswer()
   }
 
-  attemptComplete(trailers: string): void {
+  attemptComplete({ endpoint }: Attempt, trailers: string): void {
     this.#body.end(this.#head?.trailers === true ? trailers : '')
-    this.#finish()
+    this.#finish(endpoint.state)
   }
 
-  attemptFailed(failure: Failure): void {
+  attemptFailed({ endpoint }: Attempt, failure: Failure): void {
+    const { service } = this.#course
+    if (service === undefined) return
     this.#body.flush()
-    const endpoint = this.#course.endpoint
-    if (endpoint === undefined) return this.#cut(failure.kind)
     this.#tries.failed(this.#core, endpoint.state, failure)
     if (this.#answering) {
       this.#tell('lost', endpoint, false, failure.kind)
       return this.#cut(failure.kind)
     }
     const decision = decide(failure, this.#facts())
-    const service = this.#course.service
-    if (decision.kind === 'retry' && (!decision.spends || (service && this.#tries.mayRetry(service))))
+    if (decision.kind === 'retry' && (!decision.spends || this.#tries.mayRetry(service)))
       return this.#retry(endpoint, failure, decision.reason)
     // The budget is against an application that fails; one that died takes no more with it than it held.
-    if (decision.kind !== 'answer') return this.#awaitProof(endpoint, failure, decision.reason)
+    if (decision.kind !== 'answer') return this.#awaitProof(service, endpoint, failure, decision.reason)
     this.#fail(endpoint, failure)
   }
 
@@ -261,12 +259,13 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   attemptDisplaced(attempt: Attempt): boolean {
-    const { endpoint, service } = this.#course
-    if (service === undefined || !this.#tries.mayRetry(service, false)) return false
+    const { service } = this.#course
+    if (service === undefined) return false
+    if (!this.#tries.mayRetry(service, false)) return false
     attempt.leave()
     // Nobody has failed it, and nothing speaks against the instance: this is no retry, as far as those are counted.
     this.#tries.sent--
-    this.#tryEndpoint(endpoint, false)
+    this.#tryEndpoint(attempt.endpoint, false)
     return true
   }
 
@@ -275,9 +274,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     else this.#client.resumeBody()
   }
 
-  attemptUpgraded(head: ResponseHead): void {
-    const attempt = this.#attempt
-    if (attempt === undefined) return
+  attemptUpgraded(attempt: Attempt, head: ResponseHead): void {
     if (head.upgrade !== 'websocket' || !isAccepted(head.lines, this.#webSocketKey)) {
       attempt.cancel('invalid')
       return this.#answerOwn(own.upgradeFailed, 'upgrade')
@@ -328,7 +325,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#tries.begin(this.#core, endpoint.state, reused)
     this.#course.endpoint = endpoint
     // An instance that is asked by its own name gets a head of its own.
-    if ((this.#upstreamHead === '' || this.#course.shape?.hostIsInstance === true) && this.#forwarding)
+    if (this.#upstreamHead === '' || this.#course.shape?.hostIsInstance === true)
       this.#upstreamHead = this.#course.upstreamHead(head, this.#forwarding, this.#requestId, upgrade, endpoint)
     const attempt = (this.#attempt = new Attempt(this, endpoint, group.stats, connection, this.#core.deadlines))
     const timeouts = this.#course.timeouts(service, group, endpoint.state, reused)
@@ -357,12 +354,12 @@ export class Exchange implements ServerExchange, AttemptOwner {
   }
 
   /** Idempotent, but not safe: repeated only if whoever had it is dead, and so cannot do it later than its repetition. */
-  #awaitProof(failed: BoundEndpoint, failure: Failure, reason: string): void {
+  #awaitProof(service: BoundService, failed: BoundEndpoint, failure: Failure, reason: string): void {
     const head = this.#head
     this.#core.health.prove(failed.state, (dead) => {
       // The client may be gone meanwhile, or have been answered.
-      if (this.#head !== head || this.#attempt !== undefined || this.#course.service === undefined) return
-      if (dead && this.#tries.mayRescue(this.#course.service)) this.#retry(failed, failure, reason)
+      if (this.#head !== head) return
+      if (dead && this.#tries.mayRescue(service)) this.#retry(failed, failure, reason)
       else this.#fail(failed, failure)
     })
   }
@@ -414,10 +411,9 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#client.finish(persist)
   }
 
-  #finish(): void {
+  #finish(state: EndpointState): void {
     // Only a whole answer ends a series of failures: half of one has a good head too.
-    const state = this.#course.endpoint?.state
-    if (state && state.streak > 0 && this.#status < 500) this.#core.health.answered(state, this.#status)
+    if (state.streak > 0 && this.#status < 500) this.#core.health.answered(state, this.#status)
     this.#record('', 'upstream', this.#core.deadlines.recentMs)
     this.#client.finish(this.#persist)
   }

@@ -3,6 +3,7 @@
  * share of the retry budget and of the cap on rescues; and, of one that had trouble, what became of each attempt. It decides
  * nothing about a failure and opens nothing.
  */
+import type { Milliseconds } from '../core/clock.ts'
 import type { Failure } from '../wire/failure.ts'
 import { isQuiet, isSilent } from '../health/silence.ts'
 import type { BoundService, BoundTable, EndpointState, ServiceStats } from '../live/runtime.ts'
@@ -36,17 +37,12 @@ const rescuesMin = 32
 /** Quiet ones that are looked for: to step around each of a thousand would cost more than it saves. */
 const quietMax = 64
 
-/** The service's endpoints with requests under way that `test` holds for. */
-function leavingWaiting(
-  bound: BoundTable,
-  aim: Aim,
-  test: (state: EndpointState) => boolean,
-): readonly EndpointState[] {
+/** The service's endpoints that leave somebody waiting just now. */
+function quietOnes(bound: BoundTable, aim: Aim, nowMs: Milliseconds): readonly EndpointState[] {
   const service = bound.services.get(aim.service.table.name) ?? aim.service
   const found: EndpointState[] = []
   for (const { endpoints } of service.groups)
-    for (const { state } of endpoints)
-      if (state.attempts.length > 0 && found.length < quietMax && test(state)) found.push(state)
+    for (const { state } of endpoints) if (found.length < quietMax && isQuiet(state, nowMs)) found.push(state)
   return found
 }
 
@@ -179,11 +175,11 @@ export class Tries {
     }
     if (!this.#broke) return pick([]) ?? this.#backToEarly(pick)
     const nowMs = core.deadlines.now()
-    const quiet = leavingWaiting(bound, aim, (state) => isQuiet(state, nowMs))
+    const quiet = quietOnes(bound, aim, nowMs)
     const isLast = this.sent > 0
     const next = pick(isLast ? [...quiet, ...turns.taken(this.#isSuspect)] : quiet)
     if (next) return next
-    if (isLast && mayWait && from && turns.hasRoom(from.service) && pick([])) return 'wait'
+    if (isLast && mayWait && turns.hasRoom(aim.service.table.name) && pick([])) return 'wait'
     const silent = quiet.filter((state) => isSilent(state, nowMs))
     const apart = isLast ? turns.taken(this.#isSuspect, true) : []
     return pick([...quiet, ...apart]) ?? pick([...silent, ...apart]) ?? pick(quiet) ?? pick(apart) ?? pick([])

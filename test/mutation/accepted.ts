@@ -38,7 +38,6 @@ export const accepted: readonly Accepted[] = [
     reason: 'A short way for what many servers send.',
   },
   { check: 'src/wire/request-head.ts not (at > runStart)', reason: 'Saves the joining of an empty slice.' },
-  { check: 'src/proxy/exchange.ts not (this.#core.observer)', reason: 'Saves counting bytes that nobody asks for.' },
   {
     check: 'src/wire/chunked.ts not (used instanceof Refusal)',
     reason: 'The refusal, taken for a place, ends the loop and is what it returns.',
@@ -196,10 +195,6 @@ export const accepted: readonly Accepted[] = [
     reason: 'The tunnel resumes the same attempt.',
   },
   {
-    check: 'src/proxy/exchange.ts not (attempt === undefined)',
-    reason: 'A guard for the types: what was upgraded is an attempt.',
-  },
-  {
     check: 'src/proxy/exchange.ts not (endpoint === undefined )',
     reason: 'A guard: a group that was picked has an endpoint.',
   },
@@ -208,12 +203,20 @@ export const accepted: readonly Accepted[] = [
     reason: 'A guard for the types: there is a request.',
   },
   {
+    check: 'src/proxy/exchange.ts not ( group === undefined )',
+    reason: 'A guard for the types: an endpoint was picked from a group.',
+  },
+  {
     check: 'src/proxy/exchange.ts not (service === undefined)',
     reason: 'A guard for the types: there is a service.',
   },
   {
     check: 'src/proxy/exchange.ts not ( service === undefined)',
     reason: 'A guard for the types: there is a service.',
+  },
+  {
+    check: 'src/proxy/tries.ts without "last " in (last && this.attempts > noted)',
+    reason: 'A guard for the types: where there was an attempt, there was an endpoint.',
   },
   {
     check: 'src/proxy/listener.ts not (this.draining)',

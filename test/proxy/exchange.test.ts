@@ -1,3 +1,5 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Socket } from 'node:net'
 import t from 'tap'
 import type { RequestRecord } from '../../src/proxy/options.ts'
 import {
@@ -13,6 +15,9 @@ import {
   versionOf,
   withRig,
 } from '../fixtures/plane-parts.ts'
+import { noHeaderChanges, type ShapingPolicy } from '../../src/policy/traffic.ts'
+import { noService } from '../../src/table/table.ts'
+import { routeOf } from '../fixtures/data-plane.ts'
 import { digest, noise } from '../fixtures/noise.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
 import { type BackendScript, okAnswer } from '../fixtures/raw-backend.ts'
@@ -134,6 +139,60 @@ t.test('why the proxy answers itself', async (t) => {
       t.match(rig.records, [{ status, cause, service, origin: 'proxy' }], name)
       t.equal(rig.records.length, 1)
     })
+})
+
+t.test('a peer that is trusted is told at which instance it failed, and nobody else is', async (t) => {
+  const backend: BackendScript = { onRequest: (_request, connection) => connection.abort() }
+  for (const [trust, wanted] of [
+    [['127.0.0.0/8'], 'fairlead; error=connection_terminated; details="one-0"'],
+    [[], 'fairlead; error=connection_terminated'],
+  ] as const)
+    await withRig({ backend, trust }, async (rig) => {
+      const client = await rig.client()
+      await client.send(post('Content-Length: 0'))
+      t.equal(value((await client.answer()).fields, 'proxy-status'), wanted)
+      await client.send(get('/nowhere').replace('a.test', 'x'))
+      t.equal(value((await client.answer()).fields, 'proxy-status'), 'fairlead; error=destination_not_found')
+    })
+})
+
+t.test('a redirect to the host that was asked for is 400 to a client that names none', async (t) => {
+  await withRig({}, async (rig) => {
+    const { table } = rig.plane.current()
+    const route = routeOf('rig:redirect', '', '/', noService)
+    const redirect = { status: 302, to: 'https://$host$path' } as const
+    rig.plane.apply({ ...table, version: 2, routes: [{ ...route, policy: { ...route.policy, redirect } }] })
+    const named = await rig.client()
+    await named.send(get('/x'))
+    t.equal(value((await named.answer()).fields, 'location'), 'https://a.test/x')
+    const unnamed = await rig.client()
+    await unnamed.send('GET /x HTTP/1.0\r\n\r\n')
+    const answer = await unnamed.answer()
+    t.equal(answer.status, 400)
+    t.equal(value(answer.fields, 'location'), undefined)
+    await unnamed.closedByPeer()
+    t.match(rig.records[1], { status: 400, cause: 'host-missing', origin: 'proxy', service: '' })
+  })
+})
+
+t.test('where an instance is asked by its own address, the one that is asked next is asked by its own', async (t) => {
+  await withRig({ backend: silent, siblings: [{}] }, async (rig) => {
+    const { table } = rig.plane.current()
+    const none = noHeaderChanges
+    const shaping: ShapingPolicy = { strip: undefined, prepend: undefined, host: { kind: 'instance' }, request: none, response: none } // prettier-ignore
+    const routes = table.routes.map((each) => ({ ...each, policy: { ...each.policy, shaping } }))
+    rig.plane.apply({ ...table, version: 2, routes })
+    const client = await rig.client()
+    await firstAt(
+      rig,
+      () => client.send(get()),
+      () => rig.backend.requests.length === 1,
+    )
+    rig.connection.abort()
+    t.equal((await client.answer()).status, 200)
+    for (const backend of [rig.backend, ...rig.siblings])
+      t.equal(value(backend.requests[0]?.fields ?? [], 'host'), `127.0.0.1:${backend.port}`)
+  })
 })
 
 t.test('timeouts of an upstream are answered, once', async (t) => {
@@ -387,6 +446,31 @@ t.test('an answer is held back by a client that does not read, and goes on when 
       t.equal((await client.answer()).body.length, size)
       t.equal(stateOf(rig.plane, 'one-0').pool.idle, 1)
     })
+})
+
+t.test('an answer that comes in small pieces is held back by a client that does not read, too', async (t) => {
+  const accepted: Socket[] = []
+  const onAccept = (message: unknown): void => void accepted.push((message as { readonly socket: Socket }).socket)
+  subscribe('net.server.socket', onAccept)
+  t.teardown(() => unsubscribe('net.server.socket', onAccept))
+  await withRig({ backend: silent }, async (rig) => {
+    const client = await rig.client()
+    await client.send(get())
+    await until(() => rig.backend.requests.length === 1)
+    const downstream = accepted.find(({ localPort }) => localPort === rig.port)
+    if (!downstream) throw new Error('no connection of the client')
+    // Instead of megabytes of small pieces that fill what the kernel keeps for the client.
+    downstream.cork()
+    const size = 4 * downstream.writableHighWaterMark
+    await rig.connection.send(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`)
+    for (let sent = 0; sent < size; sent += 1_024) {
+      await rig.connection.send('x'.repeat(1_024))
+      await settle(2)
+    }
+    t.ok(downstream.writableLength < 1.1 * downstream.writableHighWaterMark, `${downstream.writableLength} of ${size}`)
+    downstream.uncork()
+    t.equal((await client.answer()).body.length, size)
+  })
 })
 
 t.test('slow clients side by side get each its own bytes', async (t) => {

@@ -4,7 +4,7 @@ import t from 'tap'
 import { defaultPipelining } from '../../src/policy/policy.ts'
 import { type BackendConnection, okAnswer, type BackendScript } from '../fixtures/raw-backend.ts'
 import { settle } from '../fixtures/raw-client.ts'
-import { stateOf } from '../fixtures/plane-parts.ts'
+import { applyEndpoints, endpointsOf, stateOf } from '../fixtures/plane-parts.ts'
 import { createRig, type Rig, type RigOptions } from '../fixtures/rig.ts'
 import { head } from '../fixtures/rules.ts'
 import { until } from '../fixtures/until.ts'
@@ -325,6 +325,37 @@ void t.test(
       for (const target of rig.connection.requests.slice(1).map(targetOf)) void rig.connection.send(answerOf(target))
       t.same(await answers, own(eight))
       t.equal(seen.length, 8)
+    })
+  },
+)
+
+void t.test(
+  'what was displaced, and breaks where it is alone, takes one place in the retry budget, and gives it back',
+  async (t) => {
+    const seen: BackendConnection[] = []
+    const options: RigOptions = {
+      backend: serving((_target, connection) => {
+        seen.push(connection)
+        if (connection !== seen[0]) connection.abort()
+      }),
+      siblings: [echo],
+      policy: { retry: { attempts: 2, budget: 1, bodyBytes: 0 } },
+    }
+    await withPipelining(options, async (rig) => {
+      const { clock } = rig as unknown as { clock: { advance(ms: number): void } }
+      const both = endpointsOf(rig.plane)
+      applyEndpoints(rig.plane, both.slice(0, 1))
+      await warm(rig)
+      const lines = gets('/0', '/1')
+      const answers = atOnce(rig, lines)
+      await until(() => seen.length === 2)
+      await settle()
+      applyEndpoints(rig.plane, both)
+      clock.advance(30)
+      await until(() => rig.siblings[0]?.requests.length === 1)
+      await rig.connection.send(answerOf(targetOf(rig.connection.requests[1] ?? { startLine: '' })))
+      t.same(await answers, own(lines))
+      t.match(statsOf(rig), { retries: new Map([['reset', 1]]), retryBudgetExhausted: 0, retrying: 0, inFlight: 0 })
     })
   },
 )

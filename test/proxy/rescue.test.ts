@@ -1,6 +1,7 @@
 /** What the data plane does when health speaks: who gets traffic, what is taken from whom, what is told of it. */
 import t from 'tap'
 import { FakeClock } from '../fixtures/fake-clock.ts'
+import { openFullListener } from '../fixtures/full-listener.ts'
 import { applyEndpoints, endpointsOf, get, stateOf, statsOf, withRig } from '../fixtures/plane-parts.ts'
 import { type BackendConnection, type BackendScript, okAnswer } from '../fixtures/raw-backend.ts'
 import { type RawClient, settle } from '../fixtures/raw-client.ts'
@@ -213,19 +214,50 @@ t.test('a PUT whose connection broke is repeated only with proof that its endpoi
 
 t.test('proof that comes when nobody waits any more does nothing', async (t) => {
   const breaking: BackendScript = { onRequest: (_request, connection) => connection.abort() }
+  for (const dead of [true, false]) {
+    const health = new ScriptedHealth()
+    await withRig({ backend: breaking, siblings: [{}], ...health.options }, async (rig) => {
+      health.eject(stateOf(rig.plane, 'one-1'), 'operator')
+      const client = await rig.client()
+      await client.send(request('PUT', '/x'))
+      await until(() => health.proofs.length === 1)
+      client.abort()
+      await until(() => rig.records.length === 1)
+      health.admit(stateOf(rig.plane, 'one-1'))
+      health.proofs[0]?.done(dead)
+      await settle()
+      t.strictSame(targets(rig, 'sibling'), [])
+      t.equal(rig.records.length, 1)
+      t.strictSame(health.outcomes, [])
+      t.equal(statsOf(rig.plane).rescuing, 0)
+    })
+  }
+})
+
+t.test('what proof lets be made again has the cap of rescues', async (t) => {
   const health = new ScriptedHealth()
-  await withRig({ backend: breaking, siblings: [{}], ...health.options }, async (rig) => {
-    health.eject(stateOf(rig.plane, 'one-1'), 'operator')
-    const client = await rig.client()
-    await client.send(request('PUT', '/x'))
-    await until(() => health.proofs.length === 1)
-    client.abort()
-    await until(() => rig.records.length === 1)
-    health.admit(stateOf(rig.plane, 'one-1'))
-    health.proofs[0]?.done(true)
-    await settle()
-    t.strictSame(targets(rig, 'sibling'), [])
-    t.equal(rig.records.length, 1)
+  const clock = new FakeClock()
+  await withRig({ backend: silent, siblings: [silent], clock, ...health.options }, async (rig) => {
+    const other = stateOf(rig.plane, 'one-1')
+    health.eject(other, 'refused', { certain: true })
+    const count = 70
+    const clients: RawClient[] = []
+    for (let i = 0; i < count; i++) {
+      const client = await rig.client()
+      clients.push(client)
+      await client.send(request('PUT', `/${i}`))
+    }
+    await until(() => rig.backend.requests.length === count)
+    for (const connection of rig.backend.connections) connection.abort()
+    await until(() => health.proofs.length === count)
+    health.admit(other)
+    for (const { done } of health.proofs) done(true)
+    t.equal(statsOf(rig.plane).rescuing, count / 2)
+    clock.advance(300)
+    await until(() => targets(rig, 'sibling').length === count / 2)
+    await until(() => rig.records.length === count / 2)
+    t.ok(rig.records.every(({ status, cause }) => status === 502 && cause === 'reset'))
+    t.equal(clients.filter(({ received }) => received !== '').length, count / 2)
   })
 })
 
@@ -349,6 +381,11 @@ t.test('health hears of failures, of errors, and of answers after them', async (
     t.equal(health.told.at(-1), 'one-0 answered 404')
     t.equal(state.answers, 4)
     t.equal(state.attempts.length, 0)
+    const told = health.told.length
+    statuses.push(502)
+    await client.send(get())
+    await client.answer()
+    t.strictSame(health.told.slice(told), ['one-0 answered 502'], 'once, also in the midst of a series')
     rig.backend.script = {
       onRequest: (_request, connection) =>
         void connection.send('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nha').then(() => connection.end()),
@@ -419,6 +456,59 @@ t.test('what is safe and waits in vain at one that has left is moved', async (t)
     t.equal((await client.answer()).status, 200)
     t.strictSame(targets(rig, 'sibling'), ['/x'])
   }, clock)
+})
+
+t.test('what moved on as another one of its instance met the deadline is not cut where it is now', async (t) => {
+  const health = new ScriptedHealth()
+  const clock = new FakeClock()
+  const drain = { deadlineMs: 10_000, tunnelDeadlineMs: 20_000 }
+  const siblings = [silent, silent, silent]
+  await withRig({ backend: silent, siblings, clock, policy: { drain }, ...health.options }, async (rig) => {
+    const states = [0, 1, 2, 3].map((index) => stateOf(rig.plane, `one-${index}`))
+    const [, leaving, , better] = states
+    if (!leaving || !better) throw new Error('four')
+    const asked = (): readonly number[] => [rig.backend, ...rig.siblings].map(({ requests }) => requests.length)
+    const only = (open: number): void => {
+      for (const [index, state] of states.entries())
+        if (index === open) health.admit(state)
+        else health.eject(state, 'refused', { certain: true })
+    }
+    const send = async (to: number, target: string): Promise<RawClient> => {
+      only(to)
+      const before = asked()[to] ?? 0
+      const client = await rig.client()
+      await client.send(get(target))
+      await until(() => asked()[to] === before + 1)
+      return client
+    }
+    // The first one is executed for the last time at the instance that leaves, and has its turn there.
+    const first = await send(0, '/first')
+    only(1)
+    rig.connection.abort()
+    await until(() => asked()[1] === 1)
+    const second = await send(1, '/second')
+    applyEndpoints(
+      rig.plane,
+      endpointsOf(rig.plane).map((each) =>
+        each.handle === 'one-1' ? { ...each, status: 'maintenance', weight: 0 } : each,
+      ),
+    )
+    clock.advance(1_000)
+    const endMs = leaving.leavingSinceMs + 11_000
+    clock.advance(endMs - 200 - clock.now())
+    await send(2, '/elsewhere')
+    clock.advance(endMs - 40 - clock.now())
+    health.eject(leaving, 'silence')
+    t.strictSame(asked(), [1, 2, 1, 0], 'the second one waits, since the only other instance is quiet')
+    // In the sweep that ends the first one there is a better one, and the end asks those that wait for a turn.
+    health.sweep = () => void (clock.now() === endMs && health.admit(better))
+    clock.advance(endMs - clock.now())
+    t.equal((await first.answer()).status, 504)
+    await until(() => asked()[3] === 1)
+    await rig.siblings[2]?.connections[0]?.send(okAnswer)
+    t.equal((await second.answer()).status, 200)
+    t.strictSame(health.outcomes, ['one-0 retried GET reset', 'one-1 lost GET drain', 'one-1 rescued GET ejected'])
+  })
 })
 
 t.test('maintenance is a leaving too, and its end gives the time back', async (t) => {
@@ -651,6 +741,53 @@ t.test(
   },
 )
 
+t.test('what waited for its turn and has moved on is not taken from where it is now', async (t) => {
+  await withHeld([silent, silent], 2, async (rig, health, clock, clients) => {
+    const frozen = stateOf(rig.plane, 'one-0')
+    const late = stateOf(rig.plane, 'one-2')
+    health.eject(late, 'refused', { certain: true })
+    health.eject(frozen, 'silence')
+    await until(() => targets(rig, 'sibling').length === 1)
+    health.eject(frozen, 'refused', { proven: true, certain: true })
+    health.admit(late)
+    rig.backend.connections[1]?.abort()
+    const there = rig.siblings[1]
+    await until(() => there?.requests.length === 1)
+    clock.advance(100)
+    await settle()
+    await there?.connections[0]?.send(okAnswer)
+    t.equal((await clients[1]?.answer())?.status, 200)
+    t.strictSame(health.outcomes, ['one-0 rescued GET ejected', 'one-0 retried GET reset'])
+  })
+})
+
+t.test('what waits for its turn is made again where death is proven, even if a last sign of life came', async (t) => {
+  await withHeld([silent], 3, async (rig, health, clock, clients) => {
+    const frozen = stateOf(rig.plane, 'one-0')
+    health.eject(frozen, 'silence')
+    await until(() => targets(rig, 'sibling').length === 1)
+    health.eject(frozen, 'refused', { proven: true, certain: true })
+    clock.advance(10)
+    await rig.backend.connections[2]?.send(okAnswer)
+    t.equal((await clients[2]?.answer())?.status, 200, 'what was on its way when it died')
+    await rig.siblings[0]?.connections[0]?.send(okAnswer)
+    t.equal((await clients[0]?.answer())?.status, 200)
+    await until(() => targets(rig, 'sibling').includes('/1'))
+  })
+})
+
+t.test('nobody goes where one is at work that may be the cause, when its time to wait is over', async (t) => {
+  await withHeld([silent, silent], 8, async (rig, health, clock) => {
+    health.eject(stateOf(rig.plane, 'one-0'), 'silence')
+    const asked = (): readonly number[] => rig.siblings.map(({ requests }) => requests.length)
+    await until(() => asked().every((count) => count === 1))
+    const alone = rig.siblings.find(({ requests }) => requests[0]?.startLine.includes(' /0 '))
+    clock.advance(300)
+    await until(() => asked().reduce((sum, each) => sum + each, 0) === 8)
+    t.equal(alone?.requests.length, 1)
+  })
+})
+
 t.test('what waits for its turn when the proxy ends is told that it was sent', async (t) => {
   await withHeld([silent], 3, async (rig, _health, clock, clients) => {
     for (const connection of rig.backend.connections) connection.abort()
@@ -688,6 +825,107 @@ t.test('a second attempt goes to nobody who leaves somebody waiting just then, w
       await until(() => asked().reduce((sum, each) => sum + each, 0) === 6)
       t.strictSame(asked(), [1, 1, 4], how)
     })
+  }
+})
+
+t.test('what was refused has broken nobody: it goes by load alone', async (t) => {
+  const health = new ScriptedHealth()
+  const clock = new FakeClock()
+  // Whatever is drawn, the one that refuses comes first.
+  const options = { refusing: true, backend: silent, siblings: [silent], random: () => 0, clock, ...health.options }
+  await withRig(options, async (rig) => {
+    const [refusing, quiet, busy] = [0, 1, 2].map((index) => stateOf(rig.plane, `one-${index}`))
+    if (!refusing || !quiet || !busy) throw new Error('three endpoints')
+    const asked = (): readonly number[] => [rig.backend, ...rig.siblings].map(({ requests }) => requests.length)
+    health.eject(refusing, 'refused', { certain: true })
+    health.eject(busy, 'refused', { certain: true })
+    await (await rig.client()).send(get())
+    await until(() => asked()[0] === 1)
+    clock.advance(60)
+    health.eject(quiet, 'refused', { certain: true })
+    health.admit(busy)
+    for (let i = 0; i < 2; i++) await (await rig.client()).send(get())
+    await until(() => asked()[1] === 2)
+    for (const state of [refusing, quiet]) health.admit(state)
+    await (await rig.client()).send(get())
+    await until(() => asked()[0] === 2)
+    t.strictSame(health.outcomes, ['one-0 retried GET unsent refused'])
+  })
+})
+
+t.test('what is moved since its instance has to be empty takes no turn from those whose instance broke', async (t) => {
+  const health = new ScriptedHealth()
+  const clock = new FakeClock()
+  const drain = { deadlineMs: 10_000, tunnelDeadlineMs: 20_000 }
+  await withRig(
+    { backend: silent, siblings: [silent, silent], clock, policy: { drain }, ...health.options },
+    async (rig) => {
+      const [leaving, breaks, other] = endpointsOf(rig.plane)
+      if (!leaving || !breaks || !other) throw new Error('three endpoints')
+      applyEndpoints(rig.plane, [leaving])
+      await (await rig.client()).send(get('/moved'))
+      await until(() => targets(rig, 'backend').length === 1)
+      applyEndpoints(rig.plane, [{ ...leaving, status: 'maintenance', weight: 0 }, breaks])
+      clock.advance(8_000)
+      await (await rig.client()).send(get('/broken'))
+      await until(() => targets(rig, 'sibling').length === 1)
+      applyEndpoints(rig.plane, [
+        { ...leaving, status: 'maintenance', weight: 0 },
+        { ...breaks, status: 'maintenance', weight: 0 },
+        other,
+      ])
+      clock.advance(4_000)
+      const last = rig.siblings[1]
+      await until(() => last?.requests.length === 1)
+      rig.siblings[0]?.connections[0]?.abort()
+      await until(() => last?.requests.length === 2)
+      t.strictSame(health.outcomes, ['one-0 rescued GET ejected', 'one-1 retried GET reset'])
+    },
+  )
+})
+
+t.test('what has not been sent has no last time yet: it takes no turn and waits for none', async (t) => {
+  const full = await openFullListener()
+  try {
+    // One that connects in vain is taken away; whoever is for its last time finds no turn taken by it.
+    const health = new ScriptedHealth()
+    const options = { ports: [full.port], backend: silent, siblings: [silent], ...health.options }
+    await withRig(options, async (rig) => {
+      const [blackhole, target, breaks] = [0, 1, 2].map((index) => stateOf(rig.plane, `one-${index}`))
+      if (!blackhole || !target || !breaks) throw new Error('three endpoints')
+      for (const state of [blackhole, target]) health.eject(state, 'refused', { certain: true })
+      await (await rig.client()).send(get('/sent'))
+      await until(() => targets(rig, 'sibling').length === 1)
+      health.eject(breaks, 'refused', { certain: true })
+      health.admit(blackhole)
+      await (await rig.client()).send(get('/unsent'))
+      await until(() => blackhole.inFlight === 1)
+      health.admit(target)
+      health.eject(blackhole, 'silence', { certain: true })
+      await until(() => targets(rig, 'backend').length === 1)
+      rig.siblings[0]?.connections[0]?.abort()
+      await until(() => targets(rig, 'backend').length === 2)
+      t.strictSame(targets(rig, 'backend'), ['/unsent', '/sent'])
+    })
+    const clock = new FakeClock()
+    await withRig({ ports: [full.port], backend: silent, clock, ...health.options }, async (rig) => {
+      const [blackhole, quiet] = [0, 1].map((index) => stateOf(rig.plane, `one-${index}`))
+      if (!blackhole || !quiet) throw new Error('two endpoints')
+      health.eject(blackhole, 'refused', { certain: true })
+      await (await rig.client()).send(get('/waits'))
+      await until(() => targets(rig, 'backend').length === 1)
+      clock.advance(60)
+      health.eject(quiet, 'refused', { certain: true })
+      health.admit(blackhole)
+      await (await rig.client()).send(get('/unsent'))
+      await until(() => blackhole.inFlight === 1)
+      health.admit(quiet)
+      health.eject(blackhole, 'silence', { certain: true })
+      await until(() => targets(rig, 'backend').length === 2)
+      t.strictSame(targets(rig, 'backend'), ['/waits', '/unsent'], 'at once, although nobody else is there')
+    })
+  } finally {
+    await full.close()
   }
 })
 

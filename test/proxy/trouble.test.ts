@@ -2,7 +2,7 @@
 import t from 'tap'
 import type { AttemptRecord } from '../../src/proxy/options.ts'
 import { FakeClock } from '../fixtures/fake-clock.ts'
-import { get, post, stateOf, withRig } from '../fixtures/plane-parts.ts'
+import { applyEndpoints, endpointsOf, get, post, stateOf, withRig } from '../fixtures/plane-parts.ts'
 import { type BackendConnection, okAnswer } from '../fixtures/raw-backend.ts'
 import type { Rig } from '../fixtures/rig.ts'
 import { ScriptedHealth } from '../fixtures/scripted-health.ts'
@@ -114,6 +114,23 @@ t.test('given up by the client', async (t) => {
     await until(() => rig.troubles.length > 0)
     t.match(rig.troubles, [{ record: { status: 499, cause: 'client-gone' } }])
     t.strictSame(brief(rig.troubles[0]?.attempts), ['one-0 ended client-gone new'])
+  })
+})
+
+t.test('given up by the client, behind one that had trouble on the same connection', async (t) => {
+  await withRig({ refusing: true, random: () => 0, backend: { onRequest: () => {} } }, async (rig) => {
+    const client = await rig.client()
+    await client.send(get('/x'))
+    await until(() => rig.backend.requests.length === 1)
+    await rig.connection.send(okAnswer)
+    await client.answer()
+    t.equal(rig.troubles[0]?.attempts.length, 2)
+    applyEndpoints(rig.plane, endpointsOf(rig.plane).slice(1))
+    await client.send(get('/y'))
+    await until(() => rig.backend.requests.length === 2)
+    client.abort()
+    await until(() => rig.troubles.length === 2)
+    t.strictSame(brief(rig.troubles[1]?.attempts), ['one-1 ended client-gone reused'])
   })
 })
 

@@ -67,6 +67,48 @@ t.test(
   },
 )
 
+t.test('E13 a body that is too large to wait is 411 as soon as it is known where it goes', async (t) => {
+  await withRig({ backend: old, policy: { retry: { attempts: 3, budget: 0.2, bodyBytes: 10 } } }, async (rig) => {
+    const client = await rig.client()
+    await client.send(get())
+    await client.answer()
+    // All of it is there before the new connection is, and nothing more comes.
+    await client.send(`${chunkedHead}10\r\n0123456789abcdef\r\n`)
+    t.equal((await client.answer()).status, 411)
+    await until(() => client.finished)
+    t.equal(rig.backend.connections[1]?.received ?? '', '')
+  })
+})
+
+t.test('E13 what waits until it is whole has not been sent: it may still be made elsewhere', async (t) => {
+  const script: BackendScript = {
+    onRequest: (request, connection) => {
+      if (request.startLine.startsWith('GET')) old.onRequest?.(request, connection)
+      else connection.abort()
+    },
+  }
+  const breaks: BackendScript = { onRequest: (_request, connection) => connection.abort() }
+  for (const [siblings, status] of [
+    [[{}], 200],
+    [[breaks, breaks], 502],
+  ] as const)
+    await withRig({ backend: script, siblings }, async (rig) => {
+      const all = endpointsOf(rig.plane)
+      applyEndpoints(rig.plane, all.slice(0, 1))
+      const client = await rig.client()
+      await client.send(get())
+      await client.answer()
+      await client.send(`${chunkedHead.replace('POST', 'OPTIONS')}5\r\nhello\r\n`)
+      await until(() => rig.backend.connections.length === 2)
+      await settle()
+      t.equal(rig.backend.connections[1]?.received, '')
+      applyEndpoints(rig.plane, all)
+      await client.send('0\r\n\r\n')
+      t.equal((await client.answer()).status, status)
+      t.strictSame(rig.requests.slice(1).map(framing), ['5 hello', '5 hello'], 'twice, and not more often')
+    })
+})
+
 t.test('once it answers as HTTP/1.1 it gets chunks again', async (t) => {
   const script: BackendScript = { ...old }
   await withRig({ backend: script }, async (rig) => {
@@ -218,3 +260,46 @@ t.test('a connect that was given up for others has its whole time where there ar
     await full.close()
   }
 })
+
+t.test('a second connect that is silent has its whole time', async (t) => {
+  const full = await openFullListener()
+  const clock = new FakeClock()
+  const { port } = full
+  try {
+    await withRig({ ports: [port, port, port], portsOnly: true, clock }, async (rig) => {
+      const client = await rig.client()
+      await client.send(get())
+      await until(() => rig.plane.figures().upstream.open === 1)
+      // A quarter of a second, then a second each, the first one again at last.
+      clock.advance(3_200)
+      await settle()
+      t.equal(client.received, '')
+      clock.advance(150)
+      t.equal((await client.answer()).status, 504)
+      t.equal(rig.records[0]?.attempts, 4)
+    })
+  } finally {
+    await full.close()
+  }
+})
+
+t.test(
+  'a connect that may take less than a quarter of a second takes no longer for being given up early',
+  async (t) => {
+    const full = await openFullListener()
+    const clock = new FakeClock()
+    const policy = { timeouts: { connectMs: 100, firstByteMs: 30_000, idleMs: 60_000 } }
+    try {
+      await withRig({ ports: [full.port], clock, random: () => 0, policy }, async (rig) => {
+        const client = await rig.client()
+        await client.send(get())
+        await until(() => rig.plane.figures().upstream.open === 1)
+        clock.advance(150)
+        t.equal((await client.answer()).status, 200)
+        t.equal(rig.records[0]?.attempts, 2)
+      })
+    } finally {
+      await full.close()
+    }
+  },
+)
