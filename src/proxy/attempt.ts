@@ -215,8 +215,8 @@ export class Attempt implements PipelinedExchange, ActiveAttempt {
 
   onDisplaced(): boolean {
     // It has a place, and would lose by leaving it where it can get no connection, or the endpoint gets nothing new.
-    const { open, pool } = this.endpoint.state
-    return open && !pool.isFull && this.#owner.attemptDisplaced(this)
+    const { open, draining, pool } = this.endpoint.state
+    return open && !draining && !pool.isFull && this.#owner.attemptDisplaced(this)
   }
 
   /** It is displaced, and gives way to another. */

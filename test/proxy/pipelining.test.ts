@@ -301,9 +301,25 @@ void t.test('a connection that serves no more has made room before what was on i
   })
 })
 
-void t.test(
-  'an instance that gets nothing new gets nothing again of what waits there behind a slow answer',
-  async (t) => {
+const nothingNew: readonly (readonly [string, (rig: Rig) => void])[] = [
+  [
+    'an operator drains it',
+    ({ plane }) => {
+      const { key, life } = stateOf(plane, 'one-0')
+      plane.operate(key, life, { kind: 'drain', forMs: undefined, reason: '', by: '' })
+    },
+  ],
+  [
+    'it is in maintenance',
+    ({ plane }) =>
+      applyEndpoints(
+        plane,
+        endpointsOf(plane).map((endpoint) => ({ ...endpoint, status: 'maintenance', weight: 0 })),
+      ),
+  ],
+]
+for (const [why, becomes] of nothingNew)
+  void t.test(`who gets nothing new gets nothing again of what waits there behind a slow answer: ${why}`, async (t) => {
     const seen: BackendConnection[] = []
     const backend = serving((target, connection) => {
       seen.push(connection)
@@ -315,8 +331,7 @@ void t.test(
       const answers = atOnce(rig, eight)
       await until(() => seen.length === 8)
       await settle()
-      const { key, life } = stateOf(rig.plane, 'one-0')
-      rig.plane.operate(key, life, { kind: 'drain', forMs: undefined, reason: '', by: '' })
+      becomes(rig)
       clock.advance(30)
       await settle()
       clock.advance(30)
@@ -326,8 +341,7 @@ void t.test(
       t.same(await answers, own(eight))
       t.equal(seen.length, 8)
     })
-  },
-)
+  })
 
 void t.test(
   'what was displaced, and breaks where it is alone, takes one place in the retry budget, and gives it back',
