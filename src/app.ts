@@ -8,6 +8,7 @@ import { createApi, type ApiOptions } from './app/api.ts'
 import type { App, AppAddresses, AppDeps } from './app/app.ts'
 import type { Doors } from './app/doors.ts'
 import { createTakeOver, type TakeOver } from './app/take-over.ts'
+import { ConfigStanding } from './app/standing.ts'
 import { createSharedDrains, type SharedDrains } from './app/shared-drains.ts'
 import { createEmbeddedCatalogs, type EmbeddedCatalogs } from './app/embedded-catalogs.ts'
 import { readErrorPages } from './app/error-pages.ts'
@@ -71,7 +72,7 @@ class Composition implements App {
   /** The newest, for whoever asks where services' settings come from. */
   #policyNow: Policy = emptyPolicy
   #serving = false
-  #reloadOk = true
+  readonly #standing = new ConfigStanding()
   #work: Promise<void> = Promise.resolve()
   /** Reloads, and what of the start none may meet halfway. */
   readonly #inOrder: InOrder = createInOrder()
@@ -209,8 +210,8 @@ class Composition implements App {
     return reloaded
   }
 
-  setReloadOk(ok: boolean): void {
-    this.#reloadOk = ok
+  get standing(): ConfigStanding {
+    return this.#standing
   }
 
   addresses(): AppAddresses {
@@ -270,9 +271,9 @@ class Composition implements App {
       await doors.commit()
       this.#plane.setErrorPages(pages)
       await this.#apply(config, next)
-      this.#reloadOk = true
+      this.#standing.inForce()
     } catch (error) {
-      this.#reloadOk = false
+      this.#standing.failed(errorText(error))
       throw error
     }
   }
@@ -427,7 +428,7 @@ class Composition implements App {
       catalogLagMs: status?.lastBuild?.lagMs,
       tableBuildMs: status?.lastBuild?.durationMs,
       problems: problemCount(this.#problems()),
-      configReloadOk: this.#reloadOk,
+      configReloadOk: this.#standing.isInForce,
       accessLogDropped: this.#deps.accessLog.dropped(),
     }
   }
@@ -435,6 +436,7 @@ class Composition implements App {
   #problems(): readonly Problem[] {
     const sources = [this.#leading, this.#next].flatMap((generation) => generation?.status().sources ?? [])
     return [
+      ...this.#standing.problems(),
       ...troubledSources(sources),
       ...this.#policies.problems(),
       ...this.#saved.problems(),

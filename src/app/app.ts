@@ -7,6 +7,7 @@ import type { Fleet } from '../fleet/fleet.ts'
 import type { DataPlane, ListenerAddress } from '../proxy/options.ts'
 import type { AccessLog } from '../telemetry/access-log.ts'
 import type { AppLogger } from '../telemetry/log.ts'
+import type { ConfigStanding } from './standing.ts'
 import type { RunningProxy } from './take-over.ts'
 
 export interface AppDeps {
@@ -38,8 +39,8 @@ export interface App {
   start(): Promise<void>
   /** Applies what changed without dropping a request. Rejects when it cannot, and then everything is as before. */
   reload(config: Config): Promise<void>
-  /** Tells the metrics whether the last configuration that was read could be used. */
-  setReloadOk(ok: boolean): void
+  /** To be told what of the configuration file is not in force, and asked for it; what `reload` does it knows. */
+  readonly standing: Pick<ConfigStanding, 'refused' | 'restartFor'>
   addresses(): AppAddresses
   /** Why it is not ready, a sentence each; empty: it is. */
   notReady(): readonly string[]

@@ -1,4 +1,5 @@
 /** The composition: what is open when, what a reload changes and what it leaves alone, and the order of the end. */
+import { load } from '../../src/config/load.ts'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
@@ -268,6 +269,8 @@ t.test('reload: one that cannot be applied changes nothing and is seen', async (
   const { app } = rigApp(t, configOf(text))
   await app.start()
   const before = app.addresses()
+  const problems = async (): Promise<unknown> =>
+    (JSON.parse((await ask(portOf(before.admin), '/v1/problems')).body) as { problems: unknown }).problems
   const busy = `"127.0.0.1:${taken}"`
   const changed = text.replace('service: web }', 'path: /gone, service: web }')
   for (const bad of [
@@ -282,9 +285,23 @@ t.test('reload: one that cannot be applied changes nothing and is seen', async (
     t.same(app.addresses(), before)
     t.equal((await ask(proxyPort(app))).body, 'hello', 'the old routes hold')
     t.match((await ask(portOf(before.status), '/metrics')).body, 'fairlead_config_last_reload_success 0')
+    t.match(await problems(), [
+      { code: 'config-refused', where: 'configuration', message: /cannot be applied: .*stays in force/ },
+    ])
   }
+  const { errors } = load(`${text}timouts: 3\n`, {}, 'fairlead.yaml')
+  app.standing.refused(errors ?? [])
+  t.match(await problems(), [
+    { code: 'config-refused', where: 'fairlead.yaml', message: /is refused: fairlead\.yaml:\d+:1: timouts: / },
+  ])
+  t.match((await ask(portOf(before.status), '/metrics')).body, 'fairlead_config_last_reload_success 0')
   await app.reload(configOf(text))
   t.match((await ask(portOf(before.status), '/metrics')).body, 'fairlead_config_last_reload_success 1')
+  t.same(await problems(), [])
+  app.standing.restartFor([{ setting: 'workers', message: 'there are 2' }])
+  t.match(await problems(), [{ code: 'restart-needed', where: 'configuration workers', message: 'there are 2' }])
+  app.standing.restartFor([])
+  t.same(await problems(), [])
 })
 
 t.test(

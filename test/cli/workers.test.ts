@@ -51,7 +51,9 @@ t.test('SIGHUP reaches workers; their number is a matter of the start', async (t
   await until(async () => (await ask(one.port)).status === 404)
   const lines = one.out().split('"level":"access"').length
   for (let i = 0; i < 10; i++) t.equal((await ask(one.port, '/web')).status, 200)
-  t.equal(one.said('the number of workers changes only with a new start'), 1)
+  t.equal(one.said('the number of workers changes only with a new start: there are 2, and 3 are asked for'), 1)
+  const { problems } = JSON.parse((await ask(one.admin, '/v1/problems')).body) as { problems: unknown }
+  t.match(problems, [{ code: 'restart-needed', where: 'configuration workers' }])
   t.equal(one.children().length, 3)
   one.child.kill('SIGTERM')
   t.equal(await one.exit, 0)

@@ -133,11 +133,14 @@ function watchConfig(app: App, { file, text, config: first }: ReadConfig, log: A
     env: process.env,
     clock: systemClock,
     log,
-    onConfig: (config: Config) => {
-      if (countOf(config) !== countOf(first))
-        log.warn({ workers: countOf(first) }, 'the number of workers changes only with a new start')
-      return app.reload(config)
+    onConfig: async (config: Config) => {
+      const workers = countOf(first)
+      const message = `the number of workers changes only with a new start: there are ${workers}, and ${countOf(config)} are asked for`
+      const isOther = countOf(config) !== workers
+      if (isOther) log.warn({ workers }, message)
+      await app.reload(config)
+      app.standing.restartFor(isOther ? [{ setting: 'workers', message }] : [])
     },
-    onRefused: () => app.setReloadOk(false),
+    onRefused: (errors) => app.standing.refused(errors),
   })
 }
