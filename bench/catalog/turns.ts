@@ -91,7 +91,9 @@ function measure(dir: string): void {
   const wake = (): void => {
     const nowMs = performance.now()
     const cpuMs = cpuNowMs()
-    if (cpuMs - fromCpuMs > shortMs) gaps.push({ fromMs, toMs: nowMs, cpuMs: cpuMs - fromCpuMs })
+    // The kernel books a thread's CPU when it sleeps or at a tick, so that some of an earlier turn may be in it.
+    const gapCpuMs = Math.min(cpuMs - fromCpuMs, nowMs - fromMs)
+    if (gapCpuMs > shortMs) gaps.push({ fromMs, toMs: nowMs, cpuMs: gapCpuMs })
     if (nowMs - lineMs >= everyMs) write(nowMs, cpuMs, {})
     // Not measured: what this took itself.
     fromMs = performance.now()
