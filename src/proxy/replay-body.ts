@@ -53,7 +53,7 @@ export class ReplayBody {
   }
 
   #book(size: number, bytesMax: number, totalMax: number): void {
-    if (!this.#whole || size === this.#booked) return
+    if (!this.#whole) return
     if (size > bytesMax || this.#account.bytes + size - this.#booked > totalMax) {
       this.#free()
       this.#whole = false

@@ -64,7 +64,7 @@ export class Upload {
 
   /** More of the body. */
   take(bytes: Buffer, attempt: Attempt | undefined): Sent {
-    if (this.#waitingHead === '' && attempt?.started === true) {
+    if (attempt?.started === true) {
       this.#body.addSent(bytes, this.#bytesMax, this.#core.limits.replayBytes)
       if (!attempt.sendBody(bytes)) this.#client.pauseBody()
       return 'sent'
@@ -78,50 +78,50 @@ export class Upload {
   /** The body is complete. True: now the request was sent whose head had waited for that. */
   end(attempt: Attempt | undefined): boolean {
     this.#complete = true
-    if (attempt && this.#waitingHead !== '') return this.send(this.#waitingHead, attempt) === 'sent'
-    if (attempt?.started === true) attempt.endBody()
+    // Between two attempts: the next one sends all of it.
+    if (attempt === undefined) return false
+    if (this.#waitingHead !== '') return this.send(this.#waitingHead, attempt) === 'sent'
+    if (attempt.started) attempt.endBody()
     return false
   }
 
   /** All that one read brought has been taken. */
   readEnded(attempt: Attempt | undefined): void {
     this.#now = false
-    if (attempt?.flush() === false && !this.#complete) this.#client.pauseBody()
+    if (attempt?.flush() === false) this.#client.pauseBody()
   }
 
-  /** Sends the head, whose framing and end are still open where the body is chunked, and what is there. */
+  /**
+   * Sends the head, whose framing and end are still open where the body is chunked, and what is there: all of it that was read,
+   * since a request that has lost some goes to nobody else.
+   */
   send(head: string, attempt: Attempt): Sent {
     let text = head
     let chunked = this.#chunked
     if (chunked) {
       // A body that is all here needs no chunks; an endpoint of HTTP/1.0 does not know them (RFC 9112 section 6.1).
-      const whole = this.#complete && this.#body.isWhole
-      if (!whole && attempt.endpoint.state.pool.isMinor0) {
+      if (!this.#complete && attempt.endpoint.state.pool.isMinor0) {
         this.#waitingHead = head
         attempt.awaitBody()
         this.#client.resumeBody()
         return this.#mayWait()
       }
-      chunked = !whole
+      chunked = !this.#complete
       text += chunked ? 'Transfer-Encoding: chunked\r\n\r\n' : `Content-Length: ${this.#body.bytes}\r\n\r\n`
     }
     this.#waitingHead = ''
     // Head and first body bytes leave in one write.
     attempt.sendHead(text, chunked)
-    let more = true
-    for (const bytes of this.#body.kept) more = attempt.sendBody(bytes) && more
-    this.#sent()
+    for (const bytes of this.#body.kept) attempt.sendBody(bytes)
+    this.#body.sent(this.#bytesMax, this.#core.limits.replayBytes)
     if (this.#complete) attempt.endBody()
-    if (!this.#now) more = attempt.flush() && more
-    if (more) this.#client.resumeBody()
+    if (!this.#now) attempt.flush()
+    // Where the endpoint takes no more, the next bytes say so, and the client pauses again.
+    this.#client.resumeBody()
     return 'sent'
   }
 
   #mayWait(): Sent {
-    return this.#body.isWhole && this.#body.bytes <= this.#bytesMax ? 'waits' : 'too-large'
-  }
-
-  #sent(): void {
-    this.#body.sent(this.#bytesMax, this.#core.limits.replayBytes)
+    return this.#body.bytes <= this.#bytesMax ? 'waits' : 'too-large'
   }
 }

@@ -24,7 +24,7 @@ export function keepRead(): void {
 export function readDirectly(socket: Socket, onData: (bytes: Buffer) => void): void {
   socket.on('data', onData)
   const push = socket.push.bind(socket)
-  socket.push = (chunk: Buffer | null, encoding?: BufferEncoding): boolean => {
+  socket.push = (chunk: Buffer<ArrayBuffer> | null, encoding?: BufferEncoding): boolean => {
     if (chunk === null || socket.readableFlowing !== true || socket.readableLength > 0) return push(chunk, encoding)
     isKept = false
     onData(chunk)
@@ -33,7 +33,7 @@ export function readDirectly(socket: Socket, onData: (bytes: Buffer) => void): v
   }
 }
 
-/** Frees the memory of `bytes`, which is theirs alone: detached (ECMA-262 section 25.1.6.11), the buffer is empty from now on. */
-function giveBack({ buffer, length }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0)
+/** Frees the memory of `bytes` if it is theirs alone: detached (ECMA-262 section 25.1.6.11), the buffer is empty from now on. */
+function giveBack({ buffer, length }: Buffer<ArrayBuffer>): void {
+  if (buffer.byteLength === length) buffer.transfer(0)
 }

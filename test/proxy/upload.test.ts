@@ -5,8 +5,10 @@ import { FakeClock } from '../fixtures/fake-clock.ts'
 import { openFullListener } from '../fixtures/full-listener.ts'
 import { headText } from '../fixtures/heads.ts'
 import { applyEndpoints, endpointsOf, get, versionOf, withRig } from '../fixtures/plane-parts.ts'
-import type { BackendScript } from '../fixtures/raw-backend.ts'
+import { ProxySockets } from '../fixtures/proxy-sockets.ts'
+import { okAnswer, type BackendScript } from '../fixtures/raw-backend.ts'
 import { settle } from '../fixtures/raw-client.ts'
+import { ScriptedHealth } from '../fixtures/scripted-health.ts'
 import { until } from '../fixtures/until.ts'
 import { value } from '../fixtures/wire-message.ts'
 
@@ -191,9 +193,11 @@ t.test('what is sent at once is kept where there is room for it, and else not fo
   body.addSent(Buffer.from('hello'), 10, 100)
   t.equal(account.bytes, 10)
   t.equal(body.kept.join(''), 'hellohello')
-  body.addSent(Buffer.from('!'), 10, 100)
-  t.notOk(body.isWhole)
-  t.strictSame([body.kept, account.bytes], [[], 0])
+  for (const text of ['!', 'more']) {
+    body.addSent(Buffer.from(text), 10, 100)
+    t.notOk(body.isWhole)
+    t.strictSame([body.kept, account.bytes], [[], 0], 'what follows takes no room from others either')
+  }
   body.reset()
   body.addSent(Buffer.from('hello'), 10, 4)
   t.notOk(body.isWhole, 'nor past the limit of all')
@@ -277,6 +281,53 @@ t.test('a second connect that is silent has its whole time', async (t) => {
       clock.advance(150)
       t.equal((await client.answer()).status, 504)
       t.equal(rig.records[0]?.attempts, 4)
+    })
+  } finally {
+    await full.close()
+  }
+})
+
+t.test('a body whose end comes between two attempts goes whole to the second', async (t) => {
+  const sockets = new ProxySockets()
+  t.teardown(() => sockets.stop())
+  const health = new ScriptedHealth()
+  let dies = true
+  const script: BackendScript = {
+    onHead: (_head, connection) => {
+      if (dies) connection.abort()
+      dies = false
+    },
+    onRequest: (_request, connection) => void connection.send(okAnswer),
+  }
+  await withRig({ backend: script, siblings: [script], ...health.options }, async (rig) => {
+    const client = await rig.client()
+    const [head, rest] = [headText('PUT / HTTP/1.1', 'Host: a.test', 'Content-Length: 10'), 'world']
+    await client.send(`${head}hello`)
+    await until(() => health.proofs.length === 1)
+    await client.send(rest)
+    await until(() => sockets.toClient(rig).bytesRead === head.length + 10)
+    health.proofs[0]?.done(true)
+    t.equal((await client.answer()).status, 200)
+    t.strictSame(rig.requests.map(framing), ['10 helloworld'])
+  })
+})
+
+t.test('of a body that nobody can be sent yet no more is read than shows that it comes', async (t) => {
+  const sockets = new ProxySockets()
+  t.teardown(() => sockets.stop())
+  const full = await openFullListener()
+  const clock = new FakeClock()
+  try {
+    await withRig({ ports: [full.port], portsOnly: true, clock }, async (rig) => {
+      const client = await rig.client()
+      const bytes = 12 << 20
+      client.socket.write(headText('POST / HTTP/1.1', 'Host: a.test', `Content-Length: ${bytes}`) + 'x'.repeat(bytes))
+      await until(() => sockets.toClient(rig).isPaused(), { what: 'a pause' })
+      await settle()
+      const read = sockets.toClient(rig).bytesRead
+      t.ok(read <= 3 * 65_536, `${read} bytes`)
+      clock.advance(2_000)
+      t.equal((await client.answer()).status, 504)
     })
   } finally {
     await full.close()
