@@ -346,7 +346,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
       if (nowMs - toldMs < distrustEveryMs) return false
       toldMs = nowMs
       const fields = { service, endpoint: handle, address: showHostPort(address, port), reason }
-      this.warn(fields, 'the certificate of this instance is not believed: requests are not sent there')
+      this.warn(fields, 'the certificate of this instance is not believed: no new connection to it is used')
       return true
     }
   }
