@@ -6,8 +6,11 @@ import type { TroubledRequest, TroubleRing } from '../telemetry/trouble-ring.ts'
 import { json, type Answer } from './door.ts'
 import { tenths } from './kill-views.ts'
 
-/** One try of it, as it is kept; another version of the program may know other outcomes. */
-export type AttemptView = Omit<AttemptRecord, 'outcome'> & { readonly outcome: string }
+/** One try of it, as it is kept; another version of the program may know other outcomes, and no details. */
+export type AttemptView = Omit<AttemptRecord, 'outcome' | 'detail'> & {
+  readonly outcome: string
+  readonly detail?: string | undefined
+}
 
 /** The answer of `/v1/requests/ID`. Times are from the first byte of the request, ms. */
 export interface RequestView {

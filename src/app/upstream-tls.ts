@@ -10,6 +10,7 @@ import type { Clock } from '../core/clock.ts'
 import { errorText, FairleadError } from '../core/errors.ts'
 import { fileErrorText } from '../core/file-error.ts'
 import type { Logger } from '../core/log.ts'
+import { pemBytesMax, pemFault, type PemUse } from '../core/pem.ts'
 import type { Problem } from '../core/problem.ts'
 import { policyFromConfig } from '../policy/from-config.ts'
 import type { Policy, ServicePolicy, TlsFiles } from '../policy/policy.ts'
@@ -32,9 +33,6 @@ export interface UpstreamTlsDeps {
   /** Another content is there: policies that were equipped before are to be equipped anew. */
   readonly onChange: () => void
 }
-
-/** Authorities of a whole system are some 200 KiB. */
-const fileBytesMax = 4 * 2 ** 20
 
 export function createUpstreamTls(deps: UpstreamTlsDeps): UpstreamTls {
   return new Identities(deps)
@@ -113,7 +111,7 @@ class Identities implements UpstreamTls {
   #watch(path: string): FileWatch {
     const { clock, log } = this.#deps
     const look = (): void => void (this.#work = this.#work.then(() => this.#changed(path)))
-    return watchFile(path, { clock, log }, look, { bytesMax: fileBytesMax, onUnreadable: look })
+    return watchFile(path, { clock, log }, look, { bytesMax: pemBytesMax, onUnreadable: look })
   }
 
   /** Also called when it is first read, which then changes nothing. */
@@ -154,7 +152,7 @@ function wantedFiles(config: Config): ReadonlyMap<string, TlsFiles> {
 }
 
 async function readIdentity(files: TlsFiles): Promise<TlsIdentity> {
-  const [ca, cert, key] = await Promise.all([files.ca, files.cert, files.key].map(readPem))
+  const [ca, cert, key] = await Promise.all((['ca', 'cert', 'key'] as const).map((use) => readPem(files[use], use)))
   try {
     return new TlsIdentity({ ca, cert, key })
   } catch (error) {
@@ -163,23 +161,27 @@ async function readIdentity(files: TlsFiles): Promise<TlsIdentity> {
   }
 }
 
-async function readPem(path: string | undefined): Promise<string | undefined> {
+async function readPem(path: string | undefined, use: PemUse): Promise<string | undefined> {
   if (path === undefined) return undefined
   try {
     const file = await open(path)
     try {
       const { size } = await file.stat()
-      if (size > fileBytesMax) throw new Error(`it has more than ${fileBytesMax} bytes`)
+      if (size > pemBytesMax) throw new Error(`it has more than ${pemBytesMax} bytes`)
       const text = await file.readFile('utf8')
-      // Without a certificate in it, nobody would be trusted, and nobody would say why.
-      if (!/-----BEGIN [A-Z0-9 ]+-----/.test(text)) throw new Error('there is no PEM block in it')
+      const fault = pemFault(text, use)
+      if (fault !== undefined) throw new Error(fault)
       return text
     } finally {
       await file.close()
     }
   } catch (error) {
-    throw new FairleadError('FL_CONFIG', `TLS to instances cannot use ${path}: ${fileErrorText(error, path)}`, {
-      cause: error,
-    })
+    throw new FairleadError(
+      'FL_CONFIG',
+      `TLS to instances cannot use ${path} as tls.${use}: ${fileErrorText(error, path)}`,
+      {
+        cause: error,
+      },
+    )
   }
 }

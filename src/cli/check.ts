@@ -2,7 +2,7 @@
  * `fairlead check`: says everything that is wrong with a configuration and the catalog files it names, each with its
  * place and line, and starts nothing. Exit codes: 0 it can be used, 1 it cannot, 2 the file could not be read or the command was misused.
  */
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import type { Command } from 'commander'
 import { formatConfigError } from '../config/config-error.ts'
 import type { ConfigError } from '../config/config-error.ts'
@@ -14,6 +14,7 @@ import type { LoadResult } from '../config/load.ts'
 import type { Environment } from '../config/substitute.ts'
 import { counted } from '../core/counted.ts'
 import { fileErrorText } from '../core/file-error.ts'
+import { pemBytesMax, pemFault, type PemUse } from '../core/pem.ts'
 
 /** What the command touches of its process. */
 export interface CheckIo {
@@ -78,10 +79,13 @@ async function withTokens(result: LoadResult): Promise<LoadResult> {
   return errors.length > 0 ? { errors, warnings: result.warnings } : result
 }
 
-function unreadable(file: string): string | undefined {
+function unreadable(file: string, use?: PemUse): string | undefined {
   try {
     accessSync(file, constants.R_OK)
-    return undefined
+    if (use === undefined) return undefined
+    if (statSync(file).size > pemBytesMax) return `this file cannot be used: it has more than ${pemBytesMax} bytes`
+    const fault = pemFault(readFileSync(file, 'utf8'), use)
+    return fault && `this file cannot be used: ${fault}`
   } catch (error) {
     return `this file cannot be read here: ${fileErrorText(error, file)}`
   }

@@ -2,6 +2,7 @@
  * From a text to a Config, or to everything that is wrong with it at once. Pure: it reads no file and no environment
  * but the ones it is given, and never throws for what the text says.
  */
+import type { PemUse } from '../core/pem.ts'
 import { errorMaker } from './config-error.ts'
 import type { ConfigError } from './config-error.ts'
 import type { Config } from './config.ts'
@@ -17,8 +18,8 @@ import { substitute } from './substitute.ts'
 import type { Environment } from './substitute.ts'
 import { checkWorkers } from './workers.ts'
 
-/** Why a file cannot be read, as a sentence; undefined when it can. */
-export type FileProbe = (file: string) => string | undefined
+/** Why a file cannot be read, or has not in it what it is for (undefined: anything), as a sentence; undefined when it can. */
+export type FileProbe = (file: string, use: PemUse | undefined) => string | undefined
 
 export type LoadResult =
   | { readonly config: Config; readonly errors?: undefined; readonly warnings: readonly ConfigError[] }
@@ -27,7 +28,7 @@ export type LoadResult =
 /**
  * Reads `text` as the configuration file `fileName` (shown in errors; relative paths in it are taken from its folder).
  * Errors are in the order of the text; there is at least one when there is no config. With `probe`, files that the
- * settings name and that it cannot read become warnings (warnings, because they may exist only where it will run).
+ * settings name and that it finds fault with become warnings (warnings, because they may exist only where it will run).
  * `platform` is the system that it will run on, by Node's name; this one by default.
  */
 export function load(
@@ -60,14 +61,14 @@ export function load(
   if (errors.length > 0 || !parsed.success) return { errors: errors.toSorted(byPlace), warnings }
   const config = resolveConfig(parsed.data, env, fileName)
   if (!probe) return { config, warnings }
-  const unreadable = namedFiles(config).flatMap(({ path, file, variable }) => {
-    const reason = probe(file)
+  const faulty = namedFiles(config).flatMap(({ path, file, variable, use }) => {
+    const reason = probe(file, use)
     if (reason === undefined) return []
     const fromFile = !locate(read.root, read.value, path).missing
     if (fromFile || variable === undefined || env[variable] !== file) return [place({ path, message: reason })]
     return [{ ...make(0, variable, reason), file: 'environment', excerpt: '' }]
   })
-  return { config, warnings: [...warnings, ...unreadable].toSorted(byPlace) }
+  return { config, warnings: [...warnings, ...faulty].toSorted(byPlace) }
 }
 
 function byPlace(a: ConfigError, b: ConfigError): number {
@@ -79,6 +80,8 @@ interface NamedFile {
   readonly file: string
   /** The environment's word for the same. */
   readonly variable?: string
+  /** What must be in it; undefined: the text alone does not say. */
+  readonly use?: PemUse
 }
 
 const variables = { ca: 'CONSUL_CACERT', cert: 'CONSUL_CLIENT_CERT', key: 'CONSUL_CLIENT_KEY' } as const
@@ -92,13 +95,13 @@ function namedFiles(config: Config): readonly NamedFile[] {
     if (source.kind !== 'consul') continue
     files.push({ path: [...path, 'tokenFile'], file: source.tokenFile, variable: 'CONSUL_HTTP_TOKEN_FILE' })
     for (const key of ['ca', 'cert', 'key'] as const)
-      files.push({ path: [...path, 'tls', key], file: source.tls?.[key], variable: variables[key] })
+      files.push({ path: [...path, 'tls', key], file: source.tls?.[key], variable: variables[key], use: key })
   }
   const services = [...config.services].map(([name, settings]) => ({ path: ['services', name], settings }))
   for (const { path, settings } of [{ path: ['defaults'], settings: config.defaults }, ...services])
     for (const key of ['ca', 'cert', 'key'] as const)
       if (settings.tls !== undefined && settings.tls !== 'off')
-        files.push({ path: [...path, 'tls', key], file: settings.tls[key] })
+        files.push({ path: [...path, 'tls', key], file: settings.tls[key], use: key })
   for (const [index, { file }] of config.adminTokens.entries())
     files.push({ path: ['admin', 'tokens', index, 'file'], file })
   for (const [status, file] of config.errorPages) files.push({ path: ['errorPages', String(status)], file })

@@ -101,7 +101,7 @@ class Probe {
   readonly #onError = (error: NodeJS.ErrnoException): void => {
     const code = error.code ?? ''
     const { connector } = this.#request
-    if (!this.#connected) this.#finish(failedConnect(code, connector.connectFailure(this.#socket, code)))
+    if (!this.#connected) this.#finish(failedConnect(code, connector.connectFailure(this.#socket, error).kind))
     // It says only after its own handshake what it thinks of our certificate.
     else this.#finish(brokenKind(code) === 'tls' ? { kind: 'invalid' } : this.#ended())
   }

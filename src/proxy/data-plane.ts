@@ -3,6 +3,7 @@
  * reaches it through `DataPlane` only. It never asks the catalog, never decides policy.
  */
 import { type Clock, httpDate } from '../core/clock.ts'
+import { showHostPort } from '../core/host.ts'
 import type { CopySocket, Inherit } from '../core/inherit.ts'
 import { type Current, createCurrent } from '../live/current.ts'
 import { type Registry, createRegistry } from '../live/registry.ts'
@@ -49,6 +50,9 @@ import { Turns } from './turns.ts'
 
 /** A sign of life says that an endpoint is alive for this long, ms. */
 const aliveForMs = 5_000
+
+/** The least time between two lines on the certificate of one instance, ms. */
+const distrustEveryMs = 10_000
 
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   return new Plane(options)
@@ -104,6 +108,7 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
           () => this.limits,
           () => this.doubt([endpoint.key]),
           (reason, forMs) => this.#pipeliningPaused(endpoint, reason, forMs),
+          this.#distrustOf(endpoint),
         ),
     )
     this.#current = createCurrent(this.registry)
@@ -331,6 +336,19 @@ class Plane implements DataPlane, PlaneCore, ListenerHost, Watched {
     const { pipeliningPauses } = this.registry.service(service)
     pipeliningPauses.set(reason, (pipeliningPauses.get(reason) ?? 0) + 1)
     this.warn({ service, endpoint: handle, reason, forMs }, 'nothing is pipelined to this instance for a while')
+  }
+
+  /** Takes one reason in a while: behind one address there may be several that are refused and believed by turns. */
+  #distrustOf({ service, handle, address, port }: Endpoint): (reason: string) => boolean {
+    let toldMs = -Infinity
+    return (reason) => {
+      const nowMs = this.clock.now()
+      if (nowMs - toldMs < distrustEveryMs) return false
+      toldMs = nowMs
+      const fields = { service, endpoint: handle, address: showHostPort(address, port), reason }
+      this.warn(fields, 'the certificate of this instance is not believed: no new connection to it is used')
+      return true
+    }
   }
 
   attemptFailed(state: EndpointState, failure: Failure): void {

@@ -27,7 +27,7 @@ import { type Answered, Course } from './course.ts'
 import { failureAnswer } from './failure-answer.ts'
 import type { NextEndpoint } from './next-endpoint.ts'
 import { routingPath } from './path.ts'
-import type { PlaneCore } from './plane-core.ts'
+import type { Outcome, PlaneCore } from './plane-core.ts'
 import { routeAnswer } from './redirect.ts'
 import { tellEnd } from './request-record.ts'
 import { canRescue, type RequestFacts, decide } from './retry.ts'
@@ -200,7 +200,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     this.#body.flush()
     this.#tries.failed(this.#core, endpoint.state, failure)
     if (this.#answering) {
-      this.#tell('lost', endpoint, false, failure.kind)
+      this.#tell('lost', endpoint, false, failure)
       return this.#cut(failure.kind)
     }
     const decision = decide(failure, this.#facts())
@@ -349,7 +349,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
     if (next) this.#move(next)
     const { retries } = service.stats
     retries.set(reason, (retries.get(reason) ?? 0) + 1)
-    this.#tell('retried', failed, !failure.sent, failure.kind)
+    this.#tell('retried', failed, !failure.sent, failure)
     this.#tryEndpoint(endpoint, failure.reused)
   }
 
@@ -366,7 +366,7 @@ export class Exchange implements ServerExchange, AttemptOwner {
 
   #fail(failed: BoundEndpoint, failure: Failure): void {
     // It may have been sent to another one before.
-    this.#tell('lost', failed, !failure.sent && this.#tries.sent === 0, failure.kind)
+    this.#tell('lost', failed, !failure.sent && this.#tries.sent === 0, failure)
     this.#answerOwn(failureAnswer(failure), failure.kind)
   }
 
@@ -374,8 +374,9 @@ export class Exchange implements ServerExchange, AttemptOwner {
     return this.#tries.facts(this.#head, this.#upload.isWhole, this.#course.service?.table.policy.retry.attempts ?? 1)
   }
 
-  #tell(outcome: 'rescued' | 'retried' | 'lost', endpoint: BoundEndpoint, unsent: boolean, reason: string): void {
-    this.#tries.note(endpoint.endpoint, outcome, reason, unsent, this.#core.deadlines.now())
+  #tell(outcome: Outcome['outcome'], endpoint: BoundEndpoint, unsent: boolean, why: string | Failure): void {
+    const [reason, detail] = typeof why === 'string' ? [why, ''] : [why.kind, why.detail]
+    this.#tries.note(endpoint.endpoint, outcome, reason, detail, unsent, this.#core.deadlines.now())
     this.#core.tellOutcome(endpoint.endpoint, {
       outcome,
       unsent,

@@ -77,6 +77,8 @@ export interface AttemptRecord {
   readonly outcome: 'answered' | 'retried' | 'rescued' | 'lost' | 'ended'
   /** As {@link RequestRecord.cause}, or the kind of its `Failure`; '' when it was answered. */
   readonly reason: string
+  /** What more is known of a `Failure`, see there; '' where it was none. */
+  readonly detail: string
   /** The connection had been there before. */
   readonly reused: boolean
   /** Nothing of the request was sent. */

@@ -112,6 +112,7 @@ export class Tries {
     { handle, address, port, version }: Endpoint,
     outcome: AttemptRecord['outcome'],
     reason: string,
+    detail: string,
     unsent: boolean,
     endedMs: number,
   ): void {
@@ -119,7 +120,7 @@ export class Tries {
     this.#noted = this.attempts
     if (this.#notes.length >= notesMax) return
     const [startedMs, reused] = [this.#beganMs, this.#reused]
-    this.#notes.push({ handle, address, port, version, startedMs, endedMs, outcome, reason, reused, unsent })
+    this.#notes.push({ handle, address, port, version, startedMs, endedMs, outcome, reason, detail, reused, unsent })
   }
 
   /** All attempts of a request that has ended; times are from `startedMs`. */
@@ -127,7 +128,7 @@ export class Tries {
     const noted = this.#notes === undefined ? 0 : this.#noted
     const unsent = this.sent === this.#sentBefore
     if (last && this.attempts > noted)
-      this.note(last, cause === '' ? 'answered' : 'ended', cause, unsent, startedMs + durationMs)
+      this.note(last, cause === '' ? 'answered' : 'ended', cause, '', unsent, startedMs + durationMs)
     const notes = this.#notes ?? []
     return notes.map((note) => ({
       ...note,

@@ -137,6 +137,7 @@ function charsOf(entry: TroubledRequest): number {
   const { requestId, host, target, route, service, version, attempts } = entry
   let chars = objectChars + requestId.length + host.length + target.length + route.length + service.length
   chars += version.length
-  for (const { handle, address } of attempts) chars += objectChars + handle.length + address.length
+  for (const { handle, address, detail } of attempts)
+    chars += objectChars + handle.length + address.length + detail.length
   return chars
 }

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import type { Burst } from './burst.ts'
 import { ChunkedDecoder, type ChunkSink } from './chunked.ts'
 import type { Carrier, ClientExchange, ConnectionOwner, UpstreamTimeouts } from './client-exchange.ts'
-import { brokenKind, type Connector } from './connector.ts'
+import { brokenKind, codeOf, type Connector } from './connector.ts'
 import type { Watched } from './deadlines.ts'
 import { type FailureKind, unprovenEnd } from './failure.ts'
 import { HeadRead } from './head-read.ts'
@@ -465,11 +465,12 @@ export class ClientConnection implements Watched, ChunkSink, Carrier {
     this.#owner.endedIdle()
   }
 
-  readonly #onError = (error: Error & { code?: string }): void => {
-    const code = error.code ?? 'error'
-    if (this.#state === state.connecting) this.#fail(this.#connector.connectFailure(this.#socket, code), code)
-    else if (this.#state === state.idle) this.#endIdle()
-    else this.#fail(brokenKind(code), code)
+  readonly #onError = (error: NodeJS.ErrnoException): void => {
+    if (this.#state === state.idle) return this.#endIdle()
+    const code = codeOf(error)
+    if (this.#state !== state.connecting) return this.#fail(brokenKind(code), code)
+    const { kind, detail } = this.#connector.connectFailure(this.#socket, error)
+    this.#fail(kind, detail)
   }
 
   readonly #onClose = (): void => {

@@ -3,15 +3,15 @@
  * mean, whether its end can be believed. Here the plain ones. It knows no requests.
  */
 import { connect, type OnReadOpts, type Socket } from 'node:net'
-import { type FailureKind, connectFailure } from './failure.ts'
+import { type ConnectFailure, type FailureKind, connectFailure } from './failure.ts'
 
 export interface Connector {
   /** The socket's event that says that requests may be sent. */
   readonly ready: 'connect' | 'secureConnect'
   /** A socket that is connecting; what it reads goes to `onread`, or comes as 'data' events. */
   open(host: string, port: number, onread?: OnReadOpts): Socket
-  /** What the error `code` means on a socket that is not ready yet. */
-  connectFailure(socket: Socket, code: string): FailureKind
+  /** What `error` means on a socket that is not ready yet; called once for each. */
+  connectFailure(socket: Socket, error: NodeJS.ErrnoException): ConnectFailure
   /** Whether an end that is read is all the end there is, so that an answer may be delimited by it; else it may be a cut. */
   readonly endDelimits: boolean
 }
@@ -31,10 +31,15 @@ export const plainConnector: Connector = {
       allowHalfOpen: true,
       ...(onread && { onread }),
     }),
-  connectFailure: (_socket, code) => connectFailure(code),
+  connectFailure: (_socket, error) => {
+    const detail = codeOf(error)
+    return { kind: connectFailure(detail), detail }
+  },
   // TCP alone has no other end (RFC 9112 section 9.8 wants more only of what has).
   endDelimits: true,
 }
+
+export const codeOf = ({ code }: NodeJS.ErrnoException): string => code ?? 'error'
 
 /** What the error `code` means on a connection that was ready. */
 export function brokenKind(code: string): FailureKind {

@@ -13,10 +13,17 @@ export type FailureKind =
   | 'first-byte-timeout'
   | 'idle-timeout'
 
+/** What a failure to connect was. */
+export interface ConnectFailure {
+  readonly kind: FailureKind
+  /** As {@link Failure.detail}. */
+  readonly detail: string
+}
+
 /** What is known when an exchange with an upstream failed. */
 export interface Failure {
   readonly kind: FailureKind
-  /** An error code or the name of the broken rule; for logs. */
+  /** An error code or the name of the broken rule, and of a certificate also why (up to some 600 characters); for logs. */
   readonly detail: string
   /** The connection had served a request before this one. */
   readonly reused: boolean

@@ -9,7 +9,7 @@ import { type Connector, plainConnector } from './connector.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { WireLimits } from './limits.ts'
 import { Pipelining, type PipeliningOptions, type PipeliningPause, type PipeliningTrouble } from './pipelining.ts'
-import { sameTls, TlsConnector, type TlsOptions } from './tls.ts'
+import { sameTls, type TellDistrust, TlsConnector, type TlsOptions } from './tls.ts'
 
 /** Idle connections that the other side ends within this long ended together, ms. */
 const endedTogetherMs = 100
@@ -23,6 +23,7 @@ export class Pool implements ConnectionOwner {
   readonly #all = new Set<ClientConnection>()
   readonly #onEnded: (() => void) | undefined
   readonly #onPause: ((reason: PipeliningTrouble, forMs: number) => void) | undefined
+  readonly #tellDistrust: TellDistrust | undefined
   #pipelining: Pipelining | undefined
   #closing = false
   #tls: TlsOptions | undefined
@@ -36,6 +37,7 @@ export class Pool implements ConnectionOwner {
   /**
    * `limits` is asked anew each time, so that a changed setting holds at once. `onEnded`: the other side has ended all idle
    * connections, and at least two of them, at once. `onPause`: nothing is pipelined for so many ms, and why.
+   * `tellDistrust`: see {@link TlsConnector}.
    */
   constructor(
     host: string,
@@ -44,6 +46,7 @@ export class Pool implements ConnectionOwner {
     limits: () => WireLimits,
     onEnded?: () => void,
     onPause?: (reason: PipeliningTrouble, forMs: number) => void,
+    tellDistrust?: TellDistrust,
   ) {
     this.host = host
     this.port = port
@@ -51,6 +54,7 @@ export class Pool implements ConnectionOwner {
     this.#limits = limits
     this.#onEnded = onEnded
     this.#onPause = onPause
+    this.#tellDistrust = tellDistrust
   }
 
   get limits(): WireLimits {
@@ -64,7 +68,7 @@ export class Pool implements ConnectionOwner {
   useTls(tls: TlsOptions | undefined): void {
     if (sameTls(tls, this.#tls)) return
     this.#tls = tls
-    this.connector = tls ? new TlsConnector(tls) : plainConnector
+    this.connector = tls ? new TlsConnector(tls, this.#tellDistrust) : plainConnector
     for (const connection of this.#all) connection.retire()
   }
 

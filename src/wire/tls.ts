@@ -4,7 +4,7 @@
  * It reads no files.
  * Source: RFC 8446 section 6.1, RFC 9110 section 4.3.4 (which name is verified), RFC 9112 section 9.8.
  */
-import { createHash } from 'node:crypto'
+import { createHash, type X509Certificate } from 'node:crypto'
 import { isIP, type OnReadOpts, type Socket, type SocketConstructorOpts } from 'node:net'
 import {
   connect,
@@ -14,8 +14,9 @@ import {
   type SecureContext,
   type TLSSocket,
 } from 'node:tls'
-import { type Connector, keepAliveDelayMs } from './connector.ts'
-import { type FailureKind, connectFailure } from './failure.ts'
+import { codeOf, type Connector, keepAliveDelayMs } from './connector.ts'
+import { distrustText } from './distrust.ts'
+import { type ConnectFailure, connectFailure } from './failure.ts'
 
 export interface TlsOptions {
   /** Whether the certificate must be valid, of a trusted authority, and for the name. */
@@ -87,6 +88,9 @@ function systemAuthorities(): string[] {
   return [...new Set([...(own.length > 0 ? own : getCACertificates('bundled')), ...getCACertificates('extra')])]
 }
 
+/** Takes why a certificate is not believed, see {@link distrustText}; false: it wants to be told the next time instead. */
+export type TellDistrust = (reason: string) => boolean
+
 /** The one of a pool: its sessions are resumed with the very endpoint and settings that they were made with. */
 export class TlsConnector implements Connector {
   readonly ready = 'secureConnect'
@@ -95,10 +99,20 @@ export class TlsConnector implements Connector {
   readonly #options: TlsOptions
   readonly #identity: TlsIdentity
   #session: Buffer | undefined
+  /** What those showed that were refused. */
+  readonly #shown = new WeakMap<Socket, X509Certificate>()
+  readonly #tellDistrust: TellDistrust | undefined
+  /** Why it was not believed, as it was told last; '': it was believed since. */
+  #told = ''
 
-  /** Reads the system's authorities where nobody has yet and they are needed: with a table, so that no request does. */
-  constructor(options: TlsOptions) {
+  /**
+   * Reads the system's authorities where nobody has yet and they are needed: with a table, so that no request does.
+   * `tellDistrust` is not called again for what it has taken, until another certificate was believed or refused for another
+   * reason.
+   */
+  constructor(options: TlsOptions, tellDistrust?: TellDistrust) {
     this.#options = options
+    this.#tellDistrust = tellDistrust
     this.#identity = options.identity ?? systemTlsIdentity()
   }
 
@@ -120,15 +134,34 @@ export class TlsConnector implements Connector {
     // The kernel's probes can be set only on a connection that stands.
     socket.once('connect', () => socket.setNoDelay(true).setKeepAlive(true, keepAliveDelayMs))
     socket.on('session', (session) => (this.#session = session))
+    if (verify) this.#keepRefused(socket)
     return socket
   }
 
-  connectFailure(socket: Socket, code: string): FailureKind {
+  connectFailure(socket: Socket, error: NodeJS.ErrnoException): ConnectFailure {
+    const code = codeOf(error)
     // Set when the certificate was judged, also where the judgement is not heeded.
-    if (this.#options.verify && 'authorizationError' in socket && socket.authorizationError) return 'certificate'
-    if (code === 'ECONNRESET' || code === 'EPIPE') return 'reset'
-    return code === 'EPROTO' || code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_')
-      ? 'tls'
-      : connectFailure(code)
+    if (this.#options.verify && 'authorizationError' in socket && socket.authorizationError) {
+      const detail = distrustText({ ...error, code, message: error.message }, this.#shown.get(socket))
+      if (detail !== this.#told && this.#tellDistrust?.(detail) === true) this.#told = detail
+      return { kind: 'certificate', detail }
+    }
+    if (code === 'ECONNRESET' || code === 'EPIPE') return { kind: 'reset', detail: code }
+    const isTls = code === 'EPROTO' || code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_')
+    return { kind: isTls ? 'tls' : connectFailure(code), detail: code }
+  }
+
+  /**
+   * Node refuses a certificate by destroying the socket, after which nothing is to be had of the certificate. To ask for it any
+   * earlier would disturb the judgement: Node 24 then finds no names in it.
+   */
+  #keepRefused(socket: TLSSocket): void {
+    const destroy = socket.destroy.bind(socket)
+    socket.destroy = (error) => {
+      const shown = error && socket.authorizationError ? socket.getPeerX509Certificate() : undefined
+      if (shown) this.#shown.set(socket, shown)
+      return destroy(error)
+    }
+    socket.once('secureConnect', () => (this.#told = ''))
   }
 }

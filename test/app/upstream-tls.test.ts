@@ -68,7 +68,7 @@ tlsTest('certificates that change are in force without a reload; what cannot be 
   await until(async () => (await status()) === 502)
   put('ca.pem', 'nonsense')
   await until(async () => (await problemsOf(app)).length === 1)
-  t.match(await problemsOf(app), [{ code: 'upstream-tls', where: at('ca.pem'), message: /no PEM block.*last good ones stay/ }])
+  t.match(await problemsOf(app), [{ code: 'upstream-tls', where: at('ca.pem'), message: /no certificate in it.*last good ones stay/ }])
   put('ca.pem', next.cert)
   await until(async () => (await status()) === 200)
   t.same(await problemsOf(app), [])
@@ -107,10 +107,17 @@ tlsTest('files that cannot be used are named: a start and a reload fail, check w
   put('no.pem', 'nonsense')
   const own = await make('DNS:own')
   put('own.pem', own.cert)
+  put('own-key.pem', own.key)
+  put('empty.pem', '')
+  put('other-key.pem', authority.key)
   const cases: readonly [tls: string, RegExp][] = [
-    [`{ ca: "${at('none.pem')}" }`, /none\.pem: there is no file/],
-    [`{ ca: "${at('no.pem')}" }`, /no\.pem: there is no PEM block/],
-    [`{ cert: "${at('own.pem')}", key: "${at('ca.pem')}" }`, /cannot use .*own\.pem, .*ca\.pem: /],
+    [`{ ca: "${at('none.pem')}" }`, /none\.pem as tls\.ca: there is no file/],
+    [`{ ca: "${at('no.pem')}" }`, /cannot use .*no\.pem as tls\.ca: there is no certificate in it; expected /],
+    [`{ ca: "${at('own-key.pem')}" }`, /cannot use .*own-key\.pem as tls\.ca: there is no certificate in it; expected /],
+    [`{ ca: "${at('empty.pem')}" }`, /empty\.pem as tls\.ca: there is no certificate/],
+    [`{ cert: "${at('own.pem')}", key: "${at('ca.pem')}" }`, /ca\.pem as tls\.key: there is no private key in it; /],
+    [`{ cert: "${at('own-key.pem')}", key: "${at('own-key.pem')}" }`, /own-key\.pem as tls\.cert: there is no certificate/],
+    [`{ cert: "${at('own.pem')}", key: "${at('other-key.pem')}" }`, /cannot use .*own\.pem, .*other-key\.pem: /],
   ]
   for (const [tls, message] of cases)
     await t.rejects(rigApp(t, configOf(text(at, tls))).app.start(), { code: 'FL_CONFIG', message }, tls)

@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { addCheckCommand } from '../../src/cli/check.ts'
+import { tlsParts } from '../fixtures/tls-parts.ts'
 
 interface Outcome {
   readonly out: string
@@ -154,4 +155,26 @@ void t.test('tokens that serve would refuse', async (t) => {
   t.match(await check(['--config', `${dir}/s.yaml`]), { code: 1, out: /short:1:1: .*token of alice .*128 bits/ })
   t.match(await check(['--config', `${dir}/t.yaml`]), { code: 1, out: /token of bob .*it is the token of alice, too/ })
   t.match(await check(['--config', `${dir}/g.yaml`]), { code: 0 })
+})
+
+void t.test('certificates and keys that are none are warned of', async (t) => {
+  const parts = await tlsParts()
+  if (!parts) return t.comment('needs openssl')
+  const { cert, key } = parts.authority
+  const names = (ca: string, own: string, ownKey: string): string => `{ ca: ${ca}, cert: ${own}, key: ${ownKey} }`
+  const dir = t.testdir({
+    'cert.pem': cert,
+    'key.pem': key,
+    'empty.pem': '',
+    'bad.yaml': `defaults:\n  tls: ${names('key.pem', 'empty.pem', 'cert.pem')}\n`,
+    'good.yaml': `defaults:\n  tls: ${names('cert.pem', 'cert.pem', 'key.pem')}\n`,
+  })
+  const bad = await check(['-c', `${dir}/bad.yaml`])
+  t.equal(bad.code, 0)
+  t.match(bad.out, /^.*defaults\.tls\.ca: warning: this file cannot be used: there is no certificate in it; expected /m)
+  t.match(bad.out, /^.*defaults\.tls\.cert: warning: this file cannot be used: there is no certificate in it/m)
+  t.match(bad.out, /^.*defaults\.tls\.key: warning: this file cannot be used: there is no private key in it/m)
+  t.match(await check(['-c', `${dir}/good.yaml`]), { out: /good\.yaml: valid; / })
+  const consul = await check([], { CONSUL_HTTP_ADDR: 'https://x', CONSUL_CACERT: `${dir}/key.pem` })
+  t.match(consul.out, /^environment:1:1: CONSUL_CACERT: warning: this file cannot be used: there is no certificate/m)
 })

@@ -381,6 +381,15 @@ t.test('why: where it was tried and what came of it', async (t) => {
   t.match(whyText(request, colored), '\u001b[33mretried: refused')
 })
 
+t.test('why: what more is known of an attempt', (t) => {
+  const [first, second] = request.attempts
+  if (!first || !second) throw new Error('no attempts')
+  const detail = 'ERR_TLS_CERT_ALTNAME_INVALID: it is not for b.test; it is for DNS:a.test\u001b[2J'
+  const text = whyText({ ...request, attempts: [{ ...first, reason: 'certificate', detail }, { ...second, detail: '' }] }, wide)
+  t.ok(text.endsWith('answered\n1: ERR_TLS_CERT_ALTNAME_INVALID: it is not for b.test; it is for DNS:a.test\\u001b[2J\n'))
+  t.end()
+}) // prettier-ignore
+
 t.test('why: how it ended', async (t) => {
   const ends: readonly (readonly [Partial<RequestView>, string])[] = [
     [{ cause: 'closed' }, 'cut after 12.3 ms, status 200: closed\n'],

@@ -284,9 +284,12 @@ void t.test('TLS is spoken where requests speak it', async (t) => {
   t.match(await ask(good.port, { connector }), { kind: 'answer', status: 200 })
   t.match(good.requests, [{ startLine: 'HEAD / HTTP/1.1' }])
   t.match(await ask(good.port, { connector, http: undefined }), { kind: 'connected' }, 'a handshake, not only TCP')
-  const stranger = new TlsConnector({ ...client, serverName: 'b.test' })
+  const told: string[] = []
+  const stranger = new TlsConnector({ ...client, serverName: 'b.test' }, (reason) => told.push(reason) > 0)
   for (const http of [head, undefined])
     t.same(await ask(good.port, { connector: stranger, http }), { kind: 'invalid' }, 'it lives, but is not trusted')
+  t.match(told, [/it is not for b\.test/])
+  t.equal(told.length, 1, 'an instance that gets no requests is explained too')
   await good.close()
   const asking = await RawBackend.open({ tls: { ...server, ca: authority.cert, requestCert: true } })
   t.same(await ask(asking.port, { connector }), { kind: 'invalid' }, 'it does not trust us')

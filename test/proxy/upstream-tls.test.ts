@@ -1,9 +1,11 @@
 /** Requests to instances by TLS: what a failure becomes, that others take over, health, and tunnels. */
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/core/clock.ts'
+import { silentLogger } from '../../src/core/log.ts'
 import { createHealth } from '../../src/health/monitor.ts'
 import { createProber } from '../../src/health/prober.ts'
 import type { ServiceTls } from '../../src/policy/policy.ts'
+import { FakeClock } from '../fixtures/fake-clock.ts'
 import { get, post, stateOf, swapped, underWay, withRig } from '../fixtures/plane-parts.ts'
 import { type TlsParts, tlsParts } from '../fixtures/tls-parts.ts'
 import { until } from '../fixtures/until.ts'
@@ -41,6 +43,40 @@ tlsTest('who cannot be trusted gets nothing, and the client is told', async (t, 
     t.match(rig.records, [{ cause: 'certificate', attempts: 1 }], 'it is asked once')
   })
 })
+
+tlsTest('why a certificate is not believed is told to the operator, once, and not to the client', async (t, parts) => {
+  const { server, tls } = parts
+  const clock = new FakeClock()
+  const lines: object[] = []
+  const log = { ...silentLogger, warn: (fields: object, message: string) => void lines.push({ ...fields, message }) }
+  const policy = { tls: { ...tls, serverName: 'b.test' } }
+  await withRig({ backend: { tls: server }, policy, clock, log }, async (rig) => {
+    const client = await rig.client()
+    const failed = async (): Promise<void> => {
+      await client.send(get())
+      const answer = await client.answer()
+      t.equal(answer.status, 502)
+      t.notMatch(JSON.stringify(answer), /a\.test, IP|ALTNAME/)
+    }
+    for (let n = 0; n < 3; n++) await failed()
+    const reason = 'ERR_TLS_CERT_ALTNAME_INVALID: it is not for b.test; it is for DNS:a.test, IP Address:127.0.0.1'
+    for (const { attempts } of rig.troubles)
+      t.match(attempts, [{ outcome: 'lost', reason: 'certificate', detail: reason, unsent: true }])
+    const address = `127.0.0.1:${rig.backend.port}`
+    const line = { service: 'one', endpoint: 'one-0', address, reason, message: /certificate of this instance is not believed/ }
+    t.match(lines, [line])
+    t.equal(lines.length, 1)
+    const use = (serverName: string): void =>
+      rig.plane.apply(swapped(rig.plane, (one) => ({ ...one, policy: { ...one.policy, tls: { ...tls, serverName } } })))
+    use('c.test')
+    await failed()
+    t.equal(lines.length, 1, 'not yet: a line every ten seconds at most')
+    clock.advance(10_000)
+    for (let n = 0; n < 3; n++) await failed()
+    t.match(lines, [line, { reason: /it is not for c\.test/ }])
+    t.equal(lines.length, 2)
+  })
+}) // prettier-ignore
 
 tlsTest('who speaks no TLS', async (t, { tls }) => {
   const backend = {

@@ -41,6 +41,7 @@ export const requestAnswer: z.ZodType<RequestView> = z.object({
       endedMs: z.number(),
       outcome: z.string(),
       reason: z.string(),
+      detail: z.string().optional(),
       reused: z.boolean(),
       unsent: z.boolean(),
     }),

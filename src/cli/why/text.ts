@@ -28,6 +28,9 @@ function outcome({ outcome: what, reason, unsent }: Attempt): string {
   return `${safe(what)}${why}${unsent ? ' (nothing of it was sent)' : ''}`
 }
 
+/** Of other reasons the detail is but the system's word for the same. */
+const explained: ReadonlySet<string> = new Set(['certificate', 'tls', 'invalid'])
+
 /** The whole text, newline included. */
 export function whyText(request: RequestView, screen: Screen): string {
   const { id, at, count, client, method, host, target, route, service, attempts, attemptsTotal } = request
@@ -46,6 +49,8 @@ export function whyText(request: RequestView, screen: Screen): string {
   else {
     const rows = attempts.map((attempt, i) => ({ ...attempt, index: i + 1 }))
     lines.push(...(tableLines(rows, columns, screen) ?? rows.flatMap(blockLines)))
+    for (const { index, reason, detail = '' } of rows)
+      if (explained.has(reason) && detail !== '') lines.push(`${index}: ${safe(detail, 1_024)}`)
     const more = attemptsTotal - attempts.length
     if (more > 0) lines.push(`and ${counted(more, 'more attempt')}`)
   }
