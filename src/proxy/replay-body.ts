@@ -55,7 +55,7 @@ export class ReplayBody {
   #book(size: number, bytesMax: number, totalMax: number): void {
     if (!this.#whole) return
     if (size > bytesMax || this.#account.bytes + size - this.#booked > totalMax) {
-      this.#free()
+      this.#letGo()
       this.#whole = false
       return
     }
@@ -66,13 +66,20 @@ export class ReplayBody {
   /** For the next request; most have no body, and cost nothing here. */
   reset(): void {
     if (this.#kept.size === 0 && this.#whole) return
-    this.#free()
+    this.#unbook()
+    // Whoever it was sent to has taken all of it, or takes nothing any more.
+    this.#kept.free()
     this.#whole = true
   }
 
-  #free(): void {
+  /** What was sent a moment ago may still be on its way from here. */
+  #letGo(): void {
+    this.#unbook()
+    this.#kept.clear()
+  }
+
+  #unbook(): void {
     this.#account.bytes -= this.#booked
     this.#booked = 0
-    this.#kept.clear()
   }
 }

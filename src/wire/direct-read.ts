@@ -14,10 +14,26 @@ export const givenBackMin = 4_096
 
 /** Bytes of the read under way are kept beyond it. */
 let isKept = false
+/** Its memory, where it may be given back. */
+let memory: ArrayBuffer | undefined
 
 /** To be called by whoever keeps bytes that a client sent, or hands them to one who does, beyond the call that brought them. */
 export function keepRead(): void {
   isKept = true
+}
+
+/**
+ * As {@link keepRead}, for one who can say when `bytes` are needed no more: their memory, to be given back then, if they are the
+ * end of the read under way, so that nothing comes behind them that others may keep. Undefined: it is left to the collector.
+ */
+export function keepEnd(bytes: Buffer): ArrayBuffer | undefined {
+  isKept = true
+  return memory === bytes.buffer && bytes.byteOffset + bytes.length === memory.byteLength ? memory : undefined
+}
+
+/** Frees memory that nobody reads any more (ECMA-262 section 25.1.6.11): buffers of it are empty from now on. */
+export function giveBack(read: ArrayBuffer): void {
+  read.transfer(0)
 }
 
 /** Calls `onData` for each chunk, in order; pause and resume of the socket hold as for 'data' events. */
@@ -27,13 +43,11 @@ export function readDirectly(socket: Socket, onData: (bytes: Buffer) => void): v
   socket.push = (chunk: Buffer<ArrayBuffer> | null, encoding?: BufferEncoding): boolean => {
     if (chunk === null || socket.readableFlowing !== true || socket.readableLength > 0) return push(chunk, encoding)
     isKept = false
+    const { buffer, length } = chunk
+    memory = length >= givenBackMin && buffer.byteLength === length ? buffer : undefined
     onData(chunk)
-    if (!isKept && chunk.length >= givenBackMin) giveBack(chunk)
+    if (memory !== undefined && !isKept) giveBack(memory)
+    memory = undefined
     return true
   }
-}
-
-/** Frees the memory of `bytes` if it is theirs alone: detached (ECMA-262 section 25.1.6.11), the buffer is empty from now on. */
-function giveBack({ buffer, length }: Buffer<ArrayBuffer>): void {
-  if (buffer.byteLength === length) buffer.transfer(0)
 }

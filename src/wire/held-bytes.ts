@@ -3,7 +3,7 @@
  * some hundred for each. It knows no socket and no bound: whoever holds it stops adding when it is full.
  */
 
-import { keepRead } from './direct-read.ts'
+import { giveBack, keepEnd } from './direct-read.ts'
 
 /** Neighbours that are together no longer than this are put together. */
 const blockBytes = 4_096
@@ -11,6 +11,8 @@ const blockBytes = 4_096
 export class HeldBytes {
   #parts: Buffer[] = []
   #bytes = 0
+  /** Of the last read that is kept as it came, where nobody else has any of it. */
+  #memory: ArrayBuffer | undefined
   /** The block that the last part lies in, if it is one of ours and not yet full. */
   #block: Buffer | undefined
 
@@ -30,7 +32,7 @@ export class HeldBytes {
     const together = last === undefined ? Infinity : last.length + bytes.length
     if (last === undefined || together > blockBytes) {
       this.#parts.push(bytes)
-      keepRead()
+      this.#memory = keepEnd(bytes)
       this.#block = undefined
       return
     }
@@ -49,8 +51,15 @@ export class HeldBytes {
     return parts.length > 1 ? Buffer.concat(parts) : parts[0]
   }
 
+  /** As `clear`, where nobody reads any more what was handed out. */
+  free(): void {
+    if (this.#memory !== undefined) giveBack(this.#memory)
+    this.clear()
+  }
+
   clear(): void {
     if (this.#bytes === 0) return
+    this.#memory = undefined
     this.#parts = []
     this.#bytes = 0
     this.#block = undefined
