@@ -38,16 +38,19 @@ export function giveBack(read: ArrayBuffer): void {
 
 /** Calls `onData` for each chunk, in order; pause and resume of the socket hold as for 'data' events. */
 export function readDirectly(socket: Socket, onData: (bytes: Buffer) => void): void {
-  socket.on('data', onData)
-  const push = socket.push.bind(socket)
-  socket.push = (chunk: Buffer<ArrayBuffer> | null, encoding?: BufferEncoding): boolean => {
-    if (chunk === null || socket.readableFlowing !== true || socket.readableLength > 0) return push(chunk, encoding)
-    isKept = false
+  const take = (chunk: Buffer<ArrayBuffer>): void => {
     const { buffer, length } = chunk
+    isKept = false
     memory = length >= givenBackMin && buffer.byteLength === length ? buffer : undefined
     onData(chunk)
     if (memory !== undefined && !isKept) giveBack(memory)
     memory = undefined
+  }
+  socket.on('data', take)
+  const push = socket.push.bind(socket)
+  socket.push = (chunk: Buffer<ArrayBuffer> | null, encoding?: BufferEncoding): boolean => {
+    if (chunk === null || socket.readableFlowing !== true || socket.readableLength > 0) return push(chunk, encoding)
+    take(chunk)
     return true
   }
 }

@@ -148,9 +148,16 @@ t.test('a large read is given back after the call, unless it is small, kept, or 
     t.equal(chunks.at(-1)?.length, stays ? length : 0, what)
   }
   t.equal(slab.length, 3 * givenBackMin)
+  accepted?.pause()
+  const waited = Buffer.alloc(givenBackMin, 'x')
+  accepted?.push(waited)
+  t.equal(waited.length, givenBackMin)
+  accepted?.resume()
+  await until(() => waited.length === 0, { what: 'what waited is given back, too' })
+  const before = chunks.length
   peer.write(Buffer.alloc(3 * givenBackMin, 'x'))
-  await until(() => chunks.length > cases.length)
-  await until(() => chunks.slice(cases.length).every((chunk) => chunk.length < givenBackMin), {
+  await until(() => chunks.length > before)
+  await until(() => chunks.slice(before).every((chunk) => chunk.length < givenBackMin), {
     what: 'what the kernel brings is given back too',
   })
 })
