@@ -32,5 +32,7 @@ void t.test('what could steer a terminal is spelt out', (t) => {
   )
   t.equal(distrustText({ code: 'CERT_REVOKED', message: 'revoked\u0007' }, undefined), 'CERT_REVOKED: revoked\\u0007')
   t.match(distrustText({ code: 'CERT_REVOKED', message: '' }, shown), /^CERT_REVOKED: issued to .* by CN=/)
+  const spelt = distrustText({ code: 'X', message: '\u0007'.repeat(64) }, undefined)
+  t.equal(spelt.length, 'X: '.length + 6 * 42 + '\\u00...'.length, 'spelt out it is bounded as well')
   t.end()
 })
