@@ -6,19 +6,12 @@ import { affinityToken, identityHash } from '../balance/identity.ts'
 import { hashText } from '../balance/rendezvous.ts'
 import { createMatcher } from '../table/match.ts'
 import { bindParts } from './bind-parts.ts'
+import { endLeaving } from './endpoint-state.ts'
 import { zonesOf } from './zones-of.ts'
 import { planOf } from '../table/plan.ts'
 import { noService, type Route, type RouteTable, type ServiceTable, type VersionGroup } from '../table/table.ts'
 import { newServiceStats, type Registry } from './registry.ts'
-import type {
-  BoundEndpoint,
-  BoundGroup,
-  BoundRoute,
-  BoundService,
-  BoundTable,
-  EndpointState,
-  Matcher,
-} from './runtime.ts'
+import type { BoundEndpoint, BoundGroup, BoundRoute, BoundService, BoundTable, Matcher } from './runtime.ts'
 
 /** What a binding keeps for the next one: where each route stands. */
 interface Memo {
@@ -29,12 +22,6 @@ interface Memo {
 
 const memos = new WeakMap<BoundTable, Memo>()
 
-/** With the end of maintenance its time ends at once, too: the next one, however soon, has all of its own. */
-function setDraining(state: EndpointState, draining: boolean): void {
-  if (state.draining && !draining && !state.order) state.leavingSinceMs = Infinity
-  state.draining = draining
-}
-
 function bindGroup({ name, policy }: ServiceTable, group: VersionGroup, registry: Registry, zone: string): BoundGroup {
   const endpoints: BoundEndpoint[] = []
   for (const endpoint of group.endpoints) {
@@ -43,7 +30,8 @@ function bindGroup({ name, policy }: ServiceTable, group: VersionGroup, registry
     state.endpoint = endpoint
     state.drain = policy.drain
     state.pool.useTls(policy.tls === 'off' ? undefined : policy.tls)
-    setDraining(state, endpoint.status === 'maintenance')
+    state.draining = endpoint.status === 'maintenance'
+    endLeaving(state)
     state.doubted = endpoint.agentLost || endpoint.held === true
     if (endpoint.weight <= 0) continue
     const token = policy.affinity ? affinityToken(endpoint) : ''

@@ -1,4 +1,4 @@
-/** A fresh run-time state: nothing is held against it, nothing has happened. It decides nothing. */
+/** A fresh run-time state: nothing is held against it, nothing has happened; and the end of its leaving. It decides nothing. */
 import { defaultServicePolicy } from '../policy/policy.ts'
 import type { Endpoint } from '../table/table.ts'
 import type { Pool } from '../wire/pool.ts'
@@ -32,4 +32,9 @@ export function newEndpointState(endpoint: Endpoint, pool: Pool): EndpointState 
     streak: 0,
     credit: 0,
   }
+}
+
+/** Call where maintenance or an order may have ended: its time ends at once, too, so that the next one, however soon, has all of its own. */
+export function endLeaving(state: EndpointState): void {
+  if (!state.leaving && !state.draining && !state.order) state.leavingSinceMs = Infinity
 }

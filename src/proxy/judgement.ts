@@ -224,10 +224,7 @@ function moveSilent(state: EndpointState, nowMs: number): void {
 }
 
 function expireLeaving(state: EndpointState, nowMs: Milliseconds): void {
-  if (!state.leaving && !state.draining && !state.order) {
-    state.leavingSinceMs = Infinity
-    return
-  }
+  if (!state.leaving && !state.draining && !state.order) return
   if (state.leavingSinceMs === Infinity) state.leavingSinceMs = nowMs
   const leftMs = nowMs - state.leavingSinceMs
   for (const attempt of state.attempts.slice())

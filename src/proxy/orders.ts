@@ -5,6 +5,7 @@
 import type { Clock, Milliseconds } from '../core/clock.ts'
 import type { EndpointRef, HealthEvent, OperatorWord } from '../health/event.ts'
 import type { HealthJudge } from '../health/port.ts'
+import { endLeaving } from '../live/endpoint-state.ts'
 import { setOpen } from '../live/open.ts'
 import { admission, type BoundTable, type EndpointState } from '../live/runtime.ts'
 import type { Endpoint } from '../table/table.ts'
@@ -62,7 +63,7 @@ export class Orders {
     if (!state.order) return false
     state.order = undefined
     this.#ordered.delete(state)
-    if (!state.leaving && !state.draining) state.leavingSinceMs = Infinity
+    endLeaving(state)
     if (state.admission === admission.open) this.#ramp(state)
     this.#changed(state)
     const { clock } = this.#host

@@ -193,7 +193,10 @@ t.test('observing changes nothing and is told', async (t) => {
   })
 })
 
-t.test('a PUT whose connection broke is repeated only with proof that its endpoint is dead', async (t) => {
+/** A PUT whose connection broke while the other instance was away waits for proof that its own is dead: with, and without it. */
+async function withBroken(
+  fn: (rig: Rig, health: ScriptedHealth, client: RawClient, dead: boolean) => Promise<void>,
+): Promise<void> {
   const breaking: BackendScript = { onRequest: (_request, connection) => connection.abort() }
   for (const dead of [true, false]) {
     const health = new ScriptedHealth()
@@ -202,36 +205,34 @@ t.test('a PUT whose connection broke is repeated only with proof that its endpoi
       const client = await rig.client()
       await client.send(request('PUT', '/x'))
       await until(() => health.proofs.length === 1)
-      health.admit(stateOf(rig.plane, 'one-1'))
-      health.proofs[0]?.done(dead)
-      t.equal((await client.answer()).status, dead ? 200 : 502)
-      t.equal(targets(rig, 'sibling').length, dead ? 1 : 0)
-      t.match(health.told, ['one-0 failed reset'])
-      t.match(health.outcomes, [dead ? 'one-0 retried PUT reset' : 'one-0 lost PUT reset'])
+      await fn(rig, health, client, dead)
     })
   }
+}
+
+t.test('a PUT whose connection broke is repeated only with proof that its endpoint is dead', async (t) => {
+  await withBroken(async (rig, health, client, dead) => {
+    health.admit(stateOf(rig.plane, 'one-1'))
+    health.proofs[0]?.done(dead)
+    t.equal((await client.answer()).status, dead ? 200 : 502)
+    t.equal(targets(rig, 'sibling').length, dead ? 1 : 0)
+    t.match(health.told, ['one-0 failed reset'])
+    t.match(health.outcomes, [dead ? 'one-0 retried PUT reset' : 'one-0 lost PUT reset'])
+  })
 })
 
 t.test('proof that comes when nobody waits any more does nothing', async (t) => {
-  const breaking: BackendScript = { onRequest: (_request, connection) => connection.abort() }
-  for (const dead of [true, false]) {
-    const health = new ScriptedHealth()
-    await withRig({ backend: breaking, siblings: [{}], ...health.options }, async (rig) => {
-      health.eject(stateOf(rig.plane, 'one-1'), 'operator')
-      const client = await rig.client()
-      await client.send(request('PUT', '/x'))
-      await until(() => health.proofs.length === 1)
-      client.abort()
-      await until(() => rig.records.length === 1)
-      health.admit(stateOf(rig.plane, 'one-1'))
-      health.proofs[0]?.done(dead)
-      await settle()
-      t.strictSame(targets(rig, 'sibling'), [])
-      t.equal(rig.records.length, 1)
-      t.strictSame(health.outcomes, [])
-      t.equal(statsOf(rig.plane).rescuing, 0)
-    })
-  }
+  await withBroken(async (rig, health, client, dead) => {
+    client.abort()
+    await until(() => rig.records.length === 1)
+    health.admit(stateOf(rig.plane, 'one-1'))
+    health.proofs[0]?.done(dead)
+    await settle()
+    t.strictSame(targets(rig, 'sibling'), [])
+    t.equal(rig.records.length, 1)
+    t.strictSame(health.outcomes, [])
+    t.equal(statsOf(rig.plane).rescuing, 0)
+  })
 })
 
 t.test('what proof lets be made again has the cap of rescues', async (t) => {
